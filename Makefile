@@ -1,0 +1,49 @@
+# The only commands anyone has to know. `make run` and `make test` work on a fresh machine.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+CONSTRAINTS := constraints.txt
+SOURCES := rookery bench tests main.py
+
+.PHONY: help install install-dev services run test test-unit check format bench clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is needed; set PYTHON=… to another 3.11 to 3.13"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
+	@touch $@
+
+install: $(VENV)/.installed ## Install into .venv what running needs
+
+install-dev: $(VENV)/.installed-dev ## Install what tests, checks and benchmarks need as well
+
+run: install ## Install, and start the server on its embedded defaults
+	@$(BIN)/rookery serve
+
+test: install-dev ## Install what tests need, and run them all
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-unit: install-dev ## Only the unit tests (seconds)
+	$(BIN)/python -m pytest tests/unit $(PYTEST_ARGS)
+
+check: install-dev ## Lint and type-check
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+format: install-dev ## Format the sources
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+bench: install-dev ## Run the benchmarks (JSON lines on standard output)
+	$(BIN)/python -m bench all --json
+
+clean: ## Remove what was installed and cached here (not the data)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

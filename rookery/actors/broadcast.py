@@ -1,0 +1,39 @@
+"""Tells every gateway and connection server what its caches must forget."""
+
+import asyncio
+from collections.abc import Sequence
+
+from rookery.actors.coalescer import Coalescer
+from rookery.actors.runtime import ActorRef, Directory
+from rookery.errors import RookeryError
+from rookery.messages import Invalidation
+
+BOUND_S = 1.0
+
+
+class Broadcast:
+    """`rookery.services.ports.InvalidationPort` over the actors. One per process."""
+
+    def __init__(self, directory: Directory, actors: Sequence[str]) -> None:
+        self._edges = [self._edge(directory.ref(name)) for name in actors]
+
+    def _edge(self, ref: ActorRef) -> Coalescer[Invalidation, None]:
+        async def call(changes: list[Invalidation]) -> list[None]:
+            await ref.call("invalidate", changes)
+            return [None] * len(changes)
+
+        return Coalescer(call, name=f"{ref.name}.invalidate", deadline_s=BOUND_S, retry=True)
+
+    async def broadcast(self, change: Invalidation) -> None:
+        """See `rookery.services.ports.InvalidationPort.broadcast`."""
+        await asyncio.gather(*(self._tell(edge, change) for edge in self._edges))
+
+    async def _tell(self, edge: Coalescer[Invalidation, None], change: Invalidation) -> None:
+        try:
+            await edge.submit(change)
+        except RookeryError:
+            pass  # Best effort: caches that were missed catch up by their own expiry.
+
+    async def aclose(self) -> None:
+        for edge in self._edges:
+            await edge.aclose(drain_s=0.1)

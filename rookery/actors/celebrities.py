@@ -1,0 +1,139 @@
+"""The celebrities' lists of recent tweets, and who counts as a celebrity."""
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+
+from rookery.actors import names
+from rookery.actors.runtime import Actor, ActorContext
+from rookery.actors.shards import Shards, shard_map, until_available
+from rookery.actors.writer import RemoteWriter
+from rookery.config import Config
+from rookery.domain.celebrity import CelebrityList, is_celebrity
+from rookery.errors import RookeryError
+from rookery.messages import Delivery
+from rookery.models import EventKind
+from rookery.store import StoreParts, open_reader
+from rookery.store.celebrities import CelebrityRepository
+
+
+class CelebrityLists(Actor):
+    """Owns each celebrity's list of recent tweets and replicates it to every shard.
+
+    Durable: who is a celebrity (in the store, because of the hysteresis). Rebuilt from the store:
+    the lists. Callers may retry everything: adding a tweet twice changes nothing, and the shards
+    remember deliveries.
+    """
+
+    def __init__(self, context: ActorContext, config: Config) -> None:
+        super().__init__(context)
+        self._threshold = config.timelines.celebrity_threshold
+        self._size = config.timelines.ring_size
+        self._reader = open_reader(config)
+        self._writer = RemoteWriter(context.directory)
+        self._repository = CelebrityRepository(StoreParts(self._reader, self._writer))
+        self._shards = Shards(context.directory, shard_map(config.shards))
+        self._lists: dict[int, CelebrityList] = {}
+        self._changing = asyncio.Lock()
+        self._recovered = asyncio.Event()
+
+    async def start(self) -> None:
+        self.spawn(self._recover())
+
+    async def stop(self) -> None:
+        await super().stop()
+        await self._shards.aclose()
+        await self._writer.close()
+        await self._reader.close()
+
+    async def _recover(self) -> None:
+        """Load the lists, and tell shards and worker, which may have older ones."""
+        former = await until_available(self._repository.all)
+        candidates = await until_available(
+            partial(self._repository.with_followers, self._threshold)
+        )
+        for user_id in former | candidates:
+            await until_available(partial(self._classify, user_id, user_id in former))
+        self._recovered.set()
+        await self._announce()
+
+    async def _classify(self, user_id: int, was: bool) -> None:
+        followers = await self._repository.followers(user_id)
+        if is_celebrity(followers, self._threshold, was):
+            await self._promote(user_id)
+        else:
+            await self._demote(user_id)
+
+    async def _promote(self, user_id: int) -> None:
+        entries, floor = await self._repository.recent(user_id, self._size)
+        fresh = CelebrityList(self._size, floor)
+        for tweet_id, kind in entries:
+            fresh.add(tweet_id, kind)
+        await self._shards.on_each("set_celebrity", user_id, entries, floor)
+        await self._repository.add(user_id)
+        self._lists[user_id] = fresh
+
+    async def _demote(self, user_id: int) -> None:
+        # First no more is listed, then the rows that relied on the list are built anew.
+        self._lists.pop(user_id, None)
+        await self._repository.remove(user_id)
+        await self._shards.on_each("end_celebrity", user_id)
+
+    async def _announce(self) -> None:
+        worker = self.context.directory.ref(names.FANOUT_WORKER)
+        try:
+            await worker.call("set_celebrities", sorted(self._lists))
+        except RookeryError:
+            pass  # It asks for them when it starts, and again with its next listed delivery.
+
+    async def members(self) -> list[int]:
+        """The celebrities' user ids, once they are known."""
+        await self._recovered.wait()
+        return sorted(self._lists)
+
+    async def snapshot(self) -> list[tuple[int, list[tuple[int, int]], int]]:
+        """Every list as (author id, (id, kind) ascending, floor)."""
+        await self._recovered.wait()
+        return [(user, each.entries(), each.floor) for user, each in self._lists.items()]
+
+    async def followers_changed(self, user_ids: list[int]) -> None:
+        """Look again whether these authors are celebrities."""
+        await self._recovered.wait()
+        async with self._changing:
+            changed = False
+            for user_id in user_ids:
+                was = user_id in self._lists
+                now = is_celebrity(await self._repository.followers(user_id), self._threshold, was)
+                if now != was:
+                    await (self._promote(user_id) if now else self._demote(user_id))
+                    changed = True
+            if changed:
+                await self._announce()
+
+    async def append(self, deliveries: list[Delivery]) -> list[int]:
+        """List the celebrities' events and bring them to all shards.
+
+        Returns the outbox ids of those that are not (or no longer) of celebrities, which the
+        caller must deliver to the rings.
+
+        Raises:
+            Unavailable: a shard has not taken them; call again with the same.
+        """
+        await self._recovered.wait()
+        async with self._changing:
+            listed = [d for d in deliveries if d[3] in self._lists]
+            for _, event, subject_id, author_id, kind, _ in listed:
+                if event == EventKind.TWEET:
+                    self._lists[author_id].add(subject_id, kind)
+            if listed:
+                await asyncio.gather(
+                    *(edge.listed.submit(listed) for edge in self._shards.edges.values())
+                )
+        taken = {d[0] for d in listed}
+        return [d[0] for d in deliveries if d[0] not in taken]
+
+    def figures(self) -> Mapping[str, float]:
+        return {
+            "celebrities": len(self._lists),
+            "celebrity_list_entries": sum(len(each) for each in self._lists.values()),
+        }

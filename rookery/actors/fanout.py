@@ -1,0 +1,182 @@
+"""The fan-out worker: takes committed changes from the queue and brings them everywhere."""
+
+import asyncio
+from collections.abc import Awaitable, Mapping, Sequence
+from time import monotonic, time
+from typing import Any
+
+import structlog
+
+from rookery.actors import names
+from rookery.actors.coalescer import Coalescer
+from rookery.actors.runtime import Actor, ActorContext
+from rookery.actors.shards import Shards, shard_map, until_available
+from rookery.actors.writer import RemoteWriter
+from rookery.config import Config
+from rookery.errors import RookeryError, Unavailable
+from rookery.ids import time_ms_of
+from rookery.messages import Delivery
+from rookery.models import OutboxEntry
+from rookery.store import StoreParts, open_reader
+from rookery.store.outbox import Outbox
+from rookery.store.queue import Queue
+from rookery.store.queue_outbox import OutboxQueue
+
+log = structlog.get_logger(__name__)
+
+BATCH = 500
+MAX_HELD = 8 * BATCH
+IDLE_WAIT_S = 1.0
+
+
+class FanoutWorker(Actor):
+    """Takes outbox entries, delivers them to every shard, then acknowledges them.
+
+    Durable: nothing; an entry that was not acknowledged is delivered again, which the shards
+    recognise. Batches go out without waiting for the former ones, bounded by `MAX_HELD` entries;
+    a shard that is down holds up the acknowledgement, not the deliveries to the others.
+    """
+
+    def __init__(self, context: ActorContext, config: Config) -> None:
+        super().__init__(context)
+        self._reader = open_reader(config)
+        self._writer = RemoteWriter(context.directory)
+        self._shards = Shards(context.directory, shard_map(config.shards))
+        self._store_writer = context.directory.ref(names.STORE_WRITER)
+        self._lists = context.directory.ref(names.CELEBRITY_LISTS)
+        self._celebrities: frozenset[int] = frozenset()
+        self._seen_commits = -1
+        outbox = Outbox(StoreParts(self._reader, self._writer))
+        self._queue: Queue = OutboxQueue(outbox, self._outbox_grown)
+        self._done: Coalescer[int, None] = Coalescer(
+            self._acknowledge, name="acknowledge", retry=True, max_pending=4 * MAX_HELD
+        )
+        self._room = asyncio.Event()
+        self._room.set()
+        self._progress = asyncio.Event()
+        self._figures: dict[str, float] = {"entries": 0, "deliveries": 0, "failures": 0}
+        self._lag_ms = 0.0
+        self._last_taken_s = monotonic()
+
+    async def start(self) -> None:
+        self.spawn(self._follow_celebrities())
+        self.spawn(self._work())
+
+    async def stop(self) -> None:
+        await super().stop()
+        await self._done.aclose()
+        await self._shards.aclose()
+        await self._writer.close()
+        await self._reader.close()
+
+    async def set_celebrities(self, user_ids: list[int]) -> None:
+        """Whose tweets go to `CelebrityLists` from now on."""
+        self._celebrities = frozenset(user_ids)
+
+    async def _follow_celebrities(self) -> None:
+        # Asked again now and then, in case an announcement was lost.
+        while True:
+            members = await until_available(lambda: self._lists.call("members"))
+            self._celebrities = frozenset(members)
+            await asyncio.sleep(10.0)
+
+    async def _outbox_grown(self, wait_s: float) -> None:
+        try:
+            self._seen_commits = await self._store_writer.call(
+                "wait_outbox", self._seen_commits, wait_s
+            )
+        except Unavailable:
+            await asyncio.sleep(0.1)
+
+    async def _work(self) -> None:
+        while True:
+            await self._room.wait()
+            try:
+                entries = await self._queue.take(BATCH, IDLE_WAIT_S)
+            except RookeryError as error:
+                log.warning("cannot read the queue", error=str(error))
+                await asyncio.sleep(0.2)
+                continue
+            if entries:
+                self._lag_ms = time() * 1000 - time_ms_of(entries[0].id)
+                self.spawn(self._deliver(entries))
+                if self._queue.held >= MAX_HELD:
+                    self._room.clear()
+            else:
+                self._lag_ms = 0.0
+
+    async def _deliver(self, entries: list[OutboxEntry]) -> None:
+        try:
+            await asyncio.gather(*self._calls(entries))
+            await asyncio.gather(*(self._done.submit(entry.id) for entry in entries))
+            self._figures["entries"] += len(entries)
+        except RookeryError as error:
+            self._figures["failures"] += 1
+            log.warning("delivery failed and will be repeated", error=str(error))
+            self._queue.release([entry.id for entry in entries])
+        finally:
+            if self._queue.held < MAX_HELD:
+                self._room.set()
+            self._progress.set()
+            self._progress = asyncio.Event()
+
+    def _calls(self, entries: list[OutboxEntry]) -> list[Awaitable[Any]]:
+        tweets: list[Delivery] = []
+        listed: list[Delivery] = []
+        calls: list[Awaitable[Any]] = []
+        followees: set[int] = set()
+        for entry in entries:
+            if entry.event == OutboxEntry.GRAPH:
+                follower, followee, follows = entry.author_id, entry.subject_id, entry.kind == 1
+                calls.append(self._shards.graph_changed(follower, followee, follows))
+                followees.add(followee)
+                continue
+            delivery = (
+                entry.id,
+                entry.event,
+                entry.subject_id,
+                entry.author_id,
+                entry.kind,
+                entry.payload,
+            )
+            (listed if entry.author_id in self._celebrities else tweets).append(delivery)
+        if tweets:
+            calls.append(self._to_rings(tweets))
+        if listed:
+            calls.append(self._to_lists(listed))
+        if followees:
+            calls.append(self._lists.call("followers_changed", sorted(followees)))
+        return calls
+
+    async def _to_rings(self, deliveries: list[Delivery]) -> None:
+        reached = await asyncio.gather(
+            *(edge.deliveries.submit(deliveries) for edge in self._shards.edges.values())
+        )
+        self._figures["deliveries"] += sum(reached)
+
+    async def _to_lists(self, deliveries: list[Delivery]) -> None:
+        refused = set(await self._lists.call("append", deliveries))
+        if refused:
+            await self._to_rings([each for each in deliveries if each[0] in refused])
+
+    async def _acknowledge(self, entry_ids: list[int]) -> Sequence[None]:
+        await self._queue.acknowledge(entry_ids)
+        return [None] * len(entry_ids)
+
+    async def delivered(self) -> dict[str, float]:
+        """Entries and deliveries (rows reached) since the start."""
+        return {name: self._figures[name] for name in ("entries", "deliveries")}
+
+    async def settle(self) -> None:
+        """Return once nothing waits that was committed before."""
+        while not await self._queue.is_empty():
+            await self._progress.wait()
+
+    def figures(self) -> Mapping[str, float]:
+        return {
+            **self._figures,
+            "queue_depth": self._queue.held,
+            "lag_ms": self._lag_ms,
+            "celebrities_known": len(self._celebrities),
+            **self._shards.figures(),
+        }

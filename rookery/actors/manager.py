@@ -1,0 +1,108 @@
+"""The connection manager: live connection servers, and which device is connected where."""
+
+from collections.abc import Mapping
+from time import monotonic
+
+import msgspec
+
+from rookery.actors.runtime import Actor, ActorContext
+from rookery.errors import Unavailable
+
+SILENT_AFTER_S = 4.0
+"""A connection server that has not reported for so long is not offered to clients."""
+
+
+class ServerReport(msgspec.Struct, frozen=True, array_like=True):
+    """What a connection server says of itself every second, and when sessions come or go.
+
+    `joined` and `left` are (user id, device id) since its last report; with `whole`, `joined` is
+    everyone.
+    """
+
+    name: str
+    incarnation: str
+    url: str
+    sessions: int
+    joined: list[tuple[int, str]]
+    left: list[tuple[int, str]]
+    whole: bool = False
+
+
+class _Server:
+    __slots__ = ("devices", "heard_s", "incarnation", "sessions", "url")
+
+    def __init__(self, incarnation: str) -> None:
+        self.incarnation = incarnation
+        self.url = ""
+        self.sessions = 0
+        self.heard_s = 0.0
+        self.devices: dict[tuple[int, str], int] = {}
+
+
+class ConnectionManager(Actor):
+    """Knows the connection servers and their devices.
+
+    Durable: nothing. Rebuilt: each server reports all its devices again when it is told that it
+    is not known. Callers may retry everything.
+    """
+
+    def __init__(self, context: ActorContext) -> None:
+        super().__init__(context)
+        self._servers: dict[str, _Server] = {}
+
+    async def report(self, report: ServerReport) -> bool:
+        """Take a server's report; False: not known in this incarnation, send everything."""
+        server = self._servers.get(report.name)
+        if server is None or server.incarnation != report.incarnation:
+            if not report.whole:
+                return False
+            server = self._servers[report.name] = _Server(report.incarnation)
+        if report.whole:
+            server.devices.clear()
+        for device in report.joined:
+            server.devices[device] = server.devices.get(device, 0) + 1
+        for device in report.left:
+            count = server.devices.get(device, 0) - 1
+            if count > 0:
+                server.devices[device] = count
+            else:
+                server.devices.pop(device, None)
+        server.url, server.sessions = report.url, report.sessions
+        server.heard_s = monotonic()
+        return True
+
+    def _live(self) -> list[_Server]:
+        since_s = monotonic() - SILENT_AFTER_S
+        return [server for server in self._servers.values() if server.heard_s >= since_s]
+
+    async def pick(self) -> str:
+        """The URL of the live connection server with the fewest sessions.
+
+        Raises:
+            Unavailable: there is none.
+        """
+        live = self._live()
+        if not live:
+            raise Unavailable("No connection server is available")
+        return min(live, key=lambda server: server.sessions).url
+
+    async def connected(self, user_id: int, device_ids: list[str]) -> list[bool]:
+        """For each of a user's devices whether it is connected anywhere."""
+        live = self._live()
+        return [
+            any((user_id, device_id) in server.devices for server in live)
+            for device_id in device_ids
+        ]
+
+    async def where(self, user_id: int, device_id: str) -> list[str]:
+        """The names of the connection servers a device is connected to."""
+        return [
+            name for name, server in self._servers.items() if (user_id, device_id) in server.devices
+        ]
+
+    def figures(self) -> Mapping[str, float]:
+        live = self._live()
+        return {
+            "connection_servers": len(live),
+            "connected_devices": sum(len(server.devices) for server in live),
+        }

@@ -1,0 +1,18 @@
+"""The names by which actors are known, to each other and in the Ray dashboard."""
+
+STORE_WRITER = "StoreWriter"
+CONNECTION_MANAGER = "ConnectionManager"
+CELEBRITY_LISTS = "CelebrityLists"
+FANOUT_WORKER = "FanoutWorker"
+
+
+def gateway(number: int) -> str:
+    return f"Gateway-{number}"
+
+
+def connection_server(number: int) -> str:
+    return f"ConnectionServer-{number}"
+
+
+def timeline_shard(number: int) -> str:
+    return f"TimelineShard-{number}"

@@ -1,0 +1,101 @@
+"""A connection server's side of presence: its users at the shards, itself at the manager.
+
+`ShardPresence` implements `rookery.connection.ports.PresencePort`.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+
+from rookery.actors import names
+from rookery.actors.manager import ServerReport
+from rookery.actors.runtime import Directory
+from rookery.actors.shards import Shards
+from rookery.connection.ports import Attached
+from rookery.errors import Unavailable
+from rookery.models import Identity
+
+REPORT_PERIOD_S = 1.0
+
+
+class ShardPresence:
+    """Registers one incarnation of one connection server's users with their shards."""
+
+    def __init__(self, shards: Shards, server: str) -> None:
+        self._shards = shards
+        self._server = server
+        self.incarnation = secrets.token_hex(8)
+
+    async def attach(self, user_id: int, epoch: str | None, offset: int | None) -> Attached:
+        """See `PresencePort.attach`."""
+        edge = self._shards.of(user_id)
+        return Attached(
+            *await edge.attaches.submit((user_id, self._server, self.incarnation, epoch, offset))
+        )
+
+    async def detach(self, user_id: int) -> None:
+        """See `PresencePort.detach`."""
+        edge = self._shards.of(user_id)
+        await edge.detaches.submit((user_id, self._server, self.incarnation))
+
+    async def positions(self, user_ids: Sequence[int]) -> Sequence[tuple[str, int] | None]:
+        """See `PresencePort.positions`."""
+        return await self._shards.positions(user_ids)
+
+
+class Reporter:
+    """Tells the connection manager of this server and its devices."""
+
+    def __init__(self, directory: Directory, name: str, incarnation: str, url: str) -> None:
+        self._manager = directory.ref(names.CONNECTION_MANAGER)
+        self._name = name
+        self._incarnation = incarnation
+        self._url = url
+        self._devices: dict[tuple[int, str], int] = {}
+        self._joined: list[tuple[int, str]] = []
+        self._left: list[tuple[int, str]] = []
+        self._whole = True
+
+    @property
+    def devices(self) -> list[tuple[int, str]]:
+        """The connected (user id, device id)s."""
+        return list(self._devices)
+
+    def joined(self, identity: Identity) -> None:
+        device = (identity.user_id, identity.device_id)
+        self._devices[device] = self._devices.get(device, 0) + 1
+        self._joined.append(device)
+
+    def left(self, identity: Identity) -> None:
+        device = (identity.user_id, identity.device_id)
+        count = self._devices.get(device, 0) - 1
+        if count > 0:
+            self._devices[device] = count
+        else:
+            self._devices.pop(device, None)
+        self._left.append(device)
+
+    async def report_forever(self) -> None:
+        """Report every second; everything anew where the manager does not know this server."""
+        while True:
+            try:
+                await self._report()
+            except Unavailable:
+                self._whole = True
+            await asyncio.sleep(0.05 if self._whole else REPORT_PERIOD_S)
+
+    async def _report(self) -> None:
+        joined, left, self._joined, self._left = self._joined, self._left, [], []
+        if self._whole:
+            joined = [device for device, count in self._devices.items() for _ in range(count)]
+            left = []
+        report = ServerReport(
+            name=self._name,
+            incarnation=self._incarnation,
+            url=self._url,
+            sessions=sum(self._devices.values()),
+            joined=joined,
+            left=left,
+            whole=self._whole,
+        )
+        self._whole = not await self._manager.call("report", report)

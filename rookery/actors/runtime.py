@@ -1,0 +1,123 @@
+"""What an actor is, and what the two runtimes have in common.
+
+An actor is a plain class with async methods and no knowledge of Ray. A `Runtime` makes it live:
+`runtime_ray` as a process of its own, `runtime_inline` inside this process. Everyone else holds
+an `ActorRef` and cannot tell the difference. Only `runtime_ray` imports ``ray``.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+class ActorRef(Protocol):
+    """A handle by which an actor is called, wherever it lives. Survives its restarts."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def call(self, method: str, /, *args: Any) -> Any:
+        """Run an async method of the actor and return its result.
+
+        Arguments and results are copied or shared: neither side may change them afterwards.
+        Errors of `rookery.errors` arrive as they were raised.
+
+        Raises:
+            ActorUnavailable: the actor is dead, restarting, or died during the call; whether
+                the call took effect is unknown.
+        """
+        ...
+
+
+class Directory(Protocol):
+    """Finds actors by name. The actor need not be alive, or exist yet, to be referred to."""
+
+    def ref(self, name: str) -> ActorRef: ...
+
+
+@dataclass(frozen=True)
+class ActorContext:
+    """What a runtime gives to each actor it makes."""
+
+    name: str
+    directory: Directory
+
+
+class Actor:
+    """Base of all actors: a life cycle, background tasks, and figures for the operator.
+
+    A subclass takes an `ActorContext` first, then its own arguments. `start` runs before any
+    other method, also after each restart; `stop` runs at an orderly end only, never at a kill,
+    so nothing durable may depend on it.
+    """
+
+    def __init__(self, context: ActorContext) -> None:
+        self.context = context
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Make ready to be called."""
+
+    async def stop(self) -> None:
+        """End the background tasks; subclasses close what they opened, then call this."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run `coroutine` in the background until `stop`; an error that ends it is logged."""
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    @property
+    def background(self) -> frozenset[asyncio.Task[None]]:
+        """The tasks spawned and not yet ended; for runtimes."""
+        return frozenset(self._tasks)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("background task failed", actor=self.context.name, exc_info=error)
+
+    def figures(self) -> Mapping[str, float]:
+        """Current figures by metric name (`queue_depth`, `warm_rows`, …); cheap, polled."""
+        return {}
+
+    async def ping(self) -> str:
+        """Answer with the actor's name, to show that it is alive."""
+        return self.context.name
+
+
+@dataclass(frozen=True)
+class ActorSpec:
+    """One actor to be started: its unique name, class and arguments after the context."""
+
+    name: str
+    cls: type[Actor]
+    args: tuple[Any, ...] = ()
+    resources: Mapping[str, float] = field(default_factory=dict)
+
+
+class Runtime(Directory, Protocol):
+    """Starts, supervises and stops actors."""
+
+    async def start(self, *specs: ActorSpec) -> None:
+        """Start the actors, together, and return when each one's `start` is done.
+
+        From then on each one that dies is restarted with the same arguments.
+
+        Raises:
+            StartupError: an actor's `start` refused (port taken, store locked, …).
+        """
+        ...
+
+    async def stop(self) -> None:
+        """Stop all actors in reverse order of their start; each gets its `stop`."""
+        ...

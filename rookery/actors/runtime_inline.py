@@ -1,0 +1,146 @@
+"""All actors inside this process: small servers, debugging, fast tests.
+
+Must not import Ray. Keeps the promises of `runtime` as a process per actor would: a call goes on
+when its caller is cancelled, and a caller learns nothing of a dead actor but `ActorUnavailable`.
+The one difference is that arguments and results are shared, not copied.
+"""
+
+import asyncio
+from typing import Any
+
+import structlog
+
+from rookery.actors.runtime import Actor, ActorContext, ActorRef, ActorSpec
+from rookery.errors import ActorUnavailable
+
+log = structlog.get_logger(__name__)
+
+STOP_S = 2.0
+
+
+class _Incarnation:
+    """One life of an actor: its object and the calls under way on it."""
+
+    def __init__(self, spec: ActorSpec, runtime: "InlineRuntime") -> None:
+        self.spec = spec
+        self.actor: Actor = spec.cls(ActorContext(spec.name, runtime), *spec.args)
+        self.alive = False
+        self.calls: set[asyncio.Task[Any]] = set()
+
+    async def start(self) -> None:
+        try:
+            await self.actor.start()
+        except BaseException:
+            await self.kill()
+            raise
+        self.alive = True
+
+    async def stop(self) -> None:
+        """End in order: `stop`, for at most `STOP_S`, and then whatever still runs."""
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self.actor.stop()
+        except Exception as error:
+            log.warning("actor did not stop in order", actor=self.spec.name, exc_info=error)
+        await self.kill()
+
+    async def kill(self) -> None:
+        """End at once: calls under way fail, background tasks are cancelled."""
+        self.alive = False
+        tasks = {*self.calls, *self.actor.background} - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOP_S)
+
+
+class InlineRef:
+    """A handle to an actor of an `InlineRuntime`, found by name at each call."""
+
+    def __init__(self, name: str, incarnations: dict[str, _Incarnation]) -> None:
+        self._name = name
+        self._incarnations = incarnations
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def call(self, method: str, /, *args: Any) -> Any:
+        incarnation = self._incarnations.get(self._name)
+        if incarnation is None or not incarnation.alive:
+            raise ActorUnavailable()
+        # A task of its own, so that the fates of caller and actor stay separate.
+        task = asyncio.ensure_future(getattr(incarnation.actor, method)(*args))
+        incarnation.calls.add(task)
+        task.add_done_callback(incarnation.calls.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled() and not incarnation.alive:
+                raise ActorUnavailable() from None
+            raise
+
+    def __repr__(self) -> str:
+        return f"InlineRef({self._name!r})"
+
+
+class InlineRuntime:
+    """A `Runtime` without processes. Belongs to the event loop on which it is started."""
+
+    def __init__(self) -> None:
+        self._incarnations: dict[str, _Incarnation] = {}  # in the order of their start
+
+    async def start(self, *specs: ActorSpec) -> None:
+        """Start actors, together; may be called again with more of them.
+
+        Raises:
+            StartupError (or whatever an actor's `start` raised): those of this call that had
+                started are stopped again.
+            ValueError: two actors of one name.
+        """
+        names = [*self._incarnations, *(spec.name for spec in specs)]
+        if len(set(names)) != len(names):
+            raise ValueError("actor names must be unique")
+        new = [_Incarnation(spec, self) for spec in specs]
+        self._incarnations.update((each.spec.name, each) for each in new)
+        done = await asyncio.gather(*(each.start() for each in new), return_exceptions=True)
+        errors = [error for error in done if isinstance(error, BaseException)]
+        if errors:
+            for each in reversed(new):
+                if each.alive:
+                    await each.stop()
+                del self._incarnations[each.spec.name]
+            raise errors[0]
+
+    async def stop(self) -> None:
+        """Stop all actors, the last started first; calls then raise `ActorUnavailable`."""
+        while self._incarnations:
+            name = next(reversed(self._incarnations))
+            await self._incarnations[name].stop()
+            del self._incarnations[name]
+
+    async def restart(self, name: str, graceful: bool = False) -> None:
+        """End an actor and start it anew with the same arguments; others keep their handles.
+
+        Unless `graceful`, its `stop` is not called, as if its process had been killed: what it
+        opened (sockets, files) is left to the garbage collector.
+
+        Raises:
+            KeyError: no such actor.
+            Whatever `start` raised; the actor then stays dead, and may be restarted again.
+        """
+        old = self._incarnations[name]
+        await (old.stop() if graceful else old.kill())
+        new = self._incarnations[name] = _Incarnation(old.spec, self)
+        await new.start()
+
+    def ref(self, name: str) -> ActorRef:
+        return InlineRef(name, self._incarnations)
+
+    def instance(self, name: str) -> Actor:
+        """The actor's object as it is now, for tests and debugging.
+
+        Raises:
+            KeyError: no such actor.
+        """
+        return self._incarnations[name].actor

@@ -1,0 +1,252 @@
+"""The timeline shard: `WarmTimelines` as an actor, built from the store and pushing to sockets."""
+
+import asyncio
+import secrets
+from collections.abc import Mapping
+from time import monotonic
+
+import numpy as np
+
+from rookery.actors import names
+from rookery.actors.coalescer import Coalescer
+from rookery.actors.runtime import Actor, ActorContext
+from rookery.config import Config
+from rookery.domain.delivered import RecentIds
+from rookery.domain.presence import Recipients
+from rookery.domain.timelines import Slice, WarmTimelines
+from rookery.errors import Overloaded, RookeryError
+from rookery.messages import AttachAnswer, AttachRequest, Delivery, Push, WarmTimeline
+from rookery.store import open_reader
+from rookery.store.graph import GraphRepository
+from rookery.store.posts import recent_posts
+
+REMEMBERED_IDS = 262_144
+MAX_FOLLOWEES = 100_000
+SWEEP_PERIOD_S = 10.0
+
+
+class TimelineShard(Actor):
+    """Owns the warm home timelines of its share of the users.
+
+    Durable: nothing. Rebuilt from the store: rows, one by one, as they are read or connected;
+    celebrity lists come from `CelebrityLists`; presence comes back as connection servers attach
+    their sessions again, under a new epoch. Callers may retry everything: deliveries are
+    remembered by their outbox id, the rest is idempotent.
+    """
+
+    def __init__(self, context: ActorContext, config: Config) -> None:
+        super().__init__(context)
+        timelines, live = config.timelines, config.live
+        self._idle_s = timelines.idle_s
+        self._linger_s = live.linger_s
+        self._ring_size = timelines.ring_size
+        self._warm = WarmTimelines(
+            rows=timelines.max_rows,
+            ring_size=timelines.ring_size,
+            max_logs=live.max_logs,
+            log_events=live.log_events,
+            list_size=timelines.ring_size,
+        )
+        self._reader = open_reader(config)
+        self._graph = GraphRepository(self._reader)
+        self._delivered = RecentIds(REMEMBERED_IDS)
+        self._building: dict[int, asyncio.Task[None]] = {}
+        self._pushes: dict[str, Coalescer[Push, None]] = {}
+        self._figures = {"deliveries": 0.0, "builds": 0.0, "reads": 0.0, "events_delivered": 0.0}
+
+    async def start(self) -> None:
+        self.spawn(self._fetch_celebrities())
+        self.spawn(self._sweep())
+
+    async def stop(self) -> None:
+        await super().stop()
+        for pushes in self._pushes.values():
+            await pushes.aclose()
+        await self._reader.close()
+
+    # Reading.
+
+    async def read(self, requests: list[tuple[int, int, int, int]]) -> list[Slice | None]:
+        """Pages for (user id, before, limit, mask) each; None where `build` must come first."""
+        now_s = monotonic()
+        read = self._warm.read
+        self._figures["reads"] += len(requests)
+        return [read(user, before, limit, mask, now_s) for user, before, limit, mask in requests]
+
+    async def build(self, user_id: int) -> None:
+        """Make a user's timeline warm. Callers at the same time share one building.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+            Overloaded: no row is free.
+        """
+        task = self._building.get(user_id)
+        if task is None:
+            task = asyncio.create_task(self._build(user_id))
+            self._building[user_id] = task
+            task.add_done_callback(lambda _: self._building.pop(user_id, None))
+        await asyncio.shield(task)
+
+    async def _build(self, user_id: int) -> None:
+        row = self._claim(user_id)
+        while True:
+            token = self._warm.begin(row)
+            authors = await self._authors(user_id)
+            if not self._warm.enter(row, authors, token):
+                continue
+            ids, kinds, floor = await recent_posts(self._reader, authors, self._ring_size)
+            if self._warm.finish(row, ids, kinds, floor, token):
+                self._figures["builds"] += 1
+                return
+
+    def _claim(self, user_id: int) -> int:
+        row = self._warm.claim(user_id, monotonic())
+        if row is None:
+            raise Overloaded("All warm timelines of this shard are in use")
+        return row
+
+    async def _authors(self, user_id: int) -> list[int]:
+        return [*await self._graph.all_followees(user_id, MAX_FOLLOWEES), user_id]
+
+    async def _enter(self, user_id: int) -> int:
+        """The user's row, with the graph around it known, so that deliveries reach it."""
+        row = self._claim(user_id)
+        while not self._warm.is_entered(user_id):
+            token = self._warm.begin(row)
+            if self._warm.enter(row, await self._authors(user_id), token):
+                break
+        return row
+
+    # The graph.
+
+    async def graph_changed(self, changes: list[tuple[int, int, bool]]) -> list[None]:
+        """Take note of committed (follower, followee, follows now) changes."""
+        for follower, followee, follows in changes:
+            self._warm.graph_changed(follower, followee, follows)
+        return [None] * len(changes)
+
+    # Delivering.
+
+    async def deliver(self, batches: list[list[Delivery]]) -> list[int]:
+        """Bring events to the followers here; for each batch the number of rows reached."""
+        return [self._deliver(batch, listed=False) for batch in batches]
+
+    async def deliver_listed(self, batches: list[list[Delivery]]) -> list[int]:
+        """As `deliver`, for celebrities' events."""
+        return [self._deliver(batch, listed=True) for batch in batches]
+
+    def _deliver(self, batch: list[Delivery], *, listed: bool) -> int:
+        reached = 0
+        for outbox_id, event, subject_id, author_id, kind, card in batch:
+            if not self._delivered.add(outbox_id):
+                continue
+            rows, recipients = self._warm.deliver(event, subject_id, author_id, kind, listed=listed)
+            reached += rows
+            for each in recipients:
+                self._push(event, subject_id, card, each)
+        self._figures["deliveries"] += reached
+        self._figures["events_delivered"] += len(batch)
+        return reached
+
+    def _push(self, event: int, subject_id: int, card: bytes, to: Recipients) -> None:
+        pushes = self._pushes.get(to.server)
+        if pushes is None:
+            ref = self.context.directory.ref(to.server)
+
+            async def push(batch: list[Push]) -> list[None]:
+                await ref.call("push", batch)
+                return [None] * len(batch)
+
+            pushes = Coalescer(
+                push, name=f"push_{to.server}", max_batch=1000, max_pending=20_000, retry=True
+            )
+            self._pushes[to.server] = pushes
+        # A push that is lost shows as a gap in the offsets, and is fetched by attaching again.
+        pushes.post((event, subject_id, card, to.user_ids, to.offsets))
+
+    # Celebrities.
+
+    async def set_celebrity(
+        self, author_id: int, entries: list[tuple[int, int]], floor: int
+    ) -> None:
+        self._warm.set_celebrity(author_id, entries, floor)
+
+    async def end_celebrity(self, author_id: int) -> None:
+        self._warm.end_celebrity(author_id)
+
+    async def _fetch_celebrities(self) -> None:
+        """Once after a start; until then reads that need a list go to the store."""
+        ref = self.context.directory.ref(names.CELEBRITY_LISTS)
+        while True:
+            try:
+                for author_id, entries, floor in await ref.call("snapshot"):
+                    self._warm.set_celebrity(author_id, entries, floor)
+                return
+            except RookeryError:
+                await asyncio.sleep(0.5)
+
+    # Connections.
+
+    async def attach(self, requests: list[AttachRequest]) -> list[AttachAnswer | RookeryError]:
+        """Connect users; from now on their events are pushed. Idempotent."""
+        return await asyncio.gather(*(self._attach(*request) for request in requests))
+
+    async def _attach(
+        self, user_id: int, server: str, incarnation: str, epoch: str | None, offset: int | None
+    ) -> AttachAnswer | RookeryError:
+        try:
+            row = await self._enter(user_id)
+        except RookeryError as error:
+            return error
+        number = self._warm.presence.server(server, incarnation)
+        position = self._warm.presence.attach(
+            user_id, row, number, epoch, offset, secrets.token_hex(8)
+        )
+        if position is None:
+            return Overloaded("All event logs of this shard are in use")
+        return position.epoch, position.offset, position.events
+
+    async def detach(self, requests: list[tuple[int, str, str]]) -> list[None]:
+        """End the connections of (user id, server, incarnation) each."""
+        until_s = monotonic() + self._linger_s
+        presence = self._warm.presence
+        for user_id, server, incarnation in requests:
+            if presence.is_current(server, incarnation):
+                presence.detach(user_id, presence.server(server, incarnation), until_s)
+        return [None] * len(requests)
+
+    async def positions(self, user_ids: bytes) -> list[tuple[str, int] | None]:
+        """(epoch, offset) of the users' logs (ids as an int64 array); None: not connected."""
+        position = self._warm.presence.position
+        return [position(user) for user in np.frombuffer(user_ids, dtype=np.int64).tolist()]
+
+    # Upkeep.
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_PERIOD_S)
+            self._warm.sweep(monotonic(), self._idle_s)
+
+    async def warm_users(self) -> list[int]:
+        """The users whose timelines can be read from memory now."""
+        return self._warm.users()
+
+    async def inspect(self, user_ids: list[int]) -> list[WarmTimeline | None]:
+        """All that memory serves of each timeline, for `fsck`."""
+        now_s = monotonic()
+        return [self._warm.inspect(user_id, now_s) for user_id in user_ids]
+
+    async def rebuild(self, user_ids: list[int]) -> None:
+        """Build timelines anew from the store, whom they follow included."""
+        for user_id in user_ids:
+            self._warm.spoil(user_id)
+            await self.build(user_id)
+
+    def figures(self) -> Mapping[str, float]:
+        return {
+            **self._figures,
+            "warm_rows": self._warm.warm,
+            "connected_users": self._warm.presence.connected,
+            "building": len(self._building),
+            "push_queue_depth": sum(p.figures()["pending"] for p in self._pushes.values()),
+        }

@@ -1,0 +1,384 @@
+"""Composes the program: which actors there are, and what stands behind each surface.
+
+The only module that knows all rooms. Everything below it gets what it needs handed in.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import structlog
+
+from rookery.actors import names
+from rookery.actors.broadcast import Broadcast
+from rookery.actors.celebrities import CelebrityLists
+from rookery.actors.fanout import FanoutWorker
+from rookery.actors.gateway import ConnectionServer, Gateway
+from rookery.actors.manager import ConnectionManager
+from rookery.actors.presence import Reporter, ShardPresence
+from rookery.actors.runtime import ActorContext, ActorSpec
+from rookery.actors.shard import TimelineShard
+from rookery.actors.shards import Shards, shard_map, until_available
+from rookery.actors.writer import RemoteWriter, StoreWriter
+from rookery.config import Config
+from rookery.connection.hub import Hub
+from rookery.connection.server import ConnectionListener
+from rookery.connection.settings import StreamSettings
+from rookery.errors import RookeryError, Unavailable
+from rookery.http.app import build_app, serve_app
+from rookery.http.services import Services
+from rookery.messages import Invalidation, Push
+from rookery.models import Identity, TweetCounts
+from rookery.services.accounts import Accounts
+from rookery.services.authentication import Authenticator
+from rookery.services.authors import Authors
+from rookery.services.cards import Cards
+from rookery.services.counts import CountChanges
+from rookery.services.engagement import Engagement
+from rookery.services.graph import Graph
+from rookery.services.idempotency import Idempotency
+from rookery.services.liked import LikedTweets
+from rookery.services.passwords import PasswordCost, Passwords
+from rookery.services.profiles import Profiles
+from rookery.services.timelines import Timelines
+from rookery.services.tokens import KeyRing
+from rookery.services.tweets import Tweets
+from rookery.store import StoreParts, clock_ms, open_reader
+from rookery.store.devices import Devices
+from rookery.store.leases import WorkerLease
+from rookery.store.tweets import TweetRepository
+from rookery.views import tweet_card
+
+log = structlog.get_logger(__name__)
+
+KEYS_RELOAD_S = 30.0
+RECHECK_BATCH = 500
+READY_BOUND_S = 2.0
+
+
+def specs(config: Config, http_port: int, live_ports: Sequence[int]) -> list[ActorSpec]:
+    """All actors of one machine, the store's writer first."""
+    return [
+        ActorSpec(names.STORE_WRITER, StoreWriter, (config.server.data_dir,)),
+        ActorSpec(names.CONNECTION_MANAGER, ConnectionManager),
+        *(
+            ActorSpec(names.timeline_shard(number), TimelineShard, (config,))
+            for number in range(config.shards)
+        ),
+        ActorSpec(names.CELEBRITY_LISTS, CelebrityLists, (config,)),
+        ActorSpec(names.FANOUT_WORKER, FanoutWorker, (config,)),
+        *(
+            ActorSpec(
+                names.connection_server(number),
+                ConnectionServer,
+                (config, port, compose_connection_server),
+            )
+            for number, port in enumerate(live_ports)
+        ),
+        *(
+            ActorSpec(names.gateway(number), Gateway, (config, http_port, compose_gateway))
+            for number in range(config.gateways)
+        ),
+    ]
+
+
+class Backend:
+    """What services stand on, in one process: store, ids, shards, broadcast. Close it."""
+
+    def __init__(self, context: ActorContext, config: Config) -> None:
+        directory = context.directory
+        self.config = config
+        self.context = context
+        self.reader = open_reader(config)
+        self.writer = RemoteWriter(directory)
+        self.store = StoreParts(self.reader, self.writer)
+        self.shards = Shards(directory, shard_map(config.shards))
+        self.broadcast = Broadcast(
+            directory,
+            [names.gateway(number) for number in range(config.gateways)]
+            + [names.connection_server(number) for number in range(config.live.servers)],
+        )
+        self.lease = WorkerLease(self.store, clock_ms, name=context.name)
+        self._background: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """Wait for the store, and lease a worker number for ids."""
+        await until_available(self.lease.acquire)
+        self._background.append(asyncio.create_task(self.lease.run()))
+
+    async def close(self) -> None:
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        try:
+            await asyncio.wait_for(self.lease.release(), 1.0)
+        except (RookeryError, TimeoutError):
+            pass  # It expires by itself.
+        await self.broadcast.aclose()
+        await self.shards.aclose()
+        await self.writer.close()
+        await self.reader.close()
+
+
+async def _reload(keys: KeyRing) -> None:
+    """Take in rotated signing keys, for ever."""
+    while True:
+        await asyncio.sleep(KEYS_RELOAD_S)
+        try:
+            await keys.load()
+        except RookeryError as error:
+            log.warning("signing keys not reloaded", error=str(error))
+
+
+class UseCases:
+    """All services over one backend, with their caches."""
+
+    def __init__(self, backend: Backend) -> None:
+        config, store, ids = backend.config, backend.store, backend.lease.next_id
+        self.backend = backend
+        self.keys = KeyRing(store, clock_ms, life_s=int(config.auth.access_token_s))
+        self.passwords = Passwords(
+            PasswordCost(
+                time_cost=config.auth.argon2_time_cost,
+                memory_cost_kib=config.auth.argon2_memory_kib,
+            )
+        )
+        self.authenticator = Authenticator(
+            self.keys, store, clock_ms, recheck_s=config.auth.recheck_s
+        )
+        self.accounts = Accounts(
+            store,
+            ids,
+            clock_ms,
+            self.keys,
+            self.passwords,
+            backend.broadcast,
+            refresh_life_s=config.auth.refresh_token_s,
+        )
+        self.authors = Authors(store, clock_ms)
+        self.liked = LikedTweets(store, clock_ms)
+        self.cards = Cards(
+            store, clock_ms, self.authors, self.liked, capacity=config.tweets.cache_size
+        )
+        self.changes = CountChanges(self.cards, backend.broadcast)
+        self.profiles = Profiles(store, backend.broadcast)
+        self.graph = Graph(store, ids, self.authors, backend.shards)
+        self.tweets = Tweets(
+            store,
+            ids,
+            clock_ms,
+            self.authors,
+            self.cards,
+            self.changes,
+            backend.broadcast,
+            Idempotency(store, clock_ms),
+            max_length=config.tweets.max_length,
+        )
+        self.engagement = Engagement(store, ids, self.authors, self.liked, self.changes)
+        self.timelines = Timelines(store, backend.shards, self.cards, self.authors)
+        self._reloading: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        await self.backend.open()
+        await until_available(self.keys.load)
+        self._reloading = asyncio.create_task(_reload(self.keys))
+
+    async def close(self) -> None:
+        if self._reloading is not None:
+            self._reloading.cancel()
+            await asyncio.gather(self._reloading, return_exceptions=True)
+        self.passwords.close()
+        await self.backend.close()
+
+    def invalidate(self, change: Invalidation) -> None:
+        """Forget what is cached of these."""
+        self.authenticator.forget(change.devices)
+        self.authors.invalidate(change)
+        self.cards.invalidate(change)
+
+
+class StreamDirectory:
+    """`StreamDirectoryPort` over the connection manager."""
+
+    def __init__(self, context: ActorContext) -> None:
+        self._manager = context.directory.ref(names.CONNECTION_MANAGER)
+
+    async def pick(self) -> str:
+        url: str = await self._manager.call("pick")
+        return url
+
+    async def connected(self, user_id: int, device_ids: Sequence[str]) -> list[bool]:
+        """Which of a user's devices are connected."""
+        found: list[bool] = await self._manager.call("connected", user_id, list(device_ids))
+        return found
+
+
+class GatewaySurface:
+    """REST over the use-cases."""
+
+    def __init__(self, context: ActorContext, config: Config) -> None:
+        self._config = config
+        self._use_cases = UseCases(Backend(context, config))
+
+    async def start(self, port: int) -> None:
+        cases = self._use_cases
+        await cases.open()
+        services = Services(
+            authenticator=cases.authenticator,
+            accounts=cases.accounts,
+            profiles=cases.profiles,
+            graph=cases.graph,
+            tweets=cases.tweets,
+            engagement=cases.engagement,
+            cards=cases.cards,
+            timelines=cases.timelines,
+            stream=StreamDirectory(cases.backend.context),
+            ready=self._ready,
+            heartbeat_s=self._config.live.heartbeat_s,
+        )
+        self._runner = await serve_app(
+            build_app(services),
+            self._config.http.host,
+            port,
+            reuse_port=self._config.server.runtime == "ray",
+        )
+
+    async def _ready(self) -> Mapping[str, bool]:
+        backend = self._use_cases.backend
+
+        async def answers(name: str) -> bool:
+            try:
+                await asyncio.wait_for(
+                    backend.context.directory.ref(name).call("ping"), READY_BOUND_S
+                )
+            except (Unavailable, TimeoutError):
+                return False
+            return True
+
+        needed = [names.STORE_WRITER, names.CONNECTION_MANAGER, *backend.shards.map.shards]
+        found = await asyncio.gather(*(answers(name) for name in needed))
+        return dict(zip(needed, found, strict=True))
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+        await self._use_cases.close()
+
+    def invalidate(self, change: Invalidation) -> None:
+        self._use_cases.invalidate(change)
+
+    def figures(self) -> Mapping[str, float]:
+        backend = self._use_cases.backend
+        return {
+            "cached_tokens": len(self._use_cases.authenticator),
+            "cached_tweets": len(self._use_cases.cards),
+            **{f"write_{name}": value for name, value in backend.writer.figures().items()},
+            **backend.shards.figures(),
+        }
+
+
+async def compose_gateway(context: ActorContext, config: Config, port: int) -> GatewaySurface:
+    surface = GatewaySurface(context, config)
+    await surface.start(port)
+    return surface
+
+
+class StreamSurface:
+    """WebSockets over hub and shards."""
+
+    def __init__(self, context: ActorContext, config: Config) -> None:
+        self._config = config
+        live = config.live
+        self._backend = Backend(context, config)
+        store = self._backend.store
+        self._keys = KeyRing(store, clock_ms, life_s=int(config.auth.access_token_s))
+        self._authenticator = Authenticator(
+            self._keys, store, clock_ms, recheck_s=config.auth.recheck_s
+        )
+        self._authors = Authors(store, clock_ms)
+        self._tweets = TweetRepository(store.reader)
+        self._presence = ShardPresence(self._backend.shards, context.name)
+        self._hub = Hub(
+            self._presence,
+            self._fetch_counts,
+            self._fetch_cards,
+            StreamSettings(
+                heartbeat_s=live.heartbeat_s,
+                max_sessions=live.max_sessions,
+                soft_buffer_bytes=live.soft_buffer_bytes,
+                hard_buffer_bytes=live.hard_buffer_bytes,
+                slow_grace_s=live.slow_grace_s,
+            ),
+        )
+        self._background: list[asyncio.Task[None]] = []
+
+    async def start(self, port: int) -> None:
+        await until_available(self._keys.load)
+        live = self._config.live
+        self._listener = ConnectionListener(live.host, port, self._hub, self._authenticate)
+        bound = await self._listener.start()
+        url = (live.public_url or f"ws://{live.host}:{{port}}/stream").replace("{port}", str(bound))
+        context = self._backend.context
+        reporter = Reporter(context.directory, context.name, self._presence.incarnation, url)
+        self._hub.on_join, self._hub.on_leave = reporter.joined, reporter.left
+        self._background = [
+            asyncio.create_task(reporter.report_forever()),
+            asyncio.create_task(self._recheck_devices(reporter)),
+            asyncio.create_task(_reload(self._keys)),
+        ]
+
+    async def stop(self) -> None:
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._listener.stop()
+        await self._backend.close()
+
+    async def _authenticate(self, token: str) -> tuple[Identity, int]:
+        identity = await self._authenticator.identify(token)
+        return identity, self._keys.verify(token, clock_ms()).expires_ms
+
+    async def _recheck_devices(self, reporter: Reporter) -> None:
+        """Close sessions whose revocation was not told, because a process died meanwhile."""
+        devices = Devices(self._backend.reader)
+        while True:
+            await asyncio.sleep(self._config.auth.recheck_s)
+            try:
+                connected = reporter.devices
+                for first in range(0, len(connected), RECHECK_BATCH):
+                    batch = connected[first : first + RECHECK_BATCH]
+                    self._hub.close_devices(await devices.missing(batch, clock_ms()))
+            except RookeryError as error:
+                log.warning("devices not looked at", error=str(error))
+
+    async def _fetch_counts(self, tweet_ids: Sequence[int]) -> dict[int, TweetCounts]:
+        counts = await self._tweets.counts(tweet_ids)
+        return dict(zip(tweet_ids, counts, strict=True))
+
+    async def _fetch_cards(self, tweet_ids: Sequence[int]) -> dict[int, bytes]:
+        tweets = [each for each in await self._tweets.get_many(tweet_ids) if each is not None]
+        authors = await self._authors.many({each.author_id for each in tweets})
+        return {
+            each.id: msgspec.msgpack.encode(tweet_card(each, authors[each.author_id]))
+            for each in tweets
+            if each.author_id in authors
+        }
+
+    def push(self, batch: list[Push]) -> None:
+        self._hub.push(batch)
+
+    def invalidate(self, change: Invalidation) -> None:
+        self._authenticator.forget(change.devices)
+        self._authors.invalidate(change)
+        self._hub.close_devices(change.devices)
+        self._hub.counts_changed(change.counts)
+
+    def figures(self) -> Mapping[str, float]:
+        return self._hub.figures()
+
+
+async def compose_connection_server(
+    context: ActorContext, config: Config, port: int
+) -> StreamSurface:
+    surface = StreamSurface(context, config)
+    await surface.start(port)
+    return surface

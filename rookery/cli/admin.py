@@ -1,0 +1,59 @@
+"""``rookery admin …``: what an operator does to a running server."""
+
+from typing import Annotated
+
+import typer
+
+from rookery.cli.console import ConfigOption, DataOption, err, out, run, settings, told
+from rookery.config import Config
+
+app = typer.Typer(help="Commands for the operator of a running server.", no_args_is_help=True)
+
+
+@app.command()
+def token(
+    user: Annotated[str, typer.Argument(help="Username.")],
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Print an access token for USER, without a password (loaded accounts have none).
+
+    The token goes to standard output, alone, so that it can be used as $(rookery admin token X).
+    """
+    with told():
+        chosen = settings(config, data)
+    run(_token(chosen, user))
+
+
+async def _token(config: Config, user: str) -> None:
+    from pathlib import Path
+
+    from rookery.control import Control
+
+    async with Control(Path(config.server.data_dir)) as control:
+        session = await control.call("token", username=user)
+    out.print(session["token"], soft_wrap=True)
+    err.print(
+        f"for {session['username']} (id {session['userId']}),"
+        f" valid for {session['expiresIn']:.0f} s; refresh token: {session['refreshToken']}",
+        style="dim",
+        soft_wrap=True,
+    )
+
+
+@app.command("rotate-keys")
+def rotate_keys(data: DataOption = None, config: ConfigOption = None) -> None:
+    """Sign new access tokens with a new key; tokens in use stay valid until they expire."""
+    with told():
+        chosen = settings(config, data)
+    run(_rotate(chosen))
+
+
+async def _rotate(config: Config) -> None:
+    from pathlib import Path
+
+    from rookery.control import Control
+
+    async with Control(Path(config.server.data_dir)) as control:
+        await control.call("rotate-keys")
+    out.print("new access tokens are signed with a new key")

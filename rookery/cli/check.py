@@ -1,0 +1,48 @@
+"""``rookery check``: read and explain the settings."""
+
+from typing import Annotated, get_args, get_type_hints
+
+import typer
+from msgspec import Meta
+from rich.table import Table
+
+from rookery.cli.console import ConfigOption, DataOption, out, settings, told
+from rookery.config import PREFIX, Config, sections
+
+
+def check(
+    data: DataOption = None,
+    config: ConfigOption = None,
+    changed: Annotated[
+        bool, typer.Option("--changed", help="Only settings that differ from their default.")
+    ] = False,
+) -> None:
+    """Check the settings and show every one with its value, meaning and variable.
+
+    Exit status 1 and the reason if a setting is unknown, malformed or contradicts another.
+    """
+    with told():
+        chosen = settings(config, data)
+    out.print(_table(chosen, changed))
+    out.print("settings are valid")
+
+
+def _table(config: Config, changed: bool) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("setting", "value", "default", "meaning", "variable"):
+        table.add_column(heading, overflow="fold")
+    for section, cls in sections().items():
+        hints = get_type_hints(cls, include_extras=True)
+        for name in cls.__struct_fields__:
+            value = getattr(getattr(config, section), name)
+            default = getattr(cls(), name)
+            if changed and value == default:
+                continue
+            metas = [meta for meta in get_args(hints[name]) if isinstance(meta, Meta)]
+            meaning = next((meta.description for meta in metas if meta.description), "")
+            variable = f"{PREFIX}{section}_{name}".upper()
+            style = None if value == default else "bold"
+            table.add_row(
+                f"{section}.{name}", str(value), str(default), meaning, variable, style=style
+            )
+    return table

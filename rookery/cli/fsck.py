@@ -1,0 +1,63 @@
+"""``rookery fsck``: compare warm timelines with the store."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rookery.cli.console import Bars, ConfigOption, DataOption, out, run, settings, told
+from rookery.config import Config
+
+
+def fsck(
+    repair: Annotated[
+        bool, typer.Option("--repair/--report", help="Rebuild faulty timelines, or only report.")
+    ] = True,
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Compare every warm timeline of the running server with what the store says it should be.
+
+    Exit status 0: no fault. 1: faults were found (and repaired, unless --report).
+    """
+    with told():
+        chosen = settings(config, data)
+    if run(_fsck(chosen, repair)):
+        raise typer.Exit(1)
+
+
+async def _fsck(config: Config, repair: bool) -> int:
+    from rookery.control import Control
+
+    faults = checked = 0
+    async with Control(Path(config.server.data_dir)) as control:
+        with Bars() as bars:
+            async for progress in control.stream("fsck", repair=repair):
+                checked = progress["checked"]
+                bars.show("timelines", checked, progress["total"], f"{faults} faults")
+                for finding in progress["findings"]:
+                    faults += 1
+                    out.print(_described(finding), soft_wrap=True)
+    done = " and repaired" if faults and repair else ""
+    out.print(f"{checked} warm timelines checked, {faults} faults found{done}")
+    return faults
+
+
+def _described(finding: dict[str, list[int] | bool | int]) -> str:
+    parts = []
+    for name, text in (
+        ("missing", "missing"),
+        ("foreign", "not belonging there"),
+        ("doubled", "doubled"),
+        ("wrongKind", "of wrong kind"),
+    ):
+        ids = finding[name]
+        if isinstance(ids, list) and ids:
+            parts.append(f"{len(ids)} {text} ({', '.join(map(str, ids[:3]))}…)")
+    if finding["disordered"]:
+        parts.append("out of order")
+    for name, text in (("notFollowed", "missed"), ("notUnfollowed", "kept by mistake")):
+        authors = finding[name]
+        if isinstance(authors, list) and authors:
+            parts.append(f"{len(authors)} followed authors {text}")
+    return f"user {finding['userId']}: {'; '.join(parts)}"

@@ -1,0 +1,98 @@
+"""``rookery serve``: run a server until Ctrl-C."""
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rookery.cli.console import ConfigOption, DataOption, err, out, run, settings, told
+from rookery.config import Config
+
+
+def serve(
+    runtime: Annotated[
+        str | None,
+        typer.Option("--runtime", help="ray (a process an actor) or inline (all in one process)."),
+    ] = None,
+    http_port: Annotated[int | None, typer.Option("--http-port", help="REST port.")] = None,
+    live_port: Annotated[
+        int | None, typer.Option("--live-port", help="First WebSocket port.")
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option("--host", help="Address to listen on, for REST and WebSocket.")
+    ] = None,
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Run a server until Ctrl-C.
+
+    Everything is kept in the data folder; start it again and it is there. Settings come from
+    defaults, the TOML file, ROOKERY_<SECTION>_<NAME> variables and these options, in that order.
+    """
+    with told():
+        chosen = settings(
+            config,
+            data,
+            server__runtime=runtime,
+            http__port=http_port,
+            live__port=live_port,
+            http__host=host,
+            live__host=host,
+        )
+    run(_serve(chosen))
+
+
+async def _serve(config: Config) -> None:
+    from rookery.logs import configure
+    from rookery.serving import RunningServer
+
+    began_s = time.monotonic()
+    configure(config.server.log_level)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    err.print(f"starting ({config.server.runtime} runtime) …", style="dim")
+    server = RunningServer(config)
+    starting = asyncio.create_task(server.start())
+    waiting = asyncio.create_task(stopped.wait())
+    await asyncio.wait([starting, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if not starting.done():
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        return
+    starting.result()
+    _announce(server.http_url, server.live_urls, config, time.monotonic() - began_s)
+    # Signals may have been taken over by Ray's start.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
+    err.print("stopping …", style="dim")
+    await server.stop()
+
+
+def _announce(http_url: str, live_urls: list[str], config: Config, took_s: float) -> None:
+    lines = [
+        f"[bold]Rookery[/bold] is ready after {took_s:.1f} s. Data: {Path(config.server.data_dir)}/",
+        f"  HTTP        {http_url}/api/v1   (interactive: {http_url}/api/v1/docs)",
+        *(f"  WebSocket   {url}" for url in live_urls),
+    ]
+    if config.server.runtime == "ray":
+        lines.append(f"  Ray         {_dashboard()}")
+    lines += [
+        "Try it, in another terminal:",
+        "  rookery demo          a small lively network to look at",
+        f"  curl -s {http_url}/api/v1/health",
+        "Ctrl-C stops it.",
+    ]
+    out.print("\n".join(lines), soft_wrap=True)
+
+
+def _dashboard() -> str:
+    from rookery.actors.runtime_ray import dashboard_url
+
+    return dashboard_url()

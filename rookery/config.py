@@ -1,0 +1,282 @@
+"""Settings: typed, each documented, validated once.
+
+Leaf module. A setting comes from, in rising order of precedence: its default, the TOML file
+(``--config``, else ``./rookery.toml`` if there is one), the environment
+(``ROOKERY_<SECTION>_<NAME>``, e.g. ``ROOKERY_HTTP_PORT``), the command line. What is unknown is
+refused with the nearest right name, so that a typing error never passes silently.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from rookery.errors import ConfigError
+
+PREFIX = "ROOKERY_"
+NOT_SETTINGS = ("ROOKERY_TEST_", "ROOKERY_CONFIG")
+"""Environment variables of this prefix that are not settings."""
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Positive = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all sections."""
+
+
+class Server(Section, frozen=True, kw_only=True):
+    runtime: Annotated[
+        Literal["ray", "inline"],
+        Meta(description="ray: one process an actor. inline: all in one process."),
+    ] = "ray"
+    data_dir: Annotated[str, Meta(description="Folder of the embedded store.")] = "data"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="Least level logged.")
+    ] = "info"
+
+
+class Http(Section, frozen=True, kw_only=True):
+    host: Annotated[str, Meta(description="Address the gateways listen on.")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="Port of the REST surface; 0 picks a free one.")] = 8000
+    gateways: Annotated[
+        int, Meta(ge=0, description="Gateway processes sharing the port; 0: one a core.")
+    ] = 0
+
+
+class Live(Section, frozen=True, kw_only=True):
+    host: Annotated[str, Meta(description="Address the connection servers listen on.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[
+        Port,
+        Meta(description="Port of the first connection server; the others take the next ones."),
+    ] = 8001
+    servers: Annotated[Positive, Meta(description="Connection server processes.")] = 1
+    public_url: Annotated[
+        str,
+        Meta(
+            description="What clients are told to connect to, with {port} for the server's port;"
+            " empty: ws://HOST:PORT/stream."
+        ),
+    ] = ""
+    max_sessions: Annotated[Positive, Meta(description="Sessions a connection server takes.")] = (
+        50_000
+    )
+    heartbeat_s: Annotated[Seconds, Meta(description="Seconds between two pings.")] = 25.0
+    soft_buffer_bytes: Annotated[
+        Positive,
+        Meta(description="Unsent bytes of a session above which its events are merged into one."),
+    ] = 256 * 1024
+    hard_buffer_bytes: Annotated[
+        Positive, Meta(description="Unsent bytes above which a session is closed as too slow.")
+    ] = 1024 * 1024
+    slow_grace_s: Annotated[
+        Seconds, Meta(description="Seconds a session may stay merged before it is closed.")
+    ] = 30.0
+    log_events: Annotated[
+        Positive, Meta(description="Events kept for each connected user, for resuming.")
+    ] = 512
+    linger_s: Annotated[
+        Seconds, Meta(description="Seconds the event log is kept after the last connection ends.")
+    ] = 600.0
+    max_logs: Annotated[
+        Positive, Meta(description="Event logs a timeline shard keeps at the most.")
+    ] = 65_536
+
+
+class Timelines(Section, frozen=True, kw_only=True):
+    shards: Annotated[int, Meta(ge=0, description="Timeline shards; 0: one a core.")] = 0
+    ring_size: Annotated[
+        int, Meta(ge=20, le=100_000, description="Newest tweets a warm timeline holds in memory.")
+    ] = 800
+    max_rows: Annotated[
+        Positive,
+        Meta(description="Warm timelines a shard holds at the most; the idlest make room."),
+    ] = 262_144
+    idle_s: Annotated[
+        Seconds, Meta(description="Seconds without a read after which a timeline is dropped.")
+    ] = 3600.0
+    celebrity_threshold: Annotated[
+        Positive,
+        Meta(description="Followers from which an author is fanned out on read, not on write."),
+    ] = 10_000
+
+
+class Auth(Section, frozen=True, kw_only=True):
+    access_token_s: Annotated[Seconds, Meta(description="Life of an access token.")] = 900.0
+    refresh_token_s: Annotated[
+        Seconds, Meta(description="Life of a device's refresh token since its last use.")
+    ] = 30 * 86400.0
+    recheck_s: Annotated[
+        Seconds,
+        Meta(description="Seconds after which a cached token's device is looked up again."),
+    ] = 10.0
+    argon2_time_cost: Annotated[Positive, Meta(description="Argon2id passes.")] = 3
+    argon2_memory_kib: Annotated[int, Meta(ge=8, description="Argon2id memory.")] = 65_536
+
+
+class Tweets(Section, frozen=True, kw_only=True):
+    max_length: Annotated[
+        int, Meta(ge=1, le=10_000, description="Weighted characters a tweet may have.")
+    ] = 280
+    cache_size: Annotated[Positive, Meta(description="Tweets a gateway keeps ready as JSON.")] = (
+        100_000
+    )
+
+
+class Ray(Section, frozen=True, kw_only=True):
+    address: Annotated[
+        str, Meta(description="Ray cluster to join; empty: start one on this machine.")
+    ] = ""
+    dashboard_port: Annotated[Port, Meta(description="Port of the Ray dashboard.")] = 8265
+    figures_s: Annotated[
+        Seconds, Meta(description="Seconds between two exports of the actors' figures.")
+    ] = 5.0
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """All settings, by section."""
+
+    server: Server = Server()
+    http: Http = Http()
+    live: Live = Live()
+    timelines: Timelines = Timelines()
+    auth: Auth = Auth()
+    tweets: Tweets = Tweets()
+    ray: Ray = Ray()
+
+    @property
+    def gateways(self) -> int:
+        """The number of gateways, resolved."""
+        return 1 if self.server.runtime == "inline" else self.http.gateways or _cores()
+
+    @property
+    def shards(self) -> int:
+        """The number of timeline shards, resolved."""
+        return 1 if self.server.runtime == "inline" else self.timelines.shards or _cores()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def sections() -> dict[str, type[Section]]:
+    """The section types by name, in order."""
+    hints = get_type_hints(Config)
+    return {name: hints[name] for name in Config.__struct_fields__}
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    match = get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {match[0]}?" if match else f"; known are {', '.join(known)}"
+
+
+def _from_file(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    known = sections()
+    for section, table in tables.items():
+        if section not in known:
+            raise ConfigError(f"{path}: unknown section [{section}]{_nearest(section, [*known])}")
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: {section} must be a section: write [{section}]")
+        for name in table:
+            fields = list(known[section].__struct_fields__)
+            if name not in fields:
+                raise ConfigError(
+                    f"{path}: unknown setting {name} in [{section}]{_nearest(name, fields)}"
+                )
+    return tables
+
+
+def _variables() -> dict[str, tuple[str, str]]:
+    return {
+        f"{PREFIX}{section}_{name}".upper(): (section, name)
+        for section, cls in sections().items()
+        for name in cls.__struct_fields__
+    }
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    known = _variables()
+    found: dict[str, dict[str, Any]] = {}
+    for variable, text in environ.items():
+        if not variable.startswith(PREFIX) or variable.startswith(NOT_SETTINGS):
+            continue
+        if variable not in known:
+            raise ConfigError(
+                f"unknown environment variable {variable}{_nearest(variable, [*known])}"
+            )
+        section, name = known[variable]
+        found.setdefault(section, {})[name] = text
+    return found
+
+
+def _validate(section: str, cls: type[Section], values: dict[str, Any]) -> Section:
+    for name, value in values.items():
+        hint = get_type_hints(cls, include_extras=True)[name]
+        try:
+            msgspec.convert(value, hint, strict=not isinstance(value, str))
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"setting {section}.{name} = {value!r}: {error}") from error
+    return msgspec.convert(values, cls, strict=False)
+
+
+def load(
+    path: Path | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Config:
+    """The settings from all sources.
+
+    Raises:
+        ConfigError: something is unknown, malformed or contradictory; the text names it.
+    """
+    merged: dict[str, dict[str, Any]] = {}
+    if path is None and Path("rookery.toml").exists():
+        path = Path("rookery.toml")
+    sources: list[Mapping[str, Mapping[str, Any]]] = []
+    if path is not None:
+        sources.append(_from_file(path))
+    sources.append(_from_environment(os.environ if environ is None else environ))
+    sources.append(overrides or {})
+    for source in sources:
+        for section, values in source.items():
+            merged.setdefault(section, {}).update(values)
+    built = {
+        section: _validate(section, cls, merged.get(section, {}))
+        for section, cls in sections().items()
+    }
+    config = msgspec.structs.replace(Config(), **built)
+    _check(config)
+    return config
+
+
+def _check(config: Config) -> None:
+    """Refuse settings that contradict each other."""
+    live, http = config.live, config.http
+    if live.soft_buffer_bytes >= live.hard_buffer_bytes:
+        raise ConfigError("live.soft_buffer_bytes must be below live.hard_buffer_bytes")
+    if live.port and live.port + live.servers - 1 > 65535:
+        raise ConfigError("live.port leaves no room for live.servers ports below 65536")
+    if http.port and live.port and live.port <= http.port < live.port + live.servers:
+        raise ConfigError(f"http.port {http.port} is also a port of the connection servers")
+    if config.server.runtime == "inline" and (http.gateways > 1 or config.timelines.shards > 1):
+        raise ConfigError(
+            "the inline runtime has one gateway and one shard;"
+            " leave http.gateways and timelines.shards alone, or use server.runtime = ray"
+        )
+    if "{port}" not in live.public_url and live.public_url and live.servers > 1:
+        raise ConfigError("live.public_url needs {port} when there are several live.servers")

@@ -1,0 +1,57 @@
+"""What a connection server needs from the rest of the system, as protocols and records.
+
+Imports only leaves. The actors (or the inline wiring) implement these; tests use fakes.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeAlias
+
+import msgspec
+
+from rookery.models import Identity, TweetCounts
+
+
+class Attached(msgspec.Struct, frozen=True):
+    """A user's place in the event log, as the shard knows it when it answers.
+
+    `events` are those after the position that was given, as (offset, `EventKind`, subject id)
+    without a hole up to `offset`; None when they cannot be given (unknown epoch, or no longer
+    held).
+    """
+
+    epoch: str
+    offset: int
+    events: list[tuple[int, int, int]] | None
+
+
+class PresencePort(Protocol):
+    """The timeline shards, by user. Each method may raise `Unavailable`."""
+
+    async def attach(self, user_id: int, epoch: str | None, offset: int | None) -> Attached:
+        """Register this server for the user's pushes, and tell what was missed; idempotent.
+
+        An event that was pushed before this call was made is covered by its answer.
+        """
+        ...
+
+    async def detach(self, user_id: int) -> None:
+        """Stop the pushes for this user to this server."""
+        ...
+
+    async def positions(self, user_ids: Sequence[int]) -> Sequence[tuple[str, int] | None]:
+        """(epoch, last offset) for each user; None where this server is not registered."""
+        ...
+
+
+Push: TypeAlias = tuple[int, int, bytes, bytes, bytes]
+"""One event for many users: (`EventKind`, subject id, card as MessagePack or b"", user ids,
+offsets); the last two are parallel little-endian int64 arrays."""
+
+Authenticate: TypeAlias = Callable[[str], Awaitable[tuple[Identity, int]]]
+"""Token → (identity, its expiry in milliseconds since 1970); raises errors of `Unauthenticated`."""
+
+FetchCounts: TypeAlias = Callable[[Sequence[int]], Awaitable[dict[int, TweetCounts]]]
+"""Tweet ids → counts; ids of tweets that are gone are missing from the answer."""
+
+FetchCards: TypeAlias = Callable[[Sequence[int]], Awaitable[dict[int, bytes]]]
+"""Tweet ids → cards as MessagePack; ids of tweets that are gone are missing."""

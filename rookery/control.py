@@ -1,0 +1,171 @@
+"""The control channel: how the command line speaks with a running server on the same machine.
+
+The serving process listens on a loopback port of the system's choice and writes the address and a
+secret into ``control.json`` in its data folder, readable by its user only: whoever may read the
+data folder may control the server. Requests and answers are JSON lines over HTTP.
+"""
+
+import asyncio
+import hmac
+import os
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+from rookery.errors import NotFound, RookeryError, Unavailable
+
+CONTROL_FILE = "control.json"
+MAX_BODY_BYTES = 64 * 2**20
+
+Command = Callable[[Mapping[str, Any]], AsyncIterator[Any]]
+"""Takes arguments and yields answers, each anything msgspec can encode."""
+
+
+class Address(msgspec.Struct, frozen=True):
+    """What ``control.json`` holds."""
+
+    port: int
+    secret: str
+    pid: int
+
+
+class ControlServer:
+    """Answers commands of the command line."""
+
+    def __init__(self, data_dir: Path, commands: Mapping[str, Command]) -> None:
+        self._file = data_dir / CONTROL_FILE
+        self._commands = commands
+        self._secret = secrets.token_urlsafe(32)
+
+    async def start(self) -> None:
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
+        app.router.add_post("/{command}", self._handle)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        address = Address(self._runner.addresses[0][1], self._secret, os.getpid())
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        with suppress(FileNotFoundError):
+            self._file.unlink()
+        with os.fdopen(os.open(self._file, flags, 0o600), "wb") as file:
+            file.write(msgspec.json.encode(address))
+
+    async def stop(self) -> None:
+        with suppress(FileNotFoundError):
+            self._file.unlink()
+        await self._runner.cleanup()
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if not hmac.compare_digest(given.encode(), self._secret.encode()):
+            raise web.HTTPUnauthorized
+        command = self._commands.get(request.match_info["command"])
+        if command is None:
+            raise web.HTTPNotFound
+        arguments = msgspec.json.decode(await request.read() or b"{}")
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+        try:
+            async for answer in command(arguments):
+                await response.write(msgspec.json.encode({"answer": answer}) + b"\n")
+        except RookeryError as error:
+            told = {"error": str(error), "code": error.code}
+            await response.write(msgspec.json.encode(told) + b"\n")
+        return response
+
+
+class ControlError(RookeryError):
+    """The server refused a command; the text is its own."""
+
+
+def find(data_dir: Path) -> Address | None:
+    """The server that runs on a data folder, if there is one."""
+    try:
+        address = msgspec.json.decode((data_dir / CONTROL_FILE).read_bytes(), type=Address)
+        os.kill(address.pid, 0)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return address
+
+
+class Control:
+    """Speaks with the server of a data folder. An async context manager.
+
+    Raises:
+        NotFound: no server runs there.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        address = find(data_dir)
+        if address is None:
+            raise NotFound(
+                f"no server is running on the data folder {data_dir}; start one with: rookery serve"
+            )
+        self._session = aiohttp.ClientSession(
+            f"http://127.0.0.1:{address.port}",
+            headers={"Authorization": f"Bearer {address.secret}"},
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=5),
+            read_bufsize=2**20,
+        )
+
+    async def __aenter__(self) -> "Control":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def stream(self, command: str, **arguments: Any) -> AsyncIterator[Any]:
+        """The answers to a command, as they come.
+
+        Raises:
+            ControlError: the server refused, with its text.
+            Unavailable: the server went away.
+        """
+        try:
+            async with self._session.post(
+                f"/{command}", data=msgspec.json.encode(arguments)
+            ) as response:
+                response.raise_for_status()
+                while line := await _line(response.content):
+                    answer = msgspec.json.decode(line)
+                    if "error" in answer:
+                        raise ControlError(answer["error"])
+                    yield answer["answer"]
+        except (TimeoutError, aiohttp.ClientError) as error:
+            raise Unavailable(f"the server does not answer: {error}") from error
+
+    async def call(self, command: str, **arguments: Any) -> Any:
+        """The last answer to a command; None if it gives none."""
+        last = None
+        async for answer in self.stream(command, **arguments):
+            last = answer
+        return last
+
+
+async def _line(content: aiohttp.StreamReader) -> bytes:
+    """One line, however long; empty at the end."""
+    parts = []
+    while True:
+        try:
+            parts.append(await content.readuntil(b"\n"))
+            return b"".join(parts)
+        except ValueError:  # longer than the buffer
+            parts.append(await content.readany())
+        except asyncio.IncompleteReadError as error:
+            return b"".join([*parts, error.partial])
+
+
+def single(handler: Callable[[Mapping[str, Any]], Awaitable[Any]]) -> Command:
+    """A command that gives one answer."""
+
+    async def command(arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
+        yield await handler(arguments)
+
+    return command

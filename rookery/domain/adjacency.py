@@ -1,0 +1,100 @@
+"""Who of a shard's warm users follows whom: the graph, from the reader's side.
+
+Pure. Authors are interned to small numbers, so that an edge costs four bytes on either side.
+"""
+
+from array import array
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+NO_ROWS: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
+
+
+class Adjacency:
+    """For each author the rows that follow them; for each row the authors it follows.
+
+    A row counts as following an author at most once, however often it is entered.
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[int, int] = {}
+        self._authors: list[int] = []
+        self._rows: list[array[int]] = []
+        self._free: list[int] = []
+        self._following: dict[int, array[int]] = {}
+
+    def _number(self, author_id: int) -> int:
+        number = self._numbers.get(author_id)
+        if number is None:
+            if self._free:
+                number = self._free.pop()
+                self._authors[number] = author_id
+            else:
+                number = len(self._authors)
+                self._authors.append(author_id)
+                self._rows.append(array("i"))
+            self._numbers[author_id] = number
+        return number
+
+    def _leave(self, row: int, number: int) -> None:
+        rows = self._rows[number]
+        at = rows.index(row)
+        last = rows.pop()
+        if at < len(rows):
+            rows[at] = last
+        if not rows:
+            del self._numbers[self._authors[number]]
+            self._rows[number] = array("i")
+            self._free.append(number)
+
+    def __contains__(self, row: int) -> bool:
+        return row in self._following
+
+    def enter(self, row: int, author_ids: Iterable[int]) -> None:
+        """Let `row` follow exactly these authors from now on."""
+        wanted = set(author_ids)
+        if row in self._following:
+            present = set(self.following(row))
+            for author_id in present - wanted:
+                self.remove(row, author_id)
+            wanted -= present
+        following = self._following.setdefault(row, array("i"))
+        for author_id in wanted:
+            number = self._number(author_id)
+            self._rows[number].append(row)
+            following.append(number)
+
+    def add(self, row: int, author_id: int) -> None:
+        """Let an entered `row` follow one more author; no error if it does already."""
+        following = self._following[row]
+        number = self._number(author_id)
+        if number not in following:
+            self._rows[number].append(row)
+            following.append(number)
+
+    def remove(self, row: int, author_id: int) -> None:
+        """Let `row` no longer follow an author; no error if it does not."""
+        number = self._numbers.get(author_id)
+        following = self._following[row]
+        if number is not None and number in following:
+            following.remove(number)
+            self._leave(row, number)
+
+    def drop(self, row: int) -> None:
+        """Forget a row altogether."""
+        for number in self._following.pop(row, ()):
+            self._leave(row, number)
+
+    def rows(self, author_id: int) -> npt.NDArray[np.int64]:
+        """The rows that follow an author: distinct, in no particular order, a copy."""
+        number = self._numbers.get(author_id)
+        if number is None:
+            return NO_ROWS
+        return np.frombuffer(self._rows[number], dtype=np.int32).astype(np.int64)
+
+    def following(self, row: int) -> list[int]:
+        """The ids of the authors that `row` follows."""
+        authors = self._authors
+        return [authors[number] for number in self._following.get(row, ())]

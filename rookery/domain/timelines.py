@@ -1,0 +1,293 @@
+"""The warm home timelines of one shard: rings, graph, celebrity lists and presence, together.
+
+Pure: time is an argument; what needs the store is done by `rookery.actors.shard`, which loads the
+rows. A row is *entered* when the graph around it is known (deliveries reach it) and *built* when
+its ring also holds the past (it can be read). A change of whom the user follows leaves the row
+entered and makes it unbuilt again.
+"""
+
+import heapq
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from rookery.domain.adjacency import Adjacency
+from rookery.domain.celebrity import CelebrityList
+from rookery.domain.delivered import RecentIds
+from rookery.domain.presence import Presence, Recipients
+from rookery.domain.rings import Ids, Kinds, Rings
+from rookery.messages import WarmTimeline
+from rookery.models import EventKind
+
+REMEMBERED_DELETIONS = 65_536
+
+Slice = tuple[list[int], int, bool]
+"""Ids newest first; where the next page begins (0: the history ends); whether in the store."""
+
+
+class WarmTimelines:
+    """All state of a shard. No method waits, so each is atomic among coroutines."""
+
+    def __init__(
+        self, *, rows: int, ring_size: int, max_logs: int, log_events: int, list_size: int
+    ) -> None:
+        self.rings = Rings(rows, ring_size)
+        self.adjacency = Adjacency()
+        self.presence = Presence(rows, max_logs, log_events)
+        self._list_size = list_size
+        self._celebrities: dict[int, CelebrityList] = {}
+        self._celebrity_version = 0
+        self._followed: dict[int, tuple[int, list[CelebrityList]]] = {}
+        self._rows: dict[int, int] = {}
+        self._users: npt.NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+        self._built: npt.NDArray[np.bool_] = np.zeros(rows, dtype=np.bool_)
+        self._generations: npt.NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
+        self._used_s: npt.NDArray[np.float64] = np.zeros(rows, dtype=np.float64)
+        self._free: list[int] = []
+        self._next = 0
+        self._deleted = RecentIds(REMEMBERED_DELETIONS)
+
+    # Rows.
+
+    @property
+    def warm(self) -> int:
+        """Rows in use."""
+        return len(self._rows)
+
+    def users(self) -> list[int]:
+        """The users whose rows are built."""
+        return [user for user, row in self._rows.items() if self._built[row]]
+
+    def row_of(self, user_id: int) -> int | None:
+        return self._rows.get(user_id)
+
+    def is_entered(self, user_id: int) -> bool:
+        row = self._rows.get(user_id)
+        return row is not None and row in self.adjacency
+
+    def claim(self, user_id: int, now_s: float) -> int | None:
+        """The user's row, taken anew if there is none; None if all rows are in use and needed."""
+        row = self._rows.get(user_id)
+        if row is not None:
+            return row
+        if not self._free and self._next == self.rings.rows and not self._evict_idlest():
+            return None
+        if self._free:
+            row = heapq.heappop(self._free)
+        else:
+            row, self._next = self._next, self._next + 1
+        self._rows[user_id] = row
+        self._users[row] = user_id
+        self._built[row] = False
+        self._used_s[row] = now_s
+        self.rings.clear(row)
+        return row
+
+    def _evict_idlest(self) -> bool:
+        """Make room by dropping the eighth of the rows that was read longest ago."""
+        rows = np.fromiter(self._rows.values(), dtype=np.int64, count=len(self._rows))
+        order = rows[np.argsort(self._used_s[rows])]
+        wanted = max(1, len(order) // 8)
+        dropped = 0
+        for row in order.tolist():
+            if not self.presence.has_log(row):
+                self._drop(row)
+                dropped += 1
+                if dropped == wanted:
+                    break
+        return dropped > 0
+
+    def _drop(self, row: int) -> None:
+        del self._rows[int(self._users[row])]
+        self._followed.pop(row, None)
+        self.adjacency.drop(row)
+        self._built[row] = False
+        self._generations[row] += 1
+        heapq.heappush(self._free, row)
+
+    def sweep(self, now_s: float, idle_s: float) -> int:
+        """Drop rows not read for `idle_s` and logs that lingered enough; the rows dropped."""
+        self.presence.sweep(now_s)
+        idle = [
+            row
+            for row in self._rows.values()
+            if self._used_s[row] < now_s - idle_s and not self.presence.has_log(row)
+        ]
+        for row in idle:
+            self._drop(row)
+        return len(idle)
+
+    # Building.
+
+    def begin(self, row: int) -> int:
+        """Start to build a row: its ring collects deliveries from now on; a token for `finish`."""
+        self._built[row] = False
+        self.rings.clear(row)
+        return int(self._generations[row])
+
+    def enter(self, row: int, author_ids: Iterable[int], token: int) -> bool:
+        """Set whom a row follows (its own user too); False if the graph changed since `begin`."""
+        if token != self._generations[row]:
+            return False
+        self.adjacency.enter(row, author_ids)
+        self._followed.pop(row, None)
+        return True
+
+    def finish(self, row: int, ids: Ids, kinds: Kinds, floor: int, token: int) -> bool:
+        """Load what the store had (ascending, complete above `floor`) under what came meanwhile.
+
+        False if the graph changed since `begin`: begin again.
+        """
+        if token != self._generations[row]:
+            return False
+        arrived, arrived_kinds = self.rings.raw(row)
+        merged, first = np.unique(np.concatenate((ids, arrived)), return_index=True)
+        self.rings.load(row, merged, np.concatenate((kinds, arrived_kinds))[first], floor)
+        self._built[row] = True
+        return True
+
+    def graph_changed(self, follower_id: int, followee_id: int, follows: bool) -> bool:
+        """Take note of a follow or unfollow; True if the follower's row must be built anew."""
+        row = self._rows.get(follower_id)
+        if row is None:
+            return False
+        self._generations[row] += 1
+        self._built[row] = False
+        self._followed.pop(row, None)
+        if row in self.adjacency:
+            if follows:
+                self.adjacency.add(row, followee_id)
+            else:
+                self.adjacency.remove(row, followee_id)
+        return True
+
+    def spoil(self, user_id: int) -> None:
+        """Have a row built anew from the store at its next read, its graph included."""
+        row = self._rows.get(user_id)
+        if row is not None:
+            self._generations[row] += 1
+            self._built[row] = False
+
+    # Reading.
+
+    def read(self, user_id: int, before: int, limit: int, mask: int, now_s: float) -> Slice | None:
+        """A page of a user's timeline from memory; None if it must be built first.
+
+        `before` 0 is the newest page; a `mask` other than 0 keeps posts with one of its bits.
+        """
+        row = self._rows.get(user_id)
+        if row is None or not self._built[row]:
+            return None
+        self._used_s[row] = now_s
+        rings = self.rings
+        floor = rings.floor(row)
+        if not before and not mask:
+            ids = rings.newest_of(row, limit)
+        else:
+            ids = self._page(row, floor, before, limit, mask)
+        lists = self._lists_of(row)
+        if lists:
+            merged = set(ids)
+            for celebrity in lists:
+                floor = max(floor, celebrity.floor)
+                merged.update(celebrity.below(before, limit, mask))
+            ids = [i for i in sorted(merged, reverse=True)[:limit] if i >= floor]
+        if len(ids) == limit:
+            return ids, ids[-1], False
+        if floor == 0:
+            return ids, 0, False
+        return ids, min(before, floor) if before else floor, True
+
+    def _page(self, row: int, floor: int, before: int, limit: int, mask: int) -> list[int]:
+        ids, kinds = self.rings.content(row)
+        start = int(np.searchsorted(ids, floor))
+        end = int(np.searchsorted(ids, before)) if before else len(ids)
+        ids, kinds = ids[start:end], kinds[start:end]
+        if mask:
+            ids = ids[(kinds & mask) != 0]
+        page: list[int] = ids[-limit:][::-1].tolist()
+        return page
+
+    def _lists_of(self, row: int) -> list[CelebrityList]:
+        known = self._followed.get(row)
+        if known is not None and known[0] == self._celebrity_version:
+            return known[1]
+        celebrities = self._celebrities
+        lists = (
+            [
+                celebrities[author_id]
+                for author_id in self.adjacency.following(row)
+                if author_id in celebrities
+            ]
+            if celebrities
+            else []
+        )
+        self._followed[row] = (self._celebrity_version, lists)
+        return lists
+
+    def inspect(self, user_id: int, now_s: float) -> WarmTimeline | None:
+        """All that memory serves of a user's timeline; None if it is not built."""
+        page = self.read(user_id, 0, 1 << 40, 0, now_s)
+        if page is None:
+            return None
+        row = self._rows[user_id]
+        ids, kinds = self.rings.raw(row)
+        kind_of = dict(zip(ids.tolist(), kinds.tolist(), strict=True))
+        for celebrity in self._lists_of(row):
+            kind_of.update(celebrity.entries())
+        served, floor, is_cut = page
+        return WarmTimeline(
+            posts=[(i, kind_of[i]) for i in served if i not in self._deleted],
+            floor=floor if is_cut else 0,
+            following=self.adjacency.following(row),
+            is_sound=bool(np.all(ids[1:] > ids[:-1])),
+        )
+
+    # Delivering.
+
+    def deliver(
+        self, event: int, subject_id: int, author_id: int, kind: int, *, listed: bool
+    ) -> tuple[int, list[Recipients]]:
+        """Bring one event of an author to all followers here; (rows reached, whom to push to).
+
+        `listed`: a celebrity's, whose tweet goes into its list instead of the rings.
+        """
+        if listed and event == EventKind.TWEET:
+            celebrity = self._celebrities.get(author_id)
+            if celebrity is None:
+                # Not told of this celebrity yet: below its first tweet the store is asked.
+                celebrity = CelebrityList(self._list_size, floor=subject_id)
+                self._celebrities[author_id] = celebrity
+                self._celebrity_version += 1
+            celebrity.add(subject_id, kind)
+        rows = self.adjacency.rows(author_id)
+        if not len(rows):
+            return 0, []
+        if event == EventKind.TWEET and not listed:
+            self.rings.deliver(rows, subject_id, kind)
+        elif event == EventKind.TWEET_DELETED:
+            # It stays in the rings: who reads it finds no such tweet, and passes it over.
+            self._deleted.add(subject_id)
+        return len(rows), self.presence.notify(rows, event, subject_id)
+
+    def set_celebrity(self, author_id: int, entries: Iterable[tuple[int, int]], floor: int) -> None:
+        """Start (or replace) a celebrity's list: (id, kind) ascending, complete above `floor`."""
+        former = self._celebrities.get(author_id)
+        fresh = CelebrityList(self._list_size, floor)
+        for tweet_id, kind in entries:
+            fresh.add(tweet_id, kind)
+        if former is not None:
+            for tweet_id, kind in former.entries():
+                fresh.add(tweet_id, kind)
+        self._celebrities[author_id] = fresh
+        self._celebrity_version += 1
+
+    def end_celebrity(self, author_id: int) -> None:
+        """Drop a celebrity's list; the rows that relied on it are to be built anew."""
+        if self._celebrities.pop(author_id, None) is None:
+            return
+        self._celebrity_version += 1
+        rows = self.adjacency.rows(author_id)
+        self._generations[rows] += 1
+        self._built[rows] = False

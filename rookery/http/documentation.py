@@ -1,0 +1,64 @@
+"""The interactive page over the OpenAPI document: Swagger UI, from its Python package.
+
+Everything is served by ourselves under a strict Content-Security-Policy; nothing is fetched from
+elsewhere. Must not import aiohttp.
+"""
+
+import functools
+
+from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
+
+from rookery.errors import NotFound
+from rookery.http.endpoint import PREFIX, Reply
+
+PAGE = f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Rookery API</title>
+<link rel="stylesheet" href="{PREFIX}/docs/swagger-ui.css">
+<link rel="icon" type="image/png" href="{PREFIX}/docs/favicon-32x32.png">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="{PREFIX}/docs/swagger-ui-bundle.js"></script>
+<script src="{PREFIX}/docs/start.js"></script>
+</body>
+</html>
+""".encode()
+
+# The bundled Swagger UI reads documents up to 3.0 only. What this one has of 3.1 (a null type
+# among alternatives) it shows all the same, once the document calls itself 3.0.
+_START = f"""fetch("{PREFIX}/openapi.json")
+  .then((response) => response.json())
+  .then((document) => {{
+    document.openapi = "3.0.3";
+    SwaggerUIBundle({{spec: document, dom_id: "#swagger-ui", deepLinking: true}});
+  }});
+""".encode()
+
+PAGE_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+}
+
+ASSETS = {
+    "start.js": "text/javascript",
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
+    "favicon-32x32.png": "image/png",
+}
+"""What the page may ask for, and its type."""
+
+
+@functools.cache
+def asset(name: str) -> Reply:
+    """A file of the page; raises NotFound for all others."""
+    if name not in ASSETS:
+        raise NotFound("No such resource")
+    raw = _START if name == "start.js" else (swagger_ui_path / name).read_bytes()
+    return Reply(raw, media_type=ASSETS[name], headers={"Cache-Control": "max-age=3600"})

@@ -1,0 +1,48 @@
+"""Turns errors into responses: the only place that does.
+
+Every answer that is not a success has the body ``{"error", "code", "field"?}``. What was not
+meant to be raised is answered as `internal`, and logged with the request's id.
+"""
+
+import math
+
+import msgspec
+import structlog
+from aiohttp import web
+from multidict import CIMultiDict
+
+from rookery.errors import RookeryError
+from rookery.http.schemas import ErrorBody
+
+log = structlog.get_logger(__name__)
+
+_encode = msgspec.json.Encoder().encode
+INTERNAL_TEXT = "Something went wrong on our side"
+
+
+def error_body(error: RookeryError) -> bytes:
+    """The JSON that tells a client of `error`."""
+    text = INTERNAL_TEXT if error.status == 500 else str(error) or error.code
+    return _encode(ErrorBody(error=text, code=error.code, field=error.field or msgspec.UNSET))
+
+
+def error_response(
+    error: Exception, request: web.BaseRequest, headers: "CIMultiDict[str]", request_id: str
+) -> web.Response:
+    """The response for `error`; `headers` are those of every response, and are added to."""
+    if not isinstance(error, RookeryError) or error.status == 500:
+        log.error(
+            "request failed",
+            request_id=request_id,
+            method=request.method,
+            path=request.path[:200],
+            exc_info=error,
+        )
+        error = RookeryError(INTERNAL_TEXT)
+    elif error.status == 503 and error.__cause__ is not None:
+        log.warning("unavailable", request_id=request_id, code=error.code, exc_info=error.__cause__)
+    if error.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if error.retry_after_s is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    return web.Response(status=error.status, body=error_body(error), headers=headers)

@@ -1,0 +1,27 @@
+"""Where a client finds the stream of live events."""
+
+from rookery.http.endpoint import Call, endpoint
+from rookery.http.schemas import Answer, Nothing
+from rookery.http.services import Services
+
+PROTOCOLS = ("rookery.v1.msgpack", "rookery.v1.json")
+
+
+class StreamAddress(Answer, frozen=True, kw_only=True, rename="camel"):
+    """A live connection server, the WebSocket subprotocols it speaks, and its heartbeat."""
+
+    url: str
+    protocols: tuple[str, ...]
+    heartbeat_s: float
+
+
+@endpoint(
+    "GET", "/stream", "Where to open a WebSocket for live events", answers={200: StreamAddress}
+)
+async def stream(services: Services, call: Call[Nothing, Nothing, Nothing]) -> StreamAddress:
+    return StreamAddress(
+        url=await services.stream.pick(), protocols=PROTOCOLS, heartbeat_s=services.heartbeat_s
+    )
+
+
+ROUTES = (stream,)

@@ -1,0 +1,63 @@
+"""Timelines. Home is the most frequent request of all."""
+
+from types import MappingProxyType
+
+import msgspec
+
+from rookery.domain.cursors import decode
+from rookery.errors import NotFound
+from rookery.http.endpoint import Auth, Call, endpoint
+from rookery.http.presenting import next_cursor, page_json
+from rookery.http.schemas import IdPath, Nothing, PageQuery, TimelineFilter, TweetPage
+from rookery.http.services import Services
+from rookery.models import PostKind
+
+_MASKS = MappingProxyType(
+    {
+        msgspec.UNSET: 0,
+        "media": int(PostKind.MEDIA),
+        "replies": int(PostKind.REPLY),
+        "retweets": int(PostKind.RETWEET),
+    }
+)
+
+
+class HomeQuery(PageQuery, frozen=True, kw_only=True):
+    """Which part of the home timeline; with `filter` only posts of that kind."""
+
+    filter: TimelineFilter | msgspec.UnsetType = msgspec.UNSET
+
+
+@endpoint(
+    "GET",
+    "/timeline/home",
+    "The tweets of oneself and those one follows, newest first",
+    answers={200: TweetPage},
+)
+async def home(services: Services, call: Call[Nothing, HomeQuery, Nothing]) -> bytes:
+    query, identity = call.query, call.identity
+    before = 0 if query.cursor is msgspec.UNSET else decode("home", query.cursor)
+    ids, next_before = await services.timelines.home(
+        identity, before, query.limit, _MASKS[query.filter]
+    )
+    rendered = await services.cards.tweets_json(identity.user_id, ids)
+    return page_json(b"tweets", rendered, next_cursor("home", next_before))
+
+
+@endpoint(
+    "GET",
+    "/timeline/user/{id}",
+    "The tweets of one user, newest first",
+    answers={200: TweetPage},
+    errors=(NotFound,),
+    auth=Auth.OPTIONAL,
+)
+async def user(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> bytes:
+    query = call.query
+    before = 0 if query.cursor is msgspec.UNSET else decode("user", query.cursor)
+    ids, next_before = await services.timelines.user(call.path.number, before, query.limit)
+    rendered = await services.cards.tweets_json(call.viewer_id, ids)
+    return page_json(b"tweets", rendered, next_cursor("user", next_before))
+
+
+ROUTES = (home, user)

@@ -1,0 +1,221 @@
+"""Posting, reading, editing and deleting tweets, and what was answered to them."""
+
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from rookery.domain.cursors import decode
+from rookery.errors import Conflict, Forbidden, IdempotencyMismatch, InvalidText, NotFound
+from rookery.http.endpoint import Auth, Call, endpoint
+from rookery.http.presenting import next_cursor, page_json, tweet_json
+from rookery.http.schemas import (
+    Answer,
+    IdPath,
+    IdText,
+    Message,
+    Nothing,
+    PageQuery,
+    Parameters,
+    TweetPage,
+    optional_id,
+)
+from rookery.http.services import Services
+from rookery.ids import time_ms_of
+from rookery.services.tweets import NewTweet
+from rookery.views import TweetView, iso_time
+
+MAX_TEXT_CHARS = 25_000
+"""A bound for the document and against abuse; the rules of `rookery.text` are narrower."""
+Text = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_TEXT_CHARS,
+        description="At most 280 weighted characters, as twitter-text 3 counts them",
+    ),
+]
+Language = Annotated[str, Meta(pattern="^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$", max_length=32)]
+
+
+class NewTweetBody(Parameters, frozen=True, kw_only=True):
+    """A tweet to post; `lang` is a BCP 47 tag."""
+
+    text: Text
+    reply_to_tweet_id: IdText | None = None
+    sensitive: bool = False
+    lang: Language | None = None
+
+
+class EditBody(Parameters, frozen=True, kw_only=True):
+    """The text that replaces the present one."""
+
+    text: Text
+
+
+class TweetCreated(Answer, frozen=True, kw_only=True):
+    """The tweet that was posted."""
+
+    tweet_id: str
+    created_at: str
+    tweet: TweetView
+
+
+class TweetVersion(Answer, frozen=True, kw_only=True):
+    """A version of a tweet, and when it came to be."""
+
+    version: int
+    text: str
+    entities: dict[str, list[Any]]
+    created_at: str
+
+
+class TweetHistory(Answer, frozen=True, kw_only=True):
+    """All versions of a tweet, the present one first."""
+
+    versions: list[TweetVersion]
+
+
+class ReplyPage(Answer, frozen=True, kw_only=True):
+    """Replies, oldest first, and where the next page begins (null: this was the last)."""
+
+    replies: list[TweetView]
+    next_cursor: str | None
+
+
+@endpoint(
+    "POST",
+    "/tweets",
+    "Post a tweet",
+    answers={201: TweetCreated},
+    errors=(InvalidText, NotFound, IdempotencyMismatch),
+)
+async def create(services: Services, call: Call[Nothing, Nothing, NewTweetBody]) -> bytes:
+    body = call.body
+    tweet = await services.tweets.create(
+        call.identity,
+        NewTweet(
+            text=body.text,
+            reply_to_id=optional_id(body.reply_to_tweet_id, "replyToTweetId"),
+            sensitive=body.sensitive,
+            lang=body.lang,
+        ),
+        call.idempotency_key,
+    )
+    created = iso_time(time_ms_of(tweet.id))
+    rendered = await services.cards.created_json(tweet.id)
+    if rendered is None:  # A repeated request, and the tweet was deleted since.
+        raise NotFound("The tweet was deleted")
+    return b'{"tweetId":"%d","createdAt":"%b","tweet":%b}' % (
+        tweet.id,
+        created.encode(),
+        rendered,
+    )
+
+
+@endpoint(
+    "GET",
+    "/tweets/{id}",
+    "A tweet",
+    answers={200: TweetView},
+    errors=(NotFound,),
+    auth=Auth.OPTIONAL,
+)
+async def get(services: Services, call: Call[IdPath, Nothing, Nothing]) -> bytes:
+    return await tweet_json(services, call.viewer_id, call.path.number)
+
+
+@endpoint(
+    "DELETE",
+    "/tweets/{id}",
+    "Delete a tweet of one's own",
+    answers={200: Message},
+    errors=(NotFound, Forbidden, Conflict),
+)
+async def delete(services: Services, call: Call[IdPath, Nothing, Nothing]) -> Message:
+    await services.tweets.delete(call.identity, call.path.number)
+    return Message(message="Tweet deleted")
+
+
+async def _edit(services: Services, call: Call[IdPath, Nothing, EditBody]) -> bytes:
+    tweet = await services.tweets.edit(call.identity, call.path.number, call.body.text)
+    return await tweet_json(services, call.viewer_id, tweet.id)
+
+
+@endpoint(
+    "PATCH",
+    "/tweets/{id}",
+    "Edit a tweet of one's own",
+    answers={200: TweetView},
+    errors=(InvalidText, NotFound, Forbidden, Conflict),
+)
+async def edit(services: Services, call: Call[IdPath, Nothing, EditBody]) -> bytes:
+    return await _edit(services, call)
+
+
+@endpoint(
+    "PUT",
+    "/tweets/{id}",
+    "Edit a tweet of one's own",
+    answers={200: TweetView},
+    errors=(InvalidText, NotFound, Forbidden, Conflict),
+)
+async def replace(services: Services, call: Call[IdPath, Nothing, EditBody]) -> bytes:
+    return await _edit(services, call)
+
+
+@endpoint(
+    "GET",
+    "/tweets/{id}/history",
+    "All versions of a tweet, newest first",
+    answers={200: TweetHistory},
+    errors=(NotFound,),
+    auth=Auth.OPTIONAL,
+)
+async def history(services: Services, call: Call[IdPath, Nothing, Nothing]) -> TweetHistory:
+    versions = await services.tweets.history(call.path.number)
+    return TweetHistory(
+        versions=[
+            TweetVersion(
+                version=version.version,
+                text=version.text,
+                entities=version.entities,
+                created_at=iso_time(version.created_ms),
+            )
+            for version in versions
+        ]
+    )
+
+
+@endpoint(
+    "GET",
+    "/tweets/{id}/replies",
+    "Replies to a tweet, oldest first",
+    answers={200: ReplyPage},
+    errors=(NotFound,),
+    auth=Auth.OPTIONAL,
+)
+async def replies(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> bytes:
+    query = call.query
+    after = 0 if query.cursor_text is None else decode("replies", query.cursor_text)
+    page = await services.tweets.replies(call.path.number, after, query.limit)
+    rendered = await services.cards.tweets_json(call.viewer_id, page.ids)
+    return page_json(b"replies", rendered, next_cursor("replies", page.next_id))
+
+
+@endpoint(
+    "GET",
+    "/tweets/{id}/conversation",
+    "All of the conversation that a tweet belongs to, oldest first",
+    answers={200: TweetPage},
+    errors=(NotFound,),
+    auth=Auth.OPTIONAL,
+)
+async def conversation(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> bytes:
+    query = call.query
+    after = 0 if query.cursor_text is None else decode("conversation", query.cursor_text)
+    page = await services.tweets.conversation(call.path.number, after, query.limit)
+    rendered = await services.cards.tweets_json(call.viewer_id, page.ids)
+    return page_json(b"tweets", rendered, next_cursor("conversation", page.next_id))
+
+
+ROUTES = (create, get, delete, edit, replace, history, replies, conversation)

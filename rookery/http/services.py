@@ -1,0 +1,44 @@
+"""The use-cases that the HTTP surface stands on, as one value handed to every handler.
+
+Composed by `rookery.app`. Must not import aiohttp or actors.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from rookery.services.accounts import Accounts
+from rookery.services.authentication import Authenticator
+from rookery.services.cards import Cards
+from rookery.services.engagement import Engagement
+from rookery.services.graph import Graph
+from rookery.services.ports import StreamDirectoryPort
+from rookery.services.profiles import Profiles
+from rookery.services.timelines import Timelines
+from rookery.services.tweets import Tweets
+
+
+async def _nobody(user_id: int) -> Collection[str]:
+    return ()
+
+
+@dataclass(frozen=True)
+class Services:
+    """What handlers may call.
+
+    `ready` says of each part that is needed whether it answers; it must not raise, and must
+    return within a second or two. `connected` names the devices of a user that hold a stream, as
+    far as is known; it must not raise either. `heartbeat_s` is told to WebSocket clients.
+    """
+
+    authenticator: Authenticator
+    accounts: Accounts
+    profiles: Profiles
+    graph: Graph
+    tweets: Tweets
+    engagement: Engagement
+    cards: Cards
+    timelines: Timelines
+    stream: StreamDirectoryPort
+    ready: Callable[[], Awaitable[Mapping[str, bool]]]
+    connected: Callable[[int], Awaitable[Collection[str]]] = _nobody
+    heartbeat_s: float = 20.0

@@ -1,0 +1,57 @@
+"""What processes tell each other, where more than one room must know its shape.
+
+Leaf module. Everything here crosses process borders by pickling, in batches.
+"""
+
+import msgspec
+
+Delivery = tuple[int, int, int, int, int, bytes]
+"""Outbox id, `EventKind`, subject id, author id, `PostKind` bits, card as MessagePack."""
+
+Push = tuple[int, int, bytes, bytes, bytes]
+"""`EventKind`, subject id, card, user ids and their offsets (both little-endian int64 arrays)."""
+
+AttachRequest = tuple[int, str, str, str | None, int | None]
+"""User id, connection server, its incarnation, and the client's (epoch, offset), if any."""
+
+AttachAnswer = tuple[str, int, list[tuple[int, int, int]] | None]
+"""Epoch, offset, and (offset, `EventKind`, subject id) of each event missed since the client's
+position; None if that cannot be told."""
+
+
+class TimelineSlice(msgspec.Struct, frozen=True, array_like=True):
+    """A stretch of a home timeline, newest first.
+
+    `next_before`: where the next read starts; 0 when the history ends here. `from_store`: what
+    the timeline holds ends here, and older entries come from the store, below `next_before`.
+    """
+
+    ids: list[int]
+    next_before: int
+    from_store: bool = False
+
+
+class Invalidation(msgspec.Struct, frozen=True, array_like=True):
+    """What caches must forget.
+
+    `devices`: (user id, device id) that were revoked. `tweets`: ids that were edited or deleted.
+    `counts`: ids of tweets whose counts changed. `users`: ids whose profile changed.
+    """
+
+    devices: list[tuple[int, str]] = []
+    tweets: list[int] = []
+    counts: list[int] = []
+    users: list[int] = []
+
+
+class WarmTimeline(msgspec.Struct, frozen=True, array_like=True):
+    """All that memory serves of one timeline: (id, kind) newest first, complete from `floor` up.
+
+    `following` are the authors whose posts reach it, the user included. `is_sound`: its ring is in
+    the order that it is believed to be in.
+    """
+
+    posts: list[tuple[int, int]]
+    floor: int
+    following: list[int]
+    is_sound: bool

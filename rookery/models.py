@@ -1,0 +1,161 @@
+"""What the store keeps, as typed records.
+
+Leaf module: no I/O, no framework. Field names are those of the stored documents (see
+`rookery.store.schema`); ids are Snowflakes, times milliseconds since 1970. The public JSON shapes
+are in `rookery.views`.
+"""
+
+from enum import IntEnum, IntFlag
+from typing import Any, ClassVar
+
+import msgspec
+
+from rookery.ids import time_ms_of
+
+
+class PostKind(IntFlag):
+    """What a post is, as the bits kept beside its id in timelines, so that filters need no store.
+
+    An ordinary post has none.
+    """
+
+    REPLY = 1
+    RETWEET = 2
+    MEDIA = 4
+    QUOTE = 8
+
+
+class EventKind(IntEnum):
+    """What the event log of a connected user may hold."""
+
+    TWEET = 1
+    TWEET_DELETED = 2
+    TWEET_EDITED = 3
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """An account. `password_hash` is None for accounts that were loaded in bulk."""
+
+    id: int
+    username: str
+    name: str
+    email: str | None = None
+    password_hash: str | None = None
+    bio: str = ""
+    location: str = ""
+    website: str = ""
+    avatar_url: str = ""
+    banner_url: str = ""
+    is_private: bool = False
+    role: str = "user"
+    status: str = "active"
+    version: int = 1
+
+    @property
+    def created_ms(self) -> int:
+        return time_ms_of(self.id)
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True):
+    """A signed-in device of a user.
+
+    `refresh_hash` is the SHA-256 (hex) of its current refresh token; `previous_hash` that of the
+    one before, whose use shows a theft.
+    """
+
+    user_id: int
+    device_id: str
+    name: str
+    created_ms: int
+    last_seen_ms: int
+    refresh_hash: str
+    previous_hash: str = ""
+    expires_ms: int
+
+
+class Tweet(msgspec.Struct, frozen=True, kw_only=True):
+    """A post. `entities` is as `rookery.text` extracted them; mentions carry the user's id."""
+
+    id: int
+    author_id: int
+    text: str
+    kind: int = 0
+    entities: dict[str, list[Any]] = {}
+    reply_to_id: int | None = None
+    reply_to_user_id: int | None = None
+    conversation_id: int
+    retweet_of_id: int | None = None
+    quote_of_id: int | None = None
+    media: list[Any] = []
+    sensitive: bool = False
+    lang: str | None = None
+    visibility: str = "public"
+    version: int = 1
+    edited_ms: int | None = None
+
+    @property
+    def created_ms(self) -> int:
+        return time_ms_of(self.id)
+
+
+class TweetEdit(msgspec.Struct, frozen=True, kw_only=True):
+    """A former version of a tweet, as it stood until `replaced_ms`."""
+
+    tweet_id: int
+    version: int
+    text: str
+    entities: dict[str, list[Any]]
+    replaced_ms: int
+
+
+class TweetCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Engagement with a tweet."""
+
+    likes: int = 0
+    retweets: int = 0
+    replies: int = 0
+    quotes: int = 0
+
+
+class UserCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Sizes of a user's lists."""
+
+    followers: int = 0
+    followees: int = 0
+    tweets: int = 0
+    likes: int = 0
+
+
+class SigningKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A key that signs access tokens; `retired_ms` is set when a newer one took over."""
+
+    kid: str
+    secret: bytes
+    created_ms: int
+    retired_ms: int | None = None
+
+
+class OutboxEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A change that timelines and connections must learn of; written with the change itself.
+
+    `event` is an `EventKind` for tweets, or `GRAPH` for a follow (`subject_id` is the followee)
+    or unfollow of `author_id`. `payload` is what followers are sent: the tweet's card as
+    MessagePack (see `rookery.views`), so that delivering reads nothing.
+    """
+
+    GRAPH: ClassVar[int] = 100
+
+    id: int
+    event: int
+    author_id: int
+    subject_id: int
+    kind: int = 0
+    payload: bytes = b""
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Who makes a request, as proved by a token."""
+
+    user_id: int
+    username: str
+    device_id: str

@@ -1,0 +1,112 @@
+"""From an access token to the identity it proves, at the price of a dictionary lookup.
+
+Must not import http, connection or actors.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+
+from rookery.errors import DeviceRevoked, Unauthenticated
+from rookery.models import Identity
+from rookery.services.tokens import KeyRing, UnknownKey, VerifiedToken
+from rookery.store.devices import Devices
+from rookery.store.engine import Store
+
+RECHECK_S = 10.0
+MAX_ENTRIES = 100_000
+
+
+class Authenticator:
+    """Identifies requests; keeps up to `max_entries` verified tokens, least recently used out.
+
+    A token counts only as long as its device exists. A revocation is known here at once through
+    `forget`, and `recheck_s` later at the latest if that message was lost.
+    """
+
+    def __init__(
+        self,
+        keys: KeyRing,
+        store: Store,
+        clock_ms: Callable[[], int],
+        *,
+        recheck_s: float = RECHECK_S,
+        max_entries: int = MAX_ENTRIES,
+    ) -> None:
+        self._keys = keys
+        self._devices = Devices(store.reader)
+        self._clock_ms = clock_ms
+        self._recheck_ms = int(recheck_s * 1000)
+        self._max_entries = max_entries
+        # token -> who it proves, and when (ms) its device, or its own end, is to be looked at again
+        self._entries: OrderedDict[str, tuple[Identity, int]] = OrderedDict()
+        self._tokens: dict[tuple[int, str], set[str]] = {}
+        self._forgotten = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    async def identify(self, token: str) -> Identity:
+        """The identity that `token` proves.
+
+        Raises:
+            InvalidToken: it is malformed, or we did not sign it.
+            TokenExpired: its time is over.
+            DeviceRevoked: its device was logged out.
+            StoreUnavailable: the device could not be looked at.
+        """
+        entry = self._entries.get(token)
+        if entry is not None:
+            identity, good_until_ms = entry
+            if self._clock_ms() < good_until_ms:
+                self._entries.move_to_end(token)
+                return identity
+        try:
+            return await self._admit(token, await self._verified(token))
+        except Unauthenticated:
+            self._drop(token)
+            raise
+
+    def forget(self, devices: Iterable[tuple[int, str]]) -> None:
+        """Drop what is known of these (user id, device id); their next request looks again."""
+        self._forgotten += 1
+        for device in devices:
+            for token in self._tokens.pop(device, ()):
+                self._entries.pop(token, None)
+
+    async def _verified(self, token: str) -> VerifiedToken:
+        try:
+            return self._keys.verify(token, self._clock_ms())
+        except UnknownKey:
+            await self._keys.reload_for(token)
+            return self._keys.verify(token, self._clock_ms())
+
+    async def _admit(self, token: str, verified: VerifiedToken) -> Identity:
+        identity = verified.identity
+        forgotten = self._forgotten
+        now_ms = self._clock_ms()
+        if not await self._devices.exists(identity.user_id, identity.device_id, now_ms):
+            raise DeviceRevoked()
+        # A revocation that arrived during the read may concern this device, which the read then
+        # saw just before: such an answer serves this request, but is not kept.
+        if forgotten == self._forgotten:
+            good_until_ms = min(verified.expires_ms, now_ms + self._recheck_ms)
+            self._keep(token, identity, good_until_ms)
+        return identity
+
+    def _keep(self, token: str, identity: Identity, good_until_ms: int) -> None:
+        self._entries[token] = (identity, good_until_ms)
+        self._entries.move_to_end(token)
+        self._tokens.setdefault((identity.user_id, identity.device_id), set()).add(token)
+        while len(self._entries) > self._max_entries:
+            self._drop(next(iter(self._entries)))
+
+    def _drop(self, token: str) -> None:
+        entry = self._entries.pop(token, None)
+        if entry is None:
+            return
+        device = (entry[0].user_id, entry[0].device_id)
+        tokens = self._tokens.get(device)
+        if tokens is not None:
+            tokens.discard(token)
+            if not tokens:
+                del self._tokens[device]

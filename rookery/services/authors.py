@@ -1,0 +1,81 @@
+"""The users whose names and pictures stand in tweets, from a small cache.
+
+Must not import http, connection or actors.
+"""
+
+from collections.abc import Callable, Iterable
+
+from rookery.domain.generations import Generations
+from rookery.errors import NotFound
+from rookery.models import User
+from rookery.services.ports import Invalidation
+from rookery.store.engine import Store
+from rookery.store.users import Users
+
+TTL_MS = 30_000
+CAPACITY = 20_000
+
+
+class Authors:
+    """Reads users by id; a value may be `ttl_ms` old where an invalidation did not arrive."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock_ms: Callable[[], int],
+        *,
+        ttl_ms: int = TTL_MS,
+        capacity: int = CAPACITY,
+    ) -> None:
+        self._users = Users(store.reader)
+        self._clock_ms = clock_ms
+        self._ttl_ms = ttl_ms
+        self._cache: Generations[int, tuple[User, int]] = Generations(capacity)
+        self._invalidations = 0
+
+    async def get(self, user_id: int) -> User:
+        """The user with this id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        found = self._cache.get(user_id)
+        if found is not None and found[1] > self._clock_ms():
+            return found[0]
+        user = (await self.many([user_id])).get(user_id)
+        if user is None:
+            raise NotFound("User not found")
+        return user
+
+    async def many(self, user_ids: Iterable[int]) -> dict[int, User]:
+        """The users with these ids, by id; missing ones are left out."""
+        now_ms = self._clock_ms()
+        users: dict[int, User] = {}
+        missing: list[int] = []
+        for user_id in set(user_ids):
+            found = self._cache.get(user_id)
+            if found is not None and found[1] > now_ms:
+                users[user_id] = found[0]
+            else:
+                missing.append(user_id)
+        if missing:
+            users.update(await self._load(missing, now_ms + self._ttl_ms))
+        return users
+
+    async def _load(self, user_ids: list[int], until_ms: int) -> dict[int, User]:
+        invalidations = self._invalidations
+        loaded = {
+            user.id: user for user in await self._users.get_many(user_ids) if user is not None
+        }
+        # What was read before an invalidation may be what it was about.
+        if invalidations == self._invalidations:
+            for user_id, user in loaded.items():
+                self._cache.put(user_id, (user, until_ms))
+        return loaded
+
+    def invalidate(self, change: Invalidation) -> None:
+        """Forget the users that changed."""
+        if change.users:
+            self._invalidations += 1
+            for user_id in change.users:
+                self._cache.discard(user_id)

@@ -1,0 +1,210 @@
+"""Runs a server: reserves ports, starts the runtime, answers the command line, stops in order."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rookery.actors import names
+from rookery.actors.runtime import ActorContext, Runtime
+from rookery.actors.runtime_inline import InlineRuntime
+from rookery.app import Backend, UseCases, specs
+from rookery.config import Config
+from rookery.control import ControlServer, single
+from rookery.errors import PortTaken
+from rookery.models import Identity
+from rookery.services.audit import Audit
+from rookery.services.tweets import NewTweet
+
+
+def reserve_port(host: str, port: int, setting: str) -> int:
+    """A port that nobody listens on; `port` itself, or any where that is 0.
+
+    Checked here because gateways share their port, and would silently share it with a stranger's.
+
+    Raises:
+        PortTaken: it is in use, or may not be used; the text says what to do.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError as error:
+            why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error})"
+            raise PortTaken(
+                f"port {port} on {host} {why}; choose another with {setting}"
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+def make_runtime(config: Config) -> Runtime:
+    """The configured runtime. Ray is imported only where it is used."""
+    if config.server.runtime == "inline":
+        return InlineRuntime()
+    from rookery.actors.runtime_ray import RayOptions, RayRuntime
+
+    return RayRuntime(
+        RayOptions(
+            address=config.ray.address or None,
+            dashboard_port=config.ray.dashboard_port,
+            figures_every_s=config.ray.figures_s,
+        )
+    )
+
+
+class RunningServer:
+    """A whole server. `start` it, and `stop` it whatever happens in between."""
+
+    def __init__(self, config: Config, runtime: Runtime | None = None) -> None:
+        self.config = config
+        self.runtime = runtime or make_runtime(config)
+        self._control: ControlServer | None = None
+        self._use_cases: UseCases | None = None
+
+    @property
+    def http_url(self) -> str:
+        return f"http://{self.config.http.host}:{self.http_port}"
+
+    @property
+    def live_urls(self) -> list[str]:
+        return [f"ws://{self.config.live.host}:{port}/stream" for port in self.live_ports]
+
+    @property
+    def use_cases(self) -> UseCases:
+        """The services, in this process."""
+        assert self._use_cases is not None, "start() comes first"
+        return self._use_cases
+
+    async def start(self) -> None:
+        """Start everything, and return when it can be used.
+
+        Raises:
+            StartupError: something stands in the way; the text says what to do.
+        """
+        config = self.config
+        self.http_port = reserve_port(
+            config.http.host, config.http.port, "http.port or ROOKERY_HTTP_PORT"
+        )
+        self.live_ports = [
+            reserve_port(
+                config.live.host,
+                config.live.port and config.live.port + number,
+                "live.port or ROOKERY_LIVE_PORT",
+            )
+            for number in range(config.live.servers)
+        ]
+        try:
+            await self.runtime.start(*specs(config, self.http_port, self.live_ports))
+            self._use_cases = UseCases(Backend(ActorContext("Control", self.runtime), config))
+            await self._use_cases.open()
+            data_dir = Path(config.server.data_dir)
+            self._control = ControlServer(data_dir, Commands(self).by_name)
+            await self._control.start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        if self._control is not None:
+            await self._control.stop()
+            self._control = None
+        if self._use_cases is not None:
+            await self._use_cases.close()
+            self._use_cases = None
+        await self.runtime.stop()
+
+    async def settle(self) -> None:
+        """Return when everything committed before has been delivered."""
+        await self.runtime.ref(names.FANOUT_WORKER).call("settle")
+
+
+class Commands:
+    """What the command line may ask of a running server."""
+
+    def __init__(self, server: RunningServer) -> None:
+        self._server = server
+        self.by_name = {
+            "status": single(self._status),
+            "token": single(self._token),
+            "rotate-keys": single(self._rotate_keys),
+            "post": single(self._post),
+            "warm": single(self._warm),
+            "home": single(self._home),
+            "settle": single(self._settle),
+            "fsck": self._fsck,
+        }
+
+    async def _status(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        server = self._server
+        worker = server.runtime.ref(names.FANOUT_WORKER)
+        return {
+            "http": server.http_url,
+            "live": server.live_urls,
+            "runtime": server.config.server.runtime,
+            "deliveries": (await worker.call("delivered")),
+        }
+
+    async def _token(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        session = await self._server.use_cases.accounts.issue_for(arguments["username"])
+        return {
+            "userId": str(session.user.id),
+            "username": session.user.username,
+            "deviceId": session.device.device_id,
+            "token": session.access_token,
+            "refreshToken": session.refresh_token,
+            "expiresIn": session.expires_in_s,
+        }
+
+    async def _rotate_keys(self, arguments: Mapping[str, Any]) -> None:
+        await self._server.use_cases.keys.rotate()
+
+    async def _post(self, arguments: Mapping[str, Any]) -> list[int]:
+        """Post tweets of the given authors; their ids, in the order given.
+
+        Ids are made in that order too, so that timelines have it.
+        """
+        tweets = self._server.use_cases.tweets
+        posted = await asyncio.gather(
+            *(
+                tweets.create(
+                    Identity(author_id, "", "control"),
+                    NewTweet(text=text, reply_to_id=reply_to, retweet_of_id=retweet_of),
+                )
+                for author_id, text, reply_to, retweet_of in arguments["posts"]
+            )
+        )
+        return [tweet.id for tweet in posted]
+
+    async def _warm(self, arguments: Mapping[str, Any]) -> int:
+        shards = self._server.use_cases.backend.shards
+        user_ids = arguments["user_ids"]
+        await asyncio.gather(*(shards.read(user_id, 0, 1, 0) for user_id in user_ids))
+        return len(user_ids)
+
+    async def _home(self, arguments: Mapping[str, Any]) -> list[list[int]]:
+        """The whole home timelines of users, newest first, read page by page as a client would."""
+        return list(
+            await asyncio.gather(*(self._whole_home(user) for user in arguments["user_ids"]))
+        )
+
+    async def _whole_home(self, user_id: int) -> list[int]:
+        timelines = self._server.use_cases.timelines
+        identity = Identity(user_id, "", "control")
+        ids, position = await timelines.home(identity, 0, 100)
+        whole = list(ids)
+        while position:
+            ids, position = await timelines.home(identity, position, 100)
+            whole += ids
+        return whole
+
+    async def _settle(self, arguments: Mapping[str, Any]) -> None:
+        await self._server.settle()
+
+    async def _fsck(self, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
+        use_cases = self._server.use_cases
+        audit = Audit(use_cases.backend.store, use_cases.backend.shards, self._server.settle)
+        async for progress in audit.run(repair=bool(arguments.get("repair"))):
+            yield progress

@@ -1,0 +1,209 @@
+"""The engine protocol: documents in declared collections, and atomic conditional writes.
+
+Interface only; `sqlite/` implements it (MongoDB will), and `tests/contract` says what every
+implementation must do. The repositories of this package are written once, on top of it.
+
+Model:
+    A document is a flat mapping of field names to JSON-like values (int, str, bool, float, None,
+    bytes, lists and dicts of these). A collection declares its key fields, further *columns*
+    (fields that are indexed, projected or incremented) and ordered indexes; what else a document
+    holds travels with it unindexed. Keys and columns are int or str (a column may be None).
+
+Guarantees:
+    * `write` is atomic, and durable when it returns. Batches take effect one after another.
+    * A read sees every write that returned before the read began, in any process.
+    * A read is of one moment for one call, not across calls.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+import msgspec
+
+Value: TypeAlias = Any
+Document: TypeAlias = dict[str, Value]
+Key: TypeAlias = tuple[int | str, ...]
+Row: TypeAlias = tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The declared shape of one collection.
+
+    `key`: fields that identify a document, in order; also the order of `range`. The first is the
+        shard key in a cluster.
+    `columns`: further typed fields that may be indexed, projected and incremented.
+    `indexes`: name → fields (of key and columns); the key is appended to make it a total order.
+    `body`: whether documents may hold fields that are not declared.
+    `expires`: the column holding the millisecond (since 1970) after which a document may go.
+    """
+
+    name: str
+    key: Mapping[str, type]
+    columns: Mapping[str, type] = field(default_factory=dict)
+    indexes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    body: bool = True
+    expires: str | None = None
+
+
+class Insert(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Add a document; the batch fails with `ConditionFailed` if its key exists."""
+
+    collection: str
+    document: Document
+
+
+class Put(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Add or replace a document."""
+
+    collection: str
+    document: Document
+
+
+class Delete(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Remove a document; no error if there is none."""
+
+    collection: str
+    key: Key
+
+
+class Increment(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Add to int columns.
+
+    A missing document starts from zeros in a collection without body; in one with a body, where
+    it could not be whole, the batch fails with `ConditionFailed`. None counts as zero.
+    """
+
+    collection: str
+    key: Key
+    deltas: dict[str, int]
+
+
+class Expect(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """A condition on the state before the batch.
+
+    `present` False: no such document. True: it exists, and each of `columns` has the given value.
+    `label` names the condition in the error.
+    """
+
+    collection: str
+    key: Key
+    present: bool
+    columns: dict[str, Value] = {}
+    label: str = ""
+
+
+Operation: TypeAlias = Insert | Put | Delete | Increment | Expect
+
+
+class WriteBatch(msgspec.Struct, frozen=True, array_like=True):
+    """Operations that take effect all together or not at all.
+
+    All `Expect`s are checked before anything is changed, wherever they stand; then the rest runs
+    in order.
+    """
+
+    operations: tuple[Operation, ...]
+
+
+class ConditionFailed(Exception):
+    """A condition of a batch did not hold; nothing of it took effect.
+
+    `label` is that of the `Expect`, or the collection's name for an `Insert` of an existing key
+    and for an `Increment` of a missing document that cannot start from zeros.
+    """
+
+    def __init__(self, label: str) -> None:
+        super().__init__(label)
+
+    @property
+    def label(self) -> str:
+        return str(self.args[0])
+
+
+class Reader(Protocol):
+    """Reads. Raises `StoreUnavailable` where the store cannot answer."""
+
+    async def get(self, collection: Collection, key: Key) -> Document | None:
+        """The document with this key."""
+        ...
+
+    async def get_many(self, collection: Collection, keys: Sequence[Key]) -> list[Document | None]:
+        """The documents with these keys, in their order; None where there is none."""
+        ...
+
+    async def range(
+        self,
+        collection: Collection,
+        prefix: Key = (),
+        *,
+        index: str | None = None,
+        after: Key | None = None,
+        before: Key | None = None,
+        limit: int,
+        reverse: bool = False,
+    ) -> list[Document]:
+        """Documents whose leading key fields (or fields of `index`) equal `prefix`, in order.
+
+        `after` and `before` are exclusive bounds on the fields that follow the prefix, compared
+        as tuples. They may give fewer fields than there are; then only these are compared, so
+        that `after=(5,)` skips every document that has 5 there. `reverse` is largest first, and
+        does not swap the bounds. None sorts first, and is within no bound on its field.
+        """
+        ...
+
+    async def select(
+        self,
+        collection: Collection,
+        fields: tuple[str, ...],
+        prefix: Key = (),
+        *,
+        index: str | None = None,
+        after: Key | None = None,
+        before: Key | None = None,
+        limit: int,
+        reverse: bool = False,
+    ) -> list[Row]:
+        """As `range`, but only the given key fields and columns, as tuples; no body is read."""
+        ...
+
+    async def select_many(
+        self,
+        collection: Collection,
+        fields: tuple[str, ...],
+        prefixes: Sequence[Key],
+        *,
+        after: Key | None = None,
+        before: Key | None = None,
+        limit: int,
+        reverse: bool = False,
+    ) -> list[list[Row]]:
+        """One `select` per prefix, all at one moment; `limit` is per prefix."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Writer(Protocol):
+    """Writes. One call may carry batches of many independent callers."""
+
+    async def write(self, batch: WriteBatch) -> None:
+        """Make `batch` durable.
+
+        Raises:
+            ConditionFailed: nothing took effect.
+            StoreUnavailable: disk full, I/O error, …; nothing took effect.
+            Unavailable (others): the outcome is unknown.
+        """
+        ...
+
+
+class Store(Protocol):
+    """What repositories hold: a reader and a writer of the same data."""
+
+    @property
+    def reader(self) -> Reader: ...
+
+    @property
+    def writer(self) -> Writer: ...

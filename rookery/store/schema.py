@@ -1,0 +1,117 @@
+"""The collections of Rookery: their keys, columns and indexes.
+
+After `seeds/000`: both directions of follow and of favourite are kept, so that each query touches
+one shard of a cluster; the first key field is the shard key. Unique names (username, email) are
+collections of their own, because a unique index cannot span shards. A change here needs a step in
+`rookery.store.sqlite.migrations`.
+"""
+
+from rookery.store.engine import Collection
+
+USERS = Collection("users", key={"id": int}, columns={"version": int})
+USERNAMES = Collection("usernames", key={"username_key": str}, columns={"user_id": int}, body=False)
+EMAILS = Collection("emails", key={"email_key": str}, columns={"user_id": int}, body=False)
+USER_COUNTS = Collection(
+    "user_counts",
+    key={"user_id": int},
+    columns={"followers": int, "followees": int, "tweets": int, "likes": int},
+    indexes={"by_followers": ("followers",)},
+    body=False,
+)
+DEVICES = Collection(
+    "devices",
+    key={"user_id": int, "device_id": str},
+    columns={"refresh_hash": str, "expires_ms": int},
+    expires="expires_ms",
+)
+SIGNING_KEYS = Collection("signing_keys", key={"kid": str}, columns={"created_ms": int})
+
+TWEETS = Collection("tweets", key={"id": int}, columns={"author_id": int, "version": int})
+TWEET_EDITS = Collection("tweet_edits", key={"tweet_id": int, "version": int})
+TWEET_COUNTS = Collection(
+    "tweet_counts",
+    key={"tweet_id": int},
+    columns={"likes": int, "retweets": int, "replies": int, "quotes": int},
+    body=False,
+)
+POSTS = Collection(
+    "posts", key={"author_id": int, "tweet_id": int}, columns={"kind": int}, body=False
+)
+"""An author's posts; `kind` is `PostKind` bits."""
+REPLIES = Collection(
+    "replies", key={"parent_id": int, "tweet_id": int}, columns={"author_id": int}, body=False
+)
+CONVERSATIONS = Collection(
+    "conversations", key={"conversation_id": int, "tweet_id": int}, body=False
+)
+
+FOLLOWEES = Collection(
+    "followees",
+    key={"follower_id": int, "followee_id": int},
+    columns={"follow_id": int},
+    indexes={"by_time": ("follower_id", "follow_id")},
+    body=False,
+)
+"""Whom a user follows; `follow_id` is a Snowflake made at the time of following."""
+FOLLOWERS = Collection(
+    "followers",
+    key={"followee_id": int, "follower_id": int},
+    columns={"follow_id": int},
+    indexes={"by_time": ("followee_id", "follow_id")},
+    body=False,
+)
+
+FAVOURITES = Collection(
+    "favourites",
+    key={"user_id": int, "tweet_id": int},
+    columns={"favourite_id": int},
+    indexes={"by_time": ("user_id", "favourite_id")},
+    body=False,
+)
+"""What a user likes (the seeds' Favoritor table)."""
+FAVOURITERS = Collection(
+    "favouriters",
+    key={"tweet_id": int, "user_id": int},
+    columns={"favourite_id": int},
+    indexes={"by_time": ("tweet_id", "favourite_id")},
+    body=False,
+)
+"""Who likes a tweet (the seeds' Favoritee table)."""
+
+OUTBOX = Collection("outbox", key={"id": int})
+CELEBRITIES = Collection("celebrities", key={"user_id": int}, body=False)
+IDEMPOTENCY = Collection(
+    "idempotency",
+    key={"scope": int, "idempotency_key": str},
+    columns={"expires_ms": int},
+    expires="expires_ms",
+)
+"""Outcome of a POST by its `Idempotency-Key`; `scope` is the user's id, 0 before sign-up."""
+LEASES = Collection("leases", key={"worker": int}, columns={"holder": str, "expires_ms": int})
+"""Snowflake worker numbers in use."""
+JOBS = Collection("jobs", key={"name": str})
+"""How far resumable work (bulk loads, migrations) has come."""
+
+COLLECTIONS: tuple[Collection, ...] = (
+    USERS,
+    USERNAMES,
+    EMAILS,
+    USER_COUNTS,
+    DEVICES,
+    SIGNING_KEYS,
+    TWEETS,
+    TWEET_EDITS,
+    TWEET_COUNTS,
+    POSTS,
+    REPLIES,
+    CONVERSATIONS,
+    FOLLOWEES,
+    FOLLOWERS,
+    FAVOURITES,
+    FAVOURITERS,
+    OUTBOX,
+    CELEBRITIES,
+    IDEMPOTENCY,
+    LEASES,
+    JOBS,
+)

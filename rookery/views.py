@@ -1,0 +1,162 @@
+"""The public shapes of the native surface: what REST answers and WebSockets push.
+
+Leaf module, shared by `http`, `connection` and the fan-out (which renders a card once for all
+followers). Names are camelCase on the wire, ids decimal strings, times ISO 8601 in UTC.
+
+A tweet's JSON has two parts. The *card* is what is the same for everyone and changes only by an
+edit; it is cached as bytes. The *tail* (counts and the viewer's flags) is joined behind it, so
+that a page is assembled from bytes without re-encoding.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from rookery.ids import time_ms_of
+from rookery.models import Tweet, TweetCounts, User, UserCounts
+
+
+def iso_time(time_ms: int) -> str:
+    """`time_ms` since 1970 as ``2026-01-31T12:00:00.000Z``."""
+    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Base of all public shapes."""
+
+
+class UserRef(View, frozen=True, kw_only=True, rename="camel"):
+    """An author, as embedded in a tweet."""
+
+    id: str
+    username: str
+    name: str
+    avatar_url: str
+
+
+class UserView(View, frozen=True, kw_only=True, rename="camel"):
+    """A profile. `email` only for oneself; the flags only for a signed-in viewer."""
+
+    id: str
+    username: str
+    name: str
+    bio: str
+    location: str
+    website: str
+    avatar_url: str
+    banner_url: str
+    is_private: bool
+    created_at: str
+    followers_count: int
+    following_count: int
+    tweets_count: int
+    likes_count: int
+    email: str | msgspec.UnsetType = msgspec.UNSET
+    following: bool | msgspec.UnsetType = msgspec.UNSET
+    followed_by: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class TweetCard(View, frozen=True, kw_only=True, rename="camel"):
+    """The part of a tweet that is the same for everyone."""
+
+    id: str
+    text: str
+    created_at: str
+    edited_at: str | None
+    version: int
+    author: UserRef
+    entities: dict[str, list[Any]]
+    in_reply_to_id: str | None
+    in_reply_to_user_id: str | None
+    conversation_id: str
+    retweet_of_id: str | None
+    quote_of_id: str | None
+    media: list[Any]
+    sensitive: bool
+    lang: str | None
+    visibility: str
+
+
+class TweetView(TweetCard, frozen=True, kw_only=True, rename="camel"):
+    """A whole tweet as one viewer sees it. `liked` only for a signed-in viewer."""
+
+    like_count: int
+    retweet_count: int
+    reply_count: int
+    quote_count: int
+    liked: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+def _optional_id(value: int | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def user_ref(user: User) -> UserRef:
+    return UserRef(
+        id=str(user.id), username=user.username, name=user.name, avatar_url=user.avatar_url
+    )
+
+
+def user_view(
+    user: User,
+    counts: UserCounts,
+    *,
+    private: bool = False,
+    following: bool | None = None,
+    followed_by: bool | None = None,
+) -> UserView:
+    """The profile of `user`; `private` adds what only the user may see."""
+    return UserView(
+        id=str(user.id),
+        username=user.username,
+        name=user.name,
+        bio=user.bio,
+        location=user.location,
+        website=user.website,
+        avatar_url=user.avatar_url,
+        banner_url=user.banner_url,
+        is_private=user.is_private,
+        created_at=iso_time(user.created_ms),
+        followers_count=counts.followers,
+        following_count=counts.followees,
+        tweets_count=counts.tweets,
+        likes_count=counts.likes,
+        email=user.email if private and user.email else msgspec.UNSET,
+        following=msgspec.UNSET if following is None else following,
+        followed_by=msgspec.UNSET if followed_by is None else followed_by,
+    )
+
+
+def tweet_card(tweet: Tweet, author: User) -> TweetCard:
+    """The card of `tweet`; `author` must be its author."""
+    return TweetCard(
+        id=str(tweet.id),
+        text=tweet.text,
+        created_at=iso_time(time_ms_of(tweet.id)),
+        edited_at=None if tweet.edited_ms is None else iso_time(tweet.edited_ms),
+        version=tweet.version,
+        author=user_ref(author),
+        entities=tweet.entities,
+        in_reply_to_id=_optional_id(tweet.reply_to_id),
+        in_reply_to_user_id=_optional_id(tweet.reply_to_user_id),
+        conversation_id=str(tweet.conversation_id),
+        retweet_of_id=_optional_id(tweet.retweet_of_id),
+        quote_of_id=_optional_id(tweet.quote_of_id),
+        media=tweet.media,
+        sensitive=tweet.sensitive,
+        lang=tweet.lang,
+        visibility=tweet.visibility,
+    )
+
+
+def join_tweet(card_json: bytes, counts: TweetCounts, liked: bool | None) -> bytes:
+    """The JSON of a whole `TweetView`, from a card's JSON and the tail's values."""
+    tail = (
+        f',"likeCount":{counts.likes},"retweetCount":{counts.retweets}'
+        f',"replyCount":{counts.replies},"quoteCount":{counts.quotes}'
+    )
+    if liked is not None:
+        tail += ',"liked":true' if liked else ',"liked":false'
+    return card_json[:-1] + tail.encode() + b"}"

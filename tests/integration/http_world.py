@@ -1,0 +1,179 @@
+"""A REST server on a loopback port, over real services and a store in memory."""
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+from aiohttp import ClientSession
+
+from rookery.errors import Unavailable
+from rookery.http.app import Services, build_app, port_of, serve_app
+from rookery.ids import Snowflakes
+from rookery.services.accounts import Accounts
+from rookery.services.authentication import Authenticator
+from rookery.services.authors import Authors
+from rookery.services.cards import Cards
+from rookery.services.counts import CountChanges
+from rookery.services.engagement import Engagement
+from rookery.services.graph import Graph
+from rookery.services.idempotency import Idempotency
+from rookery.services.liked import LikedTweets
+from rookery.services.passwords import PasswordCost, Passwords
+from rookery.services.ports import Invalidation, TimelineSlice
+from rookery.services.profiles import Profiles
+from rookery.services.timelines import Timelines
+from rookery.services.tokens import KeyRing
+from rookery.services.tweets import Tweets
+from tests.unit.memory_store import MemoryStore
+
+PASSWORD = "correct horse battery"
+
+
+class ColdTimelines:
+    """Holds nothing in memory: every home timeline comes from the store."""
+
+    async def read(self, user_id: int, before: int, limit: int, mask: int) -> TimelineSlice:
+        return TimelineSlice([], before, from_store=True)
+
+    async def graph_changed(self, follower_id: int, followee_id: int, follows: bool) -> None:
+        return None
+
+
+class Invalidations:
+    """Applies what changed to the caches of the one process there is."""
+
+    def __init__(self) -> None:
+        self.cards: Cards | None = None
+        self.authenticator: Authenticator | None = None
+
+    async def broadcast(self, change: Invalidation) -> None:
+        if self.cards is not None:
+            self.cards.invalidate(change)
+        if self.authenticator is not None:
+            self.authenticator.forget(change.devices)
+
+
+@dataclass
+class Streams:
+    """Service discovery that knows `url`, or nothing."""
+
+    url: str | None = "ws://127.0.0.1:8001/stream"
+
+    async def pick(self) -> str:
+        if self.url is None:
+            raise Unavailable
+        return self.url
+
+
+@dataclass
+class Client:
+    """Requests to a server, as one user or as nobody."""
+
+    session: ClientSession
+    base: str
+    token: str | None = None
+    user_id: str = ""
+    account: dict[str, Any] = field(default_factory=dict)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+    ) -> tuple[int, Any, Mapping[str, str]]:
+        """Status, JSON body and headers of the answer to one request."""
+        sent = dict(headers or {})
+        if self.token is not None:
+            sent.setdefault("Authorization", f"Bearer {self.token}")
+        url = self.base + path
+        kind = {"data": None if data is None else BytesIO(data)} if body is None else {"json": body}
+        async with self.session.request(method, url, headers=sent, **kind) as response:
+            answer = await response.json() if await response.read() else None
+            return response.status, answer, response.headers
+
+    async def ok(self, method: str, path: str, body: Any = None) -> Any:
+        """The body of an answer that must be a success."""
+        status, answer, _ = await self.request(method, path, body)
+        assert status < 300, answer
+        return answer
+
+
+@dataclass
+class World:
+    """The server, what it stands on, and clients of it."""
+
+    port: int
+    session: ClientSession
+    services: Services
+    streams: Streams
+    checks: dict[str, bool]
+    keys: KeyRing
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.port}/api/v1"
+
+    @property
+    def nobody(self) -> Client:
+        return Client(self.session, self.base)
+
+    async def user(self, username: str) -> Client:
+        """A client of a new account."""
+        body = {
+            "email": f"{username}@example.org",
+            "username": username,
+            "password": PASSWORD,
+            "name": username.title(),
+        }
+        account = await self.nobody.ok("POST", "/signup", body)
+        return Client(self.session, self.base, account["token"], account["userId"], account)
+
+
+@asynccontextmanager
+async def http_world(life_s: float = 900) -> AsyncIterator[World]:
+    """A world of its own, closed at the end."""
+
+    def clock_ms() -> int:
+        return time.time_ns() // 1_000_000
+
+    store = MemoryStore()
+    ids = Snowflakes(1, clock_ms).next_id
+    passwords = Passwords(PasswordCost(time_cost=1, memory_cost_kib=8), threads=1)
+    keys = KeyRing(store, clock_ms, life_s=life_s)
+    await keys.load()
+    invalidations, timeline, streams = Invalidations(), ColdTimelines(), Streams()
+    authors, liked = Authors(store, clock_ms), LikedTweets(store, clock_ms)
+    cards = invalidations.cards = Cards(store, clock_ms, authors, liked, capacity=1000)
+    changes = CountChanges(cards, invalidations)
+    authenticator = invalidations.authenticator = Authenticator(keys, store, clock_ms)
+    checks = {"store": True, "timelines": True}
+
+    async def ready() -> Mapping[str, bool]:
+        return checks
+
+    idempotency = Idempotency(store, clock_ms)
+    services = Services(
+        authenticator=authenticator,
+        accounts=Accounts(store, ids, clock_ms, keys, passwords, invalidations),
+        profiles=Profiles(store, invalidations),
+        graph=Graph(store, ids, authors, timeline),
+        tweets=Tweets(store, ids, clock_ms, authors, cards, changes, invalidations, idempotency),
+        engagement=Engagement(store, ids, authors, liked, changes),
+        cards=cards,
+        timelines=Timelines(store, timeline, cards, authors),
+        stream=streams,
+        ready=ready,
+    )
+    runner = await serve_app(build_app(services), "127.0.0.1", 0)
+    try:
+        async with ClientSession() as session:
+            yield World(port_of(runner), session, services, streams, checks, keys)
+    finally:
+        await runner.cleanup()
+        await changes.settled()
+        passwords.close()

@@ -1,0 +1,274 @@
+"""A store in memory that keeps the promises of `rookery.store.engine`, for unit tests.
+
+It is strict where an engine may be lenient: undeclared fields of a collection without body, wrong
+types of keys and columns, and increments of a missing document with a body are errors. Values are
+copied by a MessagePack round trip, so that a caller cannot change what is stored, and tuples come
+back as lists, as from any engine.
+
+Choices where the protocol leaves room (a repository must not depend on them):
+    * A bound with fewer fields than the order has is compared with just these fields, so that
+      `after=(5,)` skips every row that begins with 5.
+    * The key fields appended to an index are those that the index does not name yet.
+    * None sorts before every other value; a column that was not given reads as None.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from rookery.store.engine import (
+    Collection,
+    ConditionFailed,
+    Delete,
+    Document,
+    Expect,
+    Increment,
+    Insert,
+    Key,
+    Operation,
+    Put,
+    Row,
+    WriteBatch,
+)
+from rookery.store.schema import COLLECTIONS
+
+Tables = dict[str, dict[Key, Document]]
+
+
+def _copy(document: Document) -> Document:
+    copied: Document = msgspec.msgpack.decode(msgspec.msgpack.encode(document))
+    return copied
+
+
+def _sortable(values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple((0, 0) if value is None else (1, value) for value in values)
+
+
+def _check_type(collection: Collection, name: str, value: Any, expected: type) -> None:
+    if not isinstance(value, expected) or isinstance(value, bool):
+        raise TypeError(f"{collection.name}.{name} must be {expected.__name__}, got {value!r}")
+
+
+class MemoryStore:
+    """Reader, writer and store in one.
+
+    `before_write`, where set, is awaited with each batch before it is looked at: a test lets a
+    rival write there, or raises to play a store that fails. `batches` holds every batch that took
+    effect, `reads` counts the read calls by method name.
+    """
+
+    def __init__(self, collections: Sequence[Collection] = COLLECTIONS) -> None:
+        self._collections = {collection.name: collection for collection in collections}
+        self._tables: Tables = {collection.name: {} for collection in collections}
+        self.before_write: Callable[[WriteBatch], Awaitable[None]] | None = None
+        self.batches: list[WriteBatch] = []
+        self.reads: dict[str, int] = {}
+
+    @property
+    def reader(self) -> "MemoryStore":
+        return self
+
+    @property
+    def writer(self) -> "MemoryStore":
+        return self
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    def documents(self, collection: Collection) -> list[Document]:
+        """All documents of a collection by key, for assertions; not counted as a read."""
+        table = self._tables[collection.name]
+        return [_copy(table[key]) for key in sorted(table)]
+
+    async def _begin_read(self, method: str) -> None:
+        self.reads[method] = self.reads.get(method, 0) + 1
+        await asyncio.sleep(0)
+
+    async def get(self, collection: Collection, key: Key) -> Document | None:
+        await self._begin_read("get")
+        return self._get(collection, key)
+
+    async def get_many(self, collection: Collection, keys: Sequence[Key]) -> list[Document | None]:
+        await self._begin_read("get_many")
+        return [self._get(collection, key) for key in keys]
+
+    def _get(self, collection: Collection, key: Key) -> Document | None:
+        self._check_key(collection, key)
+        document = self._tables[collection.name].get(tuple(key))
+        return None if document is None else _copy(document)
+
+    async def range(
+        self,
+        collection: Collection,
+        prefix: Key = (),
+        *,
+        index: str | None = None,
+        after: Key | None = None,
+        before: Key | None = None,
+        limit: int,
+        reverse: bool = False,
+    ) -> list[Document]:
+        await self._begin_read("range")
+        rows = self._ordered(collection, prefix, index, after, before, limit, reverse)
+        return [_copy(document) for document in rows]
+
+    async def select(
+        self,
+        collection: Collection,
+        fields: tuple[str, ...],
+        prefix: Key = (),
+        *,
+        index: str | None = None,
+        after: Key | None = None,
+        before: Key | None = None,
+        limit: int,
+        reverse: bool = False,
+    ) -> list[Row]:
+        await self._begin_read("select")
+        self._check_fields(collection, fields)
+        rows = self._ordered(collection, prefix, index, after, before, limit, reverse)
+        return [tuple(document[name] for name in fields) for document in rows]
+
+    async def select_many(
+        self,
+        collection: Collection,
+        fields: tuple[str, ...],
+        prefixes: Sequence[Key],
+        *,
+        after: Key | None = None,
+        before: Key | None = None,
+        limit: int,
+        reverse: bool = False,
+    ) -> list[list[Row]]:
+        await self._begin_read("select_many")
+        self._check_fields(collection, fields)
+        return [
+            [
+                tuple(document[name] for name in fields)
+                for document in self._ordered(
+                    collection, prefix, None, after, before, limit, reverse
+                )
+            ]
+            for prefix in prefixes
+        ]
+
+    def _ordered(
+        self,
+        collection: Collection,
+        prefix: Key,
+        index: str | None,
+        after: Key | None,
+        before: Key | None,
+        limit: int,
+        reverse: bool,
+    ) -> list[Document]:
+        order = tuple(collection.key)
+        if index is not None:
+            named = tuple(collection.indexes[index])
+            order = named + tuple(name for name in order if name not in named)
+        rest = order[len(prefix) :]
+        if len(prefix) > len(order) or any(
+            bound is not None and len(bound) > len(rest) for bound in (after, before)
+        ):
+            raise ValueError(f"{collection.name}: more values than the order has fields")
+        low = None if after is None else _sortable(after)
+        high = None if before is None else _sortable(before)
+        found: list[tuple[tuple[Any, ...], Document]] = []
+        for document in self._tables[collection.name].values():
+            if any(document[name] != value for name, value in zip(order, prefix, strict=False)):
+                continue
+            position = _sortable([document[name] for name in rest])
+            if low is not None and position[: len(low)] <= low:
+                continue
+            if high is not None and position[: len(high)] >= high:
+                continue
+            found.append((position, document))
+        found.sort(key=lambda pair: pair[0], reverse=reverse)
+        return [document for _, document in found[: max(0, limit)]]
+
+    async def write(self, batch: WriteBatch) -> None:
+        await asyncio.sleep(0)
+        if self.before_write is not None:
+            await self.before_write(batch)
+        for operation in batch.operations:
+            if isinstance(operation, Expect):
+                self._check_expectation(operation)
+        changed: Tables = {}
+        for operation in batch.operations:
+            self._apply(operation, changed)
+        self._tables.update(changed)
+        self.batches.append(batch)
+
+    def _check_expectation(self, expect: Expect) -> None:
+        collection = self._collections[expect.collection]
+        self._check_key(collection, expect.key)
+        self._check_fields(collection, tuple(expect.columns))
+        document = self._tables[collection.name].get(tuple(expect.key))
+        held = (document is not None) == expect.present
+        if held and document is not None:
+            held = all(document[name] == value for name, value in expect.columns.items())
+        if not held:
+            raise ConditionFailed(expect.label)
+
+    def _apply(self, operation: Operation, changed: Tables) -> None:
+        """Apply `operation` to copies of the tables it touches, kept in `changed`."""
+        if isinstance(operation, Expect):
+            return
+        collection = self._collections[operation.collection]
+        table = changed.get(collection.name)
+        if table is None:
+            table = changed[collection.name] = dict(self._tables[collection.name])
+        if isinstance(operation, Insert | Put):
+            document = self._stored(collection, operation.document)
+            key = tuple(document[name] for name in collection.key)
+            if isinstance(operation, Insert) and key in table:
+                raise ConditionFailed(collection.name)
+            table[key] = document
+        elif isinstance(operation, Delete):
+            self._check_key(collection, operation.key)
+            table.pop(tuple(operation.key), None)
+        else:
+            table[tuple(operation.key)] = self._incremented(collection, operation, table)
+
+    def _stored(self, collection: Collection, document: Document) -> Document:
+        stored: Document = {**dict.fromkeys(collection.columns), **_copy(document)}
+        for name, expected in collection.key.items():
+            _check_type(collection, name, stored.get(name), expected)
+        for name, expected in collection.columns.items():
+            if stored[name] is not None:
+                _check_type(collection, name, stored[name], expected)
+        undeclared = stored.keys() - collection.key.keys() - collection.columns.keys()
+        if undeclared and not collection.body:
+            raise TypeError(f"{collection.name} has no body for {sorted(undeclared)}")
+        return stored
+
+    def _incremented(
+        self, collection: Collection, increment: Increment, table: dict[Key, Document]
+    ) -> Document:
+        self._check_key(collection, increment.key)
+        document = table.get(tuple(increment.key))
+        if document is None:
+            if collection.body:
+                raise ValueError(f"{collection.name}: no document {increment.key} to increment")
+            zeros = {name: 0 for name, of in collection.columns.items() if of is int}
+            keyed = dict(zip(collection.key, increment.key, strict=True))
+            document = {**dict.fromkeys(collection.columns), **zeros, **keyed}
+        added = dict(document)
+        for name, delta in increment.deltas.items():
+            if collection.columns[name] is not int:
+                raise TypeError(f"{collection.name}.{name} is no int column")
+            added[name] = (added[name] or 0) + delta
+        return added
+
+    def _check_key(self, collection: Collection, key: Key) -> None:
+        if self._collections.get(collection.name) is not collection:
+            raise ValueError(f"unknown collection {collection.name}")
+        for (name, expected), value in zip(collection.key.items(), key, strict=True):
+            _check_type(collection, name, value, expected)
+
+    def _check_fields(self, collection: Collection, fields: tuple[str, ...]) -> None:
+        for name in fields:
+            if name not in collection.key and name not in collection.columns:
+                raise ValueError(f"{collection.name}.{name} is not declared")

@@ -1,0 +1,102 @@
+"""What the tests of accounts, tokens and profiles stand on: a store in memory, a clock that only
+moves when told to, and passwords that cost next to nothing."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rookery.ids import Snowflakes
+from rookery.models import Identity
+from rookery.services.accounts import Accounts, Session, SignUp
+from rookery.services.authentication import Authenticator
+from rookery.services.passwords import PasswordCost, Passwords
+from rookery.services.ports import Invalidation
+from rookery.services.profiles import Profiles
+from rookery.services.tokens import KeyRing
+from tests.unit.memory_store import MemoryStore
+
+START_MS = 1_800_000_000_000
+PASSWORD = "correct horse battery"
+CHEAP = PasswordCost(time_cost=1, memory_cost_kib=8, parallelism=1)
+
+
+class Clock:
+    """The time in milliseconds since 1970."""
+
+    def __init__(self) -> None:
+        self.now_ms = START_MS
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+    def advance(self, seconds: float) -> None:
+        self.now_ms += int(seconds * 1000)
+
+
+class RecordedInvalidations:
+    """An `InvalidationPort` that keeps what it was told, and tells one authenticator."""
+
+    def __init__(self) -> None:
+        self.changes: list[Invalidation] = []
+        self.authenticator: Authenticator | None = None
+
+    async def broadcast(self, change: Invalidation) -> None:
+        self.changes.append(change)
+        if self.authenticator is not None:
+            self.authenticator.forget(change.devices)
+
+    @property
+    def devices(self) -> list[tuple[int, str]]:
+        return [device for change in self.changes for device in change.devices]
+
+
+class World:
+    """The services around accounts, over one store."""
+
+    def __init__(self, passwords: Passwords) -> None:
+        self.clock = Clock()
+        self.store = MemoryStore()
+        self.passwords = passwords
+        self.invalidations = RecordedInvalidations()
+        self.keys = KeyRing(self.store, self.clock)
+        self.authenticator = Authenticator(self.keys, self.store, self.clock)
+        self.profiles = Profiles(self.store, self.invalidations)
+        self.ids = Snowflakes(1, self.clock)
+        self.accounts = self.accounts_with(passwords)
+
+    def accounts_with(self, passwords: Passwords, max_devices: int = 50) -> Accounts:
+        return Accounts(
+            self.store,
+            self.ids.next_id,
+            self.clock,
+            self.keys,
+            passwords,
+            self.invalidations,
+            max_devices=max_devices,
+        )
+
+    async def sign_up(self, username: str = "ada", key: str | None = None) -> Session:
+        return await self.accounts.signup(sign_up_request(username, key))
+
+
+def sign_up_request(username: str = "ada", key: str | None = None) -> SignUp:
+    return SignUp(
+        email=f"{username}@example.org",
+        username=username,
+        password=PASSWORD,
+        name=username.title(),
+        device_name="Laptop",
+        idempotency_key=key,
+    )
+
+
+def identity_of(session: Session) -> Identity:
+    return Identity(session.user.id, session.user.username, session.device.device_id)
+
+
+@contextmanager
+def cheap_passwords() -> Iterator[Passwords]:
+    passwords = Passwords(CHEAP)
+    try:
+        yield passwords
+    finally:
+        passwords.close()

@@ -1,0 +1,147 @@
+"""Schema versions: step by step, each whole or not at all."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from rookery.errors import StartupError, StoreTooNew
+from rookery.store.engine import Collection
+from rookery.store.schema import COLLECTIONS
+from rookery.store.sqlite.connection import APPLICATION_ID, application_id, schema_version
+from rookery.store.sqlite.migrations import (
+    VERSION,
+    Migration,
+    create_all,
+    migrate,
+    migrations,
+    schema_differences,
+)
+
+THINGS = Collection("things", key={"id": int}, columns={"owner": int})
+PAIRS = Collection("pairs", key={"a": int, "b": int}, columns={"owner": int})
+INDEXED = replace(PAIRS, indexes={"by_owner": ("owner",)})
+
+
+def creates(name: str) -> Migration:
+    def apply(connection: sqlite3.Connection) -> None:
+        connection.execute(f"CREATE TABLE {name} (a)")
+
+    return Migration(int(name[1:]), f"create {name}", apply)
+
+
+def fails(connection: sqlite3.Connection) -> None:
+    connection.execute("CREATE TABLE half_done (a)")
+    connection.execute("CREATE TABLE t1 (a)")
+
+
+STEPS = (creates("t1"), creates("t2"), creates("t3"))
+FAILING = (STEPS[0], Migration(2, "do the impossible", fails), STEPS[2])
+
+
+@pytest.fixture
+def connection() -> Iterator[sqlite3.Connection]:
+    """A new, empty database."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as opened:
+        yield opened
+
+
+def table_names(connection: sqlite3.Connection) -> set[str]:
+    return {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
+
+
+def test_a_new_file_goes_through_all_steps(connection: sqlite3.Connection) -> None:
+    """In order, and the file knows its version and whose it is."""
+    assert migrate(connection, STEPS) == [1, 2, 3]
+    assert table_names(connection) == {"t1", "t2", "t3"}
+    assert (schema_version(connection), application_id(connection)) == (3, APPLICATION_ID)
+
+
+def test_an_older_file_goes_through_the_rest(connection: sqlite3.Connection) -> None:
+    """Steps that a file has behind it are not run again."""
+    migrate(connection, STEPS[:1])
+    assert migrate(connection, STEPS) == [2, 3]
+
+
+def test_a_file_of_this_version_is_left_alone(connection: sqlite3.Connection) -> None:
+    """Nothing to do, nothing done."""
+    migrate(connection, STEPS)
+    changes = connection.total_changes
+    assert migrate(connection, STEPS) == []
+    assert connection.total_changes == changes
+
+
+def test_a_step_that_fails_leaves_the_version_before_it(connection: sqlite3.Connection) -> None:
+    """Neither half of the step nor any later step; the error names the step."""
+    with pytest.raises(StartupError, match=r"version 2 \(do the impossible\).*t1 already exists"):
+        migrate(connection, FAILING)
+    assert table_names(connection) == {"t1"}
+    assert schema_version(connection) == 1
+
+
+def test_a_mended_step_goes_on_from_there(connection: sqlite3.Connection) -> None:
+    """After a failure the next start continues."""
+    with pytest.raises(StartupError):
+        migrate(connection, FAILING)
+    assert migrate(connection, STEPS) == [2, 3]
+
+
+def test_a_newer_file_is_refused(connection: sqlite3.Connection) -> None:
+    """An older program must not touch what it does not know."""
+    migrate(connection, STEPS)
+    with pytest.raises(StoreTooNew, match=r"version 3.*up to 2"):
+        migrate(connection, STEPS[:2])
+
+
+def test_versions_count_from_one_to_the_present() -> None:
+    """The list has no gap, and readers expect the version of its last step."""
+    versions = [step.version for step in migrations(COLLECTIONS)]
+    assert versions == list(range(1, VERSION + 1))
+
+
+def test_the_steps_produce_what_is_declared(connection: sqlite3.Connection) -> None:
+    """Whoever changes a declared collection has to add a step."""
+    migrate(connection, migrations(COLLECTIONS))
+    assert schema_differences(connection, COLLECTIONS) == []
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        replace(THINGS, indexes={"by_owner": ("owner",)}),
+        replace(THINGS, columns={"owner": str}),
+        replace(THINGS, columns={"owner": int, "added": int}),
+        replace(THINGS, columns={}),
+        replace(THINGS, key={"id": str}),
+        replace(THINGS, key={"id": int, "owner": int}, columns={}),
+        replace(THINGS, body=False),
+        replace(THINGS, expires="owner"),
+        replace(THINGS, name="others"),
+    ],
+)
+def test_a_declaration_without_its_step_is_noticed(
+    connection: sqlite3.Connection, declared: Collection
+) -> None:
+    """Any change of key, columns, indexes, body or expiry is a difference."""
+    create_all(connection, [THINGS])
+    assert schema_differences(connection, [THINGS]) == []
+    assert schema_differences(connection, [declared]) != []
+
+
+def test_an_index_of_other_fields_is_noticed(connection: sqlite3.Connection) -> None:
+    """The name of an index is not enough."""
+    create_all(connection, [INDEXED])
+    other = replace(INDEXED, indexes={"by_owner": ("b", "owner")})
+    assert schema_differences(connection, [other]) != []
+
+
+def test_a_step_that_adds_a_column_and_an_index_satisfies(connection: sqlite3.Connection) -> None:
+    """A migrated file need not have its columns in the order of a new one."""
+    create_all(connection, [replace(PAIRS, columns={})])
+    connection.execute("ALTER TABLE pairs ADD COLUMN owner INTEGER")
+    assert schema_differences(connection, [PAIRS]) == []
+    assert schema_differences(connection, [INDEXED]) != []
+    connection.execute("CREATE INDEX pairs__by_owner ON pairs (owner, a, b)")
+    assert schema_differences(connection, [INDEXED]) == []

@@ -1,0 +1,98 @@
+"""Who may import whom (docs/architecture.md), and that every module imports alone."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rookery
+
+ROOT = Path(rookery.__file__).parent
+MODULES = sorted(ROOT.rglob("*.py"))
+
+LEAVES = {"errors", "ids", "config", "models", "messages", "views", "text", "logs"}
+ALLOWED: dict[str, set[str]] = {
+    **{leaf: LEAVES for leaf in LEAVES},
+    "domain": LEAVES,
+    "store": LEAVES | {"domain"},
+    "services": LEAVES | {"domain", "store"},
+    "http": LEAVES | {"domain", "store", "services"},
+    "connection": LEAVES | {"domain", "store", "services"},
+    "actors": LEAVES | {"domain", "store", "connection"},
+    "bulk": LEAVES | {"domain", "store", "services", "control"},
+    "client": set(),
+    "control": LEAVES,
+}
+"""For each room the others it may import. `app`, `serving` and `cli` compose, and may all."""
+
+PURE = ("domain", "text")
+SHELLS = {"asyncio", "ray", "aiohttp", "websockets", "sqlite3", "redis", "pymongo", "socket"}
+PURE_MODULES = {"connection/session.py", "connection/wire.py", "actors/coalescing.py"}
+
+
+def _imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(ROOT).with_suffix("").parts[0]
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_imports_go_in_the_agreed_direction(path: Path) -> None:
+    """leaves ← domain ← store ← services ← http, connection; actors beside; app composes."""
+    room = _room(path)
+    if room not in ALLOWED:
+        assert room in {"__init__", "app", "serving", "cli"}, f"no rule for the room {room}"
+        return
+    for module in _imports(path):
+        parts = module.split(".")
+        if parts[0] == "rookery" and len(parts) > 1 and parts[1] != "__version__":
+            assert parts[1] == room or parts[1] in ALLOWED[room], f"{room} imports {module}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_only_the_ray_runtime_imports_ray(path: Path) -> None:
+    """Everything else runs, and starts, without Ray."""
+    if _name(path) != "actors/runtime_ray.py":
+        assert not any(module.split(".")[0] == "ray" for module in _imports(path))
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in MODULES if _room(p) in PURE or _name(p) in PURE_MODULES], ids=_name
+)
+def test_pure_cores_import_no_shell(path: Path) -> None:
+    """Rings, logs, sessions, coalescing and text rules know no event loop, socket or driver."""
+    assert not {module.split(".")[0] for module in _imports(path)} & SHELLS
+
+
+def test_every_module_imports_alone() -> None:
+    """No module relies on another having been imported before (checked in fresh interpreters)."""
+    names = [
+        ".".join(("rookery", *path.relative_to(ROOT).with_suffix("").parts))
+        for path in MODULES
+        if path.name != "__init__.py" and _name(path) != "actors/runtime_ray.py"
+    ]
+    # One process for all, emptied of our modules before each: a fresh one each takes minutes.
+    script = (
+        "import importlib, sys\n"
+        f"for name in {names!r}:\n"
+        "    for loaded in [m for m in sys.modules if m.split('.')[0] == 'rookery']:\n"
+        "        del sys.modules[loaded]\n"
+        "    importlib.import_module(name)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
