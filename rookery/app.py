@@ -93,11 +93,7 @@ class Backend:
         self.writer = RemoteWriter(directory)
         self.store = StoreParts(self.reader, self.writer)
         self.shards = Shards(directory, shard_map(config.shards))
-        self.broadcast = Broadcast(
-            directory,
-            [names.gateway(number) for number in range(config.gateways)]
-            + [names.connection_server(number) for number in range(config.live.servers)],
-        )
+        self.broadcast = Broadcast(directory, config)
         self.lease = WorkerLease(self.store, clock_ms, name=context.name)
         self._background: list[asyncio.Task[None]] = []
 
@@ -193,8 +189,7 @@ class UseCases:
     def invalidate(self, change: Invalidation) -> None:
         """Forget what is cached of these."""
         self.authenticator.forget(change.devices)
-        self.authors.invalidate(change)
-        self.cards.invalidate(change)
+        self.cards.invalidate(change)  # and, through it, authors
 
 
 class StreamDirectory:

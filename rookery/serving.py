@@ -166,12 +166,14 @@ class Commands:
 
         Ids are made in that order too, so that timelines have it.
         """
-        tweets = self._server.use_cases.tweets
+        use_cases = self._server.use_cases
+        next_id = use_cases.backend.lease.next_id
         posted = await asyncio.gather(
             *(
-                tweets.create(
+                use_cases.tweets.create(
                     Identity(author_id, "", "control"),
                     NewTweet(text=text, reply_to_id=reply_to, retweet_of_id=retweet_of),
+                    tweet_id=next_id(),
                 )
                 for author_id, text, reply_to, retweet_of in arguments["posts"]
             )

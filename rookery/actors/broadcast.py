@@ -1,10 +1,11 @@
 """Tells every gateway and connection server what its caches must forget."""
 
 import asyncio
-from collections.abc import Sequence
 
+from rookery.actors import names
 from rookery.actors.coalescer import Coalescer
 from rookery.actors.runtime import ActorRef, Directory
+from rookery.config import Config
 from rookery.errors import RookeryError
 from rookery.messages import Invalidation
 
@@ -14,8 +15,10 @@ BOUND_S = 1.0
 class Broadcast:
     """`rookery.services.ports.InvalidationPort` over the actors. One per process."""
 
-    def __init__(self, directory: Directory, actors: Sequence[str]) -> None:
-        self._edges = [self._edge(directory.ref(name)) for name in actors]
+    def __init__(self, directory: Directory, config: Config) -> None:
+        surfaces = [names.gateway(number) for number in range(config.gateways)]
+        surfaces += [names.connection_server(number) for number in range(config.live.servers)]
+        self._edges = [self._edge(directory.ref(name)) for name in surfaces]
 
     def _edge(self, ref: ActorRef) -> Coalescer[Invalidation, None]:
         async def call(changes: list[Invalidation]) -> list[None]:

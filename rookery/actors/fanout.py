@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from rookery.actors import names
+from rookery.actors.broadcast import Broadcast
 from rookery.actors.coalescer import Coalescer
 from rookery.actors.runtime import Actor, ActorContext
 from rookery.actors.shards import Shards, shard_map, until_available
@@ -15,8 +16,8 @@ from rookery.actors.writer import RemoteWriter
 from rookery.config import Config
 from rookery.errors import RookeryError, Unavailable
 from rookery.ids import time_ms_of
-from rookery.messages import Delivery
-from rookery.models import OutboxEntry
+from rookery.messages import Delivery, Invalidation
+from rookery.models import EventKind, OutboxEntry
 from rookery.store import StoreParts, open_reader
 from rookery.store.outbox import Outbox
 from rookery.store.queue import Queue
@@ -42,6 +43,7 @@ class FanoutWorker(Actor):
         self._reader = open_reader(config)
         self._writer = RemoteWriter(context.directory)
         self._shards = Shards(context.directory, shard_map(config.shards))
+        self._broadcast = Broadcast(context.directory, config)
         self._store_writer = context.directory.ref(names.STORE_WRITER)
         self._lists = context.directory.ref(names.CELEBRITY_LISTS)
         self._celebrities: frozenset[int] = frozenset()
@@ -65,6 +67,7 @@ class FanoutWorker(Actor):
     async def stop(self) -> None:
         await super().stop()
         await self._done.aclose()
+        await self._broadcast.aclose()
         await self._shards.aclose()
         await self._writer.close()
         await self._reader.close()
@@ -125,12 +128,15 @@ class FanoutWorker(Actor):
         listed: list[Delivery] = []
         calls: list[Awaitable[Any]] = []
         followees: set[int] = set()
+        changed: list[int] = []
         for entry in entries:
             if entry.event == OutboxEntry.GRAPH:
                 follower, followee, follows = entry.author_id, entry.subject_id, entry.kind == 1
                 calls.append(self._shards.graph_changed(follower, followee, follows))
                 followees.add(followee)
                 continue
+            if entry.event != EventKind.TWEET:
+                changed.append(entry.subject_id)
             delivery = (
                 entry.id,
                 entry.event,
@@ -144,6 +150,9 @@ class FanoutWorker(Actor):
             calls.append(self._to_rings(tweets))
         if listed:
             calls.append(self._to_lists(listed))
+        if changed:
+            # Whoever changed them told the caches already, unless it died in between.
+            calls.append(self._broadcast.broadcast(Invalidation(tweets=changed)))
         if followees:
             calls.append(self._lists.call("followers_changed", sorted(followees)))
         return calls

@@ -40,7 +40,7 @@ class ShardPresence:
 
     async def positions(self, user_ids: Sequence[int]) -> Sequence[tuple[str, int] | None]:
         """See `PresencePort.positions`."""
-        return await self._shards.positions(user_ids)
+        return await self._shards.positions(self._server, self.incarnation, user_ids)
 
 
 class Reporter:

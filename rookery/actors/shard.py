@@ -215,10 +215,14 @@ class TimelineShard(Actor):
                 presence.detach(user_id, presence.server(server, incarnation), until_s)
         return [None] * len(requests)
 
-    async def positions(self, user_ids: bytes) -> list[tuple[str, int] | None]:
-        """(epoch, offset) of the users' logs (ids as an int64 array); None: not connected."""
+    async def positions(
+        self, server: str, incarnation: str, user_ids: bytes
+    ) -> list[tuple[str, int] | None]:
+        """(epoch, offset) of the logs of users (an int64 array); None: not connected there."""
+        number = self._warm.presence.server(server, incarnation)
         position = self._warm.presence.position
-        return [position(user) for user in np.frombuffer(user_ids, dtype=np.int64).tolist()]
+        users: list[int] = np.frombuffer(user_ids, dtype=np.int64).tolist()
+        return [position(user, number) for user in users]
 
     # Upkeep.
 

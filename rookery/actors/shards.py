@@ -122,13 +122,15 @@ class Shards:
         for shard, users in self._by_shard(user_ids).items():
             await self.edges[shard].ref.call("rebuild", users)
 
-    async def positions(self, user_ids: Sequence[int]) -> list[tuple[str, int] | None]:
-        """(epoch, offset) of each user's event log; None: not connected."""
+    async def positions(
+        self, server: str, incarnation: str, user_ids: Sequence[int]
+    ) -> list[tuple[str, int] | None]:
+        """(epoch, offset) of each user's event log; None: not connected on that server."""
         found: dict[int, tuple[str, int] | None] = {}
 
         async def ask(shard: str, users: list[int]) -> None:
             ids = np.array(users, dtype=np.int64).tobytes()
-            answers = await self.edges[shard].ref.call("positions", ids)
+            answers = await self.edges[shard].ref.call("positions", server, incarnation, ids)
             found.update(zip(users, answers, strict=True))
 
         await asyncio.gather(*(ask(*each) for each in self._by_shard(user_ids).items()))

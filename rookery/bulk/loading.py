@@ -10,13 +10,13 @@ from functools import cached_property
 
 import msgspec
 
-from rookery.bulk.higgs import Network, user_id, username
+from rookery.bulk.higgs import Follow, Network, user_id, username
 from rookery.errors import Conflict
 from rookery.models import User
 from rookery.store.engine import Document, Operation, Put, Store, WriteBatch
 from rookery.store.schema import FOLLOWEES, FOLLOWERS, JOBS, USER_COUNTS, USERNAMES, USERS
 
-CHUNK = 2_000
+CHUNK = 5_000
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total)."""
@@ -59,34 +59,50 @@ class Loader:
 
     def _chunks(self) -> Iterator[tuple[str, int, int, int]]:
         for stage, total in (
-            ("users", len(self._network.users)),
-            ("follows", len(self._network.follows)),
+            ("accounts", len(self._network.users)),
+            ("names", len(self._network.users)),
+            ("followees", len(self._network.follows)),
+            ("followers", len(self._network.follows)),
         ):
             for first in range(0, total, CHUNK):
                 yield stage, first, min(first + CHUNK, total), total
 
     async def _write(self, stage: str, first: int, last: int, note: Document) -> None:
-        make = self._users if stage == "users" else self._follows
+        make = getattr(self, f"_{stage}")
         operations: list[Operation] = [Put(JOBS.name, note), *make(first, last)]
         await self._store.writer.write(WriteBatch(tuple(operations)))
 
-    def _users(self, first: int, last: int) -> Iterator[Operation]:
+    # Each stage fills one collection in the order of its keys: a tenth of the pages are written.
+
+    def _accounts(self, first: int, last: int) -> Iterator[Operation]:
         followers, followees = self._counts
-        for number in self._network.users[first:last]:
-            identity, name = user_id(number), username(number)
-            user = User(id=identity, username=name, name=name)
+        for number in self._numbers[first:last]:
+            name = username(number)
+            user = User(id=user_id(number), username=name, name=name)
             yield Put(USERS.name, msgspec.structs.asdict(user))
-            yield Put(USERNAMES.name, {"username_key": name, "user_id": identity})
             yield Put(
                 USER_COUNTS.name,
                 {
-                    "user_id": identity,
+                    "user_id": user.id,
                     "followers": followers[number],
                     "followees": followees[number],
                     "tweets": 0,
                     "likes": 0,
                 },
             )
+
+    def _names(self, first: int, last: int) -> Iterator[Operation]:
+        for number in self._by_name[first:last]:
+            document = {"username_key": username(number), "user_id": user_id(number)}
+            yield Put(USERNAMES.name, document)
+
+    def _followees(self, first: int, last: int) -> Iterator[Operation]:
+        for follow in self._by_follower[first:last]:
+            yield Put(FOLLOWEES.name, _edge(follow))
+
+    def _followers(self, first: int, last: int) -> Iterator[Operation]:
+        for follow in self._by_followee[first:last]:
+            yield Put(FOLLOWERS.name, _edge(follow))
 
     @cached_property
     def _counts(self) -> tuple[Counter[int], Counter[int]]:
@@ -96,12 +112,26 @@ class Loader:
             Counter(follow.follower for follow in follows),
         )
 
-    def _follows(self, first: int, last: int) -> Iterator[Operation]:
-        for follow in self._network.follows[first:last]:
-            edge = {
-                "follower_id": user_id(follow.follower),
-                "followee_id": user_id(follow.followee),
-                "follow_id": follow.follow_id,
-            }
-            yield Put(FOLLOWEES.name, edge)
-            yield Put(FOLLOWERS.name, edge)
+    @cached_property
+    def _numbers(self) -> list[int]:
+        return sorted(self._network.users)
+
+    @cached_property
+    def _by_name(self) -> list[int]:
+        return sorted(self._network.users, key=username)
+
+    @cached_property
+    def _by_follower(self) -> list[Follow]:
+        return sorted(self._network.follows, key=lambda each: (each.follower, each.followee))
+
+    @cached_property
+    def _by_followee(self) -> list[Follow]:
+        return sorted(self._network.follows, key=lambda each: (each.followee, each.follower))
+
+
+def _edge(follow: Follow) -> Document:
+    return {
+        "follower_id": user_id(follow.follower),
+        "followee_id": user_id(follow.followee),
+        "follow_id": follow.follow_id,
+    }

@@ -20,6 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from rookery.client import ClientError
 from rookery.config import Config, load
 from rookery.errors import RookeryError
 
@@ -54,7 +55,7 @@ def told() -> Iterator[None]:
     """Turn our errors into one line on stderr and exit status 1."""
     try:
         yield
-    except RookeryError as error:
+    except (RookeryError, ClientError) as error:
         err.print(f"[red]rookery:[/red] {error}", markup=True, soft_wrap=True)
         raise typer.Exit(1) from error
 

@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -77,7 +76,7 @@ async def _serve(config: Config) -> None:
 
 def _announce(http_url: str, live_urls: list[str], config: Config, took_s: float) -> None:
     lines = [
-        f"[bold]Rookery[/bold] is ready after {took_s:.1f} s. Data: {Path(config.server.data_dir)}/",
+        f"[bold]Rookery[/bold] is ready after {took_s:.1f} s; data in {config.server.data_dir}/",
         f"  HTTP        {http_url}/api/v1   (interactive: {http_url}/api/v1/docs)",
         *(f"  WebSocket   {url}" for url in live_urls),
     ]

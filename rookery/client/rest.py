@@ -5,6 +5,7 @@ Imports nothing of the server's side.
 
 import ssl
 import uuid
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, TypeVar
 from urllib.parse import quote
@@ -360,7 +361,7 @@ class Client:
         self,
         *,
         encoding: Encoding = "msgpack",
-        watch: "tuple[Id, ...] | list[Id]" = (),
+        watch: Iterable[Id] = (),
         position: Position | None = None,
         connection_events: bool = False,
         settings: StreamSettings | None = None,
@@ -421,5 +422,3 @@ def _id(value: Id) -> str:
     if not (text.isascii() and text.isdecimal()):
         raise ValueError(f"not an id: {value!r}")
     return text
-
-

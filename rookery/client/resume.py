@@ -176,9 +176,7 @@ class Resumption:
         return (connected, Reset(welcome.epoch, welcome.offset, "unknown_position"))
 
     def _reset(self, message: Any) -> tuple[Received, ...]:
-        reset = Reset(
-            _text(message["epoch"]), _number(message["offset"]), _text(message["reason"])
-        )
+        reset = Reset(_text(message["epoch"]), _number(message["offset"]), _text(message["reason"]))
         _check_epoch(reset.epoch)
         known = self._told_of_reset and (reset.epoch, reset.offset) == (self._epoch, self._offset)
         self._told_of_reset = False

@@ -11,6 +11,7 @@ waits between them end within `timeout_s`.
 import asyncio
 import contextlib
 import inspect
+import os
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
@@ -24,8 +25,8 @@ from rookery.client.errors import (
     ApiError,
     ConnectionFailed,
     InvalidResponse,
+    ServerError,
     TooManyRequests,
-    Unauthorized,
     Unavailable,
     error_of,
 )
@@ -71,13 +72,17 @@ class Call(msgspec.Struct, frozen=True):
         return self.method in _REPEATABLE_METHODS or self.idempotency_key is not None
 
 
+def may_have_acted(error: ApiError | ConnectionFailed) -> bool:
+    """Whether the request that failed with `error` may have taken effect all the same."""
+    if isinstance(error, ConnectionFailed):
+        return error.sent
+    return isinstance(error, ServerError) and error.code != "overloaded"
+
+
 def may_repeat(call: Call, error: ApiError | ConnectionFailed) -> bool:
     """Whether `call`, having failed with `error`, is to be sent again."""
-    if isinstance(error, ConnectionFailed):
-        return call.may_be_repeated or not error.sent
-    if isinstance(error, TooManyRequests) or error.code == "overloaded":
-        return True
-    return isinstance(error, Unavailable) and call.may_be_repeated
+    passing = isinstance(error, ConnectionFailed | TooManyRequests | Unavailable)
+    return passing and (call.may_be_repeated or not may_have_acted(error))
 
 
 class Transport:
@@ -112,7 +117,7 @@ class Transport:
         self._on_tokens = on_tokens
         self._session = session
         self._own_session = session is None
-        self._renewal: asyncio.Task[None] | None = None
+        self._renewal: asyncio.Task[Tokens] | None = None
 
     async def open(self) -> None:
         """Make ready; must be awaited in the event loop that will be used."""
@@ -147,33 +152,43 @@ class Transport:
             ) from error
 
     async def send(self, call: Call, *, max_attempts: int | None = None) -> bytes:
-        """Make a call; the body of its answer, empty if a repetition found it done."""
+        """Make a call; the body of its answer, empty if a repetition found it done.
+
+        Raises as `request`.
+        """
         deadline_s = asyncio.get_running_loop().time() + self._timeout_s
         backoff = Backoff(self._retries.base_s, self._retries.cap_s)
-        attempts = max_attempts or self._retries.max_attempts
-        attempt = 0
+        attempts_left = max_attempts or self._retries.max_attempts
         renewed = False
+        in_doubt = False  # an attempt may have taken effect
         while True:
-            attempt += 1
             used = self.token if call.authenticated else None
             try:
                 return await self._attempt(call, used, deadline_s)
-            except Unauthorized as error:
-                if error.status in call.done and attempt > 1 and error.code != "token_expired":
-                    return b""
-                if renewed or error.code != "token_expired" or not await self.renew(used):
-                    raise
-                renewed = True
             except (ApiError, ConnectionFailed) as error:
-                if isinstance(error, ApiError) and error.status in call.done and attempt > 1:
-                    return b""
-                if attempt >= attempts or not may_repeat(call, error):
+                if isinstance(error, ApiError):
+                    if error.code == "token_expired" and call.authenticated and not renewed:
+                        renewed = await self._renew_before(deadline_s, used)
+                        if renewed:
+                            continue
+                    elif in_doubt and error.status in call.done:
+                        return b""
+                attempts_left -= 1
+                if not attempts_left or not may_repeat(call, error):
                     raise
+                in_doubt = in_doubt or may_have_acted(error)
                 named_s = error.retry_after_s if isinstance(error, ApiError) else None
                 wait_s = backoff.next_s(named_s or 0.0)
                 if asyncio.get_running_loop().time() + wait_s >= deadline_s:
                     raise
                 await asyncio.sleep(wait_s)
+
+    async def _renew_before(self, deadline_s: float, used: str | None) -> bool:
+        try:
+            async with asyncio.timeout_at(deadline_s):
+                return await self.renew(used)
+        except TimeoutError as error:
+            raise self._failure(error) from error
 
     async def _attempt(self, call: Call, token: str | None, deadline_s: float) -> bytes:
         if self._session is None:
@@ -214,8 +229,10 @@ class Transport:
 
     def _failure(self, error: Exception) -> ConnectionFailed:
         if isinstance(error, aiohttp.ClientConnectorError):
-            text = f"Cannot connect to {self.address}: {error.strerror or error}"
-            return ConnectionFailed(text, sent=False)
+            cause = getattr(error, "os_error", None)
+            number = getattr(cause, "errno", None) or 0
+            text = os.strerror(number) if number > 0 else str(cause or error)
+            return ConnectionFailed(f"Cannot connect to {self.address}: {text}", sent=False)
         if isinstance(error, aiohttp.ConnectionTimeoutError):
             return ConnectionFailed(f"Cannot connect to {self.address} in time", sent=False)
         if isinstance(error, TimeoutError):
@@ -247,24 +264,28 @@ class Transport:
     async def renew(self, used: str | None) -> bool:
         """Replace the token `used`, unless that was done meanwhile; False if it cannot be.
 
-        However many call this at once, the server is asked once.
-
         Raises:
             ApiError: the refresh token is refused.
             ConnectionFailed: no answer in time.
         """
         if self.token != used:
             return self.token is not None
+        return await self.renew_now() is not None
+
+    async def renew_now(self) -> Tokens | None:
+        """Replace the tokens; None without a refresh token. Raises as `renew`.
+
+        However many call this at once, the server is asked once.
+        """
         if self._renewal is None:
             if self.refresh_token is None:
-                return False
+                return None
             self._renewal = asyncio.create_task(self._renew(self.refresh_token))
             self._renewal.add_done_callback(self._renewal_ended)
         # A caller that is cancelled must not take the tokens of the others with it.
-        await asyncio.shield(self._renewal)
-        return True
+        return await asyncio.shield(self._renewal)
 
-    async def _renew(self, refresh_token: str) -> None:
+    async def _renew(self, refresh_token: str) -> Tokens:
         # The server answers a repetition with the same tokens, so an answer that got lost is no
         # reason to be logged out.
         call = Call(
@@ -274,9 +295,11 @@ class Transport:
             authenticated=False,
             repeatable=True,
         )
-        await self.adopt(await self.request(call, Tokens))
+        tokens = await self.request(call, Tokens)
+        await self.adopt(tokens)
+        return tokens
 
-    def _renewal_ended(self, task: asyncio.Task[None]) -> None:
+    def _renewal_ended(self, task: asyncio.Task[Tokens]) -> None:
         self._renewal = None
         if not task.cancelled():
             task.exception()  # those who waited have it

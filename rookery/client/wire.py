@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]
 
 Encoding: TypeAlias = Literal["msgpack", "json"]
 SUBPROTOCOLS: dict[Encoding, str] = {"msgpack": "rookery.v1.msgpack", "json": "rookery.v1.json"}

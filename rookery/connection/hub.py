@@ -18,7 +18,7 @@ from rookery.connection.live_counts import LiveCounts
 from rookery.connection.peer import Peer
 from rookery.connection.ports import FetchCards, FetchCounts, PresencePort, Push
 from rookery.connection.presence import Presence
-from rookery.connection.session import Phase, Session, Tally
+from rookery.connection.session import Session, Tally
 from rookery.connection.settings import StreamSettings
 from rookery.connection.timer_wheel import TICK_S, TimerWheel
 from rookery.connection.wire import Codec, Event
@@ -280,11 +280,6 @@ class Hub:
         }
         figures.update((f"closed_{code}", count) for code, count in self._closed.items())
         return figures
-
-    def live(self, user_id: int) -> int:
-        """How many sessions of this user are live here."""
-        peers = self._by_user.get(user_id, ())
-        return sum(peer.session.phase is Phase.LIVE for peer in peers)
 
 
 def _report(task: asyncio.Task[None]) -> None:

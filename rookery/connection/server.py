@@ -397,7 +397,7 @@ class ConnectionListener:
     def _bind(self) -> socket.socket:
         try:
             family, *_, address = socket.getaddrinfo(
-                self._host, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+                self._host or None, self._port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
             listening = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
         except OSError as error:

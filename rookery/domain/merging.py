@@ -32,7 +32,7 @@ class NewestMerge:
     def floor(self) -> int:
         """Lists added from now on need only posts with ids above this; 0 for all."""
         lowest = self._ids[-1] if len(self._ids) == self._size else 0
-        return max(lowest, self._horizon - 1)
+        return max(lowest, self._horizon)
 
     @property
     def resume_before(self) -> int:

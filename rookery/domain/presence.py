@@ -142,10 +142,12 @@ class Presence:
     def has_log(self, row: int) -> bool:
         return bool(self._slot_of_row[row] != NO_SLOT)
 
-    def position(self, user_id: int) -> tuple[str, int] | None:
-        """(epoch, offset) of a connected user's log."""
+    def position(self, user_id: int, server: int) -> tuple[str, int] | None:
+        """(epoch, offset) of the log of a user connected on a server; None: not connected there."""
         slot = self.logs.slot_of(user_id)
-        if slot == NO_SLOT or user_id in self._lingering:
+        if slot == NO_SLOT:
+            return None
+        if self._server_of[slot] != server and server not in self._more_servers.get(slot, ()):
             return None
         return self.logs.epoch_of(slot), int(self.logs.offsets[slot])
 

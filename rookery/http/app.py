@@ -22,7 +22,9 @@ from rookery.http.routes import (
     users,
 )
 from rookery.http.routing import (
+    EXACT_ROUTES,
     MAX_BODY_BYTES,
+    AiohttpHandler,
     expect_continue,
     handler_of,
     not_found,
@@ -56,18 +58,22 @@ def build_app(services: Services) -> web.Application:
     by_path: dict[str, list[Endpoint]] = {}
     for endpoint in ENDPOINTS:
         by_path.setdefault(endpoint.path, []).append(endpoint)
+    exact: dict[tuple[str, str], AiohttpHandler] = {}
     for path, endpoints in by_path.items():
-        _add(app, path, endpoints, services)
+        handlers = _add(app, path, endpoints, services)
+        if "{" not in path:
+            exact.update({(method, PREFIX + path): each for method, each in handlers.items()})
+    app[EXACT_ROUTES] = exact
     app.router.add_route("*", "/{path:.*}", not_found, expect_handler=expect_continue)
     return app
 
 
 def _add(
     app: web.Application, path: str, endpoints: Sequence[Endpoint], services: Services
-) -> None:
+) -> dict[str, AiohttpHandler]:
     """Add one path: its methods, HEAD where there is GET, and the refusal of all others."""
     resource = app.router.add_resource(PREFIX + path)
-    methods = set()
+    handlers: dict[str, AiohttpHandler] = {}
     for endpoint in endpoints:
         handler = handler_of(endpoint, services)
         names = [endpoint.method]
@@ -75,5 +81,6 @@ def _add(
             names.append(hdrs.METH_HEAD)
         for name in names:
             resource.add_route(name, handler, expect_handler=expect_continue)
-            methods.add(name)
-    resource.add_route("*", refusal_of(methods), expect_handler=expect_continue)
+            handlers[name] = handler
+    resource.add_route("*", refusal_of(handlers), expect_handler=expect_continue)
+    return handlers

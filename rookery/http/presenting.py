@@ -1,5 +1,6 @@
 """From what services return to the shapes of `rookery.views`, for several endpoints alike."""
 
+import functools
 from collections.abc import Sequence
 
 from rookery.domain.cursors import encode
@@ -9,8 +10,12 @@ from rookery.services.profiles import Profile
 from rookery.views import UserView, user_view
 
 
+@functools.lru_cache(maxsize=16_384)
 def next_cursor(list_name: str, position: int) -> str | None:
-    """The cursor of the next page; None where `position` is 0, the end."""
+    """The cursor of the next page; None where `position` is 0, the end.
+
+    Remembered, because a reader who looks for news mostly gets the same page again.
+    """
     return encode(list_name, position) if position else None
 
 

@@ -7,7 +7,8 @@ middleware runs.
 
 import itertools
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
 
 import msgspec
 from aiohttp import hdrs, web
@@ -39,6 +40,9 @@ MAX_BODY_BYTES = 1 << 20
 REQUEST_ID = "X-Request-Id"
 
 AiohttpHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ExactRoutes = Mapping[tuple[str, str], AiohttpHandler]
+EXACT_ROUTES = web.AppKey[ExactRoutes]("EXACT_ROUTES", Mapping)
+"""Of an application: handlers by method and path, of the paths without parameters."""
 
 _encode = msgspec.json.Encoder().encode
 _NOTHING = Nothing()
@@ -88,7 +92,7 @@ def _too_large() -> PayloadTooLarge:
 
 def handler_of(endpoint: Endpoint, services: Services) -> AiohttpHandler:
     """The aiohttp handler of `endpoint`."""
-    act, status, media_type = endpoint.handler, endpoint.status, endpoint.media_type
+    act, status = endpoint.handler, endpoint.status
     identify = services.authenticator.identify
     auth_used, auth_required = endpoint.auth is not Auth.NONE, endpoint.auth is Auth.REQUIRED
     path_type = None if endpoint.path_type is Nothing else endpoint.path_type
@@ -127,14 +131,13 @@ def handler_of(endpoint: Endpoint, services: Services) -> AiohttpHandler:
             raise
         except Exception as error:
             return error_response(error, request, headers, request_id)
+        if isinstance(result, bytes):
+            return web.Response(status=status, body=result, headers=headers)
         if isinstance(result, Reply):
             headers[hdrs.CONTENT_TYPE] = result.media_type
             headers.update(result.headers)
             return web.Response(status=result.status, body=result.body, headers=headers)
-        if media_type is not JSON_TYPE:
-            headers[hdrs.CONTENT_TYPE] = media_type
-        raw = result if isinstance(result, bytes) else _encode(result)
-        return web.Response(status=status, body=raw, headers=headers)
+        return web.Response(status=status, body=_encode(result), headers=headers)
 
     return handle
 
@@ -154,6 +157,29 @@ def refusal_of(methods: Iterable[str]) -> AiohttpHandler:
         return error_response(error, request, headers, request_id)
 
     return handle
+
+
+def dispatcher_of(
+    exact: ExactRoutes, otherwise: Callable[[Any], Awaitable[web.StreamResponse]]
+) -> Callable[[Any], Awaitable[web.StreamResponse]]:
+    """What takes each request to its handler: at once for `exact` ones, else by aiohttp's router.
+
+    The router is good for everything, and costs as much as the rest of a short request.
+    """
+
+    async def routed(request: web.Request) -> web.StreamResponse:
+        try:
+            return await otherwise(request)
+        except web.HTTPException:  # No path at all, as in ``OPTIONS *`` and CONNECT.
+            return await not_found(request)
+
+    def dispatch(request: web.Request) -> Awaitable[web.StreamResponse]:
+        handler = exact.get((request.method, request.rel_url.raw_path))
+        if handler is None or hdrs.EXPECT in request.headers:
+            return routed(request)
+        return handler(request)
+
+    return dispatch
 
 
 async def not_found(request: web.Request) -> web.StreamResponse:

@@ -10,7 +10,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from rookery.errors import InvalidRequest, PortTaken
 from rookery.http.errors import error_response
-from rookery.http.routing import common_headers
+from rookery.http.routing import EXACT_ROUTES, common_headers, dispatcher_of
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ class _Protocol(web.RequestHandler):
         headers, request_id = common_headers(request)
         error: Exception
         if isinstance(exc, HttpProcessingError) or status == 400:
-            log.debug("malformed HTTP", request_id=request_id, exc_info=exc)
+            log.debug("malformed HTTP", request_id=request_id, reason=type(exc).__name__)
             error = InvalidRequest("The request is malformed HTTP")
         else:
             error = exc if isinstance(exc, Exception) else RuntimeError(message)
@@ -57,7 +57,8 @@ class _Server(web.Server):
 class _Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
-        return _Server(server.request_handler, request_factory=server.request_factory)
+        dispatch = dispatcher_of(self.app.get(EXACT_ROUTES, {}), server.request_handler)
+        return _Server(dispatch, request_factory=server.request_factory)
 
 
 async def serve_app(

@@ -18,7 +18,7 @@ from rookery.store.tweets import TweetRepository
 
 MAX_FOLLOWEES = 100_000
 ROWS_A_READ = 32_768
-MIN_AUTHORS_A_READ = 16
+FIRST_AUTHORS = 32
 FILTERED_LIST = 64
 MAX_FILTERED_LIST = 2048
 SCAN_ROWS = 200_000
@@ -114,15 +114,22 @@ class Timelines:
     async def _round(
         self, merge: NewestMerge, author_ids: Sequence[int], before: int, list_limit: int
     ) -> int:
-        """Feed every author's posts below `before` to `merge`; return how many rows were read."""
-        scanned = 0
-        authors_a_read = max(MIN_AUTHORS_A_READ, ROWS_A_READ // list_limit)
-        for start in range(0, len(author_ids), authors_a_read):
+        """Feed every author's posts below `before` to `merge`; return how many rows were read.
+
+        The first few authors mostly fill the page; of all others only newer posts are then read,
+        so larger reads are no heavier. None can bring more than about `ROWS_A_READ` rows.
+        """
+        most_authors = max(1, ROWS_A_READ // list_limit)
+        authors = min(FIRST_AUTHORS, most_authors)
+        start = scanned = 0
+        while start < len(author_ids):
             lists = await self._tweets.posts_of_many(
-                author_ids[start : start + authors_a_read], before, merge.floor, list_limit
+                author_ids[start : start + authors], before, merge.floor, list_limit
             )
             merge.add(lists)
             scanned += sum(map(len, lists))
+            start += authors
+            authors = min(4 * authors, most_authors)
         return scanned
 
 

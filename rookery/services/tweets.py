@@ -93,9 +93,17 @@ class Tweets:
     # Posting.
 
     async def create(
-        self, author: Identity, new: NewTweet, idempotency_key: str | None = None
+        self,
+        author: Identity,
+        new: NewTweet,
+        idempotency_key: str | None = None,
+        *,
+        tweet_id: int | None = None,
     ) -> Tweet:
         """Post a tweet; it is durable when this returns.
+
+        Its id is made when it is about to be written, unless `tweet_id` gives one that was made
+        for it before (where the order among several matters).
 
         A repetition with the same key returns the tweet as it was posted. Reads nothing for a
         plain text by an author who is in the cache.
@@ -107,13 +115,15 @@ class Tweets:
         """
 
         async def act(recorder: Recorder) -> Tweet:
-            return await self._create(author, new, recorder)
+            return await self._create(author, new, recorder, tweet_id)
 
         return await self._idempotency.once(
             author.user_id, idempotency_key, ("tweets.create", new), act, _replay
         )
 
-    async def _create(self, identity: Identity, new: NewTweet, recorder: Recorder) -> Tweet:
+    async def _create(
+        self, identity: Identity, new: NewTweet, recorder: Recorder, tweet_id: int | None
+    ) -> Tweet:
         user = await self._authors.get(identity.user_id)
         if new.retweet_of_id is not None and not new.text:
             text, entities = "", stored_entities(Entities(), {})
@@ -124,7 +134,7 @@ class Tweets:
             parent = await self._existing(new.reply_to_id, _REPLY_TARGET)
         if new.retweet_of_id is not None:
             original = await self._original(new.retweet_of_id)
-        tweet = _new_tweet(self._ids(), new, user, text, entities, parent, original)
+        tweet = _new_tweet(tweet_id or self._ids(), new, user, text, entities, parent, original)
         card = tweet_card(tweet, user)
         entry = tweet_entry(tweet.id, EventKind.TWEET, tweet, _PAYLOAD.encode(card))
         recorded = recorder({"tweet": msgspec.structs.asdict(tweet)})

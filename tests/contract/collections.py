@@ -1,6 +1,8 @@
 """The collections on which the contract is checked: each kind of key, column and index once."""
 
-from rookery.store.engine import Collection
+from typing import Any
+
+from rookery.store.engine import Collection, Document
 
 ITEMS = Collection(
     "items",
@@ -25,3 +27,12 @@ COUNTS = Collection(
 )
 TOKENS = Collection("tokens", key={"token": str}, columns={"expires_ms": int}, expires="expires_ms")
 COLLECTIONS = (ITEMS, NOTES, LINKS, NAMES, COUNTS, TOKENS)
+
+TEXTS = ("", "a", "A", "\x00", "a\x00b", "é", "zebra", "\U0001f426", "'\"\\%_", "a" * 5000)
+INTS = (0, -1, 1, 2**53 + 1, 2**63 - 1, -(2**63))
+"""Values at the edges of what a key or column may hold."""
+
+
+def item(id_: int, **fields: Any) -> Document:
+    """A document of `ITEMS` as it reads back, with all its columns."""
+    return {"id": id_, "owner": None, "label": None, "score": None} | fields

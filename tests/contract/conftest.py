@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rookery.store.engine import Reader, Store
+from rookery.store.engine import Operation, Reader, Store, WriteBatch
 from rookery.store.sqlite import SqliteReader, SqliteStore
 from tests.contract.collections import COLLECTIONS
 from tests.unit.memory_store import MemoryStore
@@ -24,6 +24,9 @@ class Engine:
     @property
     def reader(self) -> Reader:
         return self.store.reader
+
+    async def write(self, *operations: Operation) -> None:
+        await self.store.writer.write(WriteBatch(operations))
 
 
 @pytest.fixture(params=ENGINES)

@@ -249,12 +249,10 @@ async def test_unexpected_error_is_answered_without_internals(
     assert "secret" in str(line["exc_info"])
 
 
-async def raw_exchange(world: World, sent: bytes, *, eof: bool = False) -> bytes:
+async def raw_exchange(world: World, sent: bytes) -> bytes:
     """Everything the server answers to `sent` until it closes, or within a second."""
     reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
     writer.write(sent)
-    if eof:
-        writer.write_eof()
     received = bytearray()
     try:
         async with asyncio.timeout(1):
@@ -266,7 +264,7 @@ async def raw_exchange(world: World, sent: bytes, *, eof: bool = False) -> bytes
     return bytes(received)
 
 
-HOST = b"Host: localhost\r\n"
+HOST = b"Host: localhost\r\nConnection: close\r\n"
 RAW = {
     "no HTTP at all": b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
     "odd method": b"BREW /api/v1/health HTTP/1.1\r\n" + HOST + b"\r\n",
@@ -301,6 +299,15 @@ async def test_malformed_http_is_answered_in_our_shape(world: World, name: str) 
     assert not [line for line in logs if line["log_level"] in ("error", "critical")]
 
 
+@pytest.mark.parametrize("target", [b"OPTIONS *", b"CONNECT example.org:80"])
+async def test_request_without_a_path_is_not_found(world: World, target: bytes) -> None:
+    """What names no path at all gets our 404 too."""
+    answer = await raw_exchange(world, target + b" HTTP/1.1\r\n" + HOST + b"\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 404")
+    assert json.loads(body)["code"] == "not_found"
+
+
 async def test_oversized_body_is_refused_before_it_is_sent(world: World) -> None:
     """With Expect: 100-continue, too large a body is answered 413 and never asked for."""
     sent = (
@@ -332,7 +339,9 @@ async def test_expected_body_is_asked_for_and_read(world: World) -> None:
     assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 400")
 
 
-async def test_client_that_leaves_is_no_error(world: World) -> None:
+async def test_client_that_leaves_is_no_error(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
     """A connection closed in the middle of a body logs no error, and the server goes on."""
     with capture_logs() as logs:
         _, writer = await asyncio.open_connection("127.0.0.1", world.port)
@@ -341,9 +350,12 @@ async def test_client_that_leaves_is_no_error(world: World) -> None:
             b"Content-Length: 100\r\n\r\n{"
         )
         await writer.drain()
-        writer.transport.abort()
         await world.nobody.ok("GET", "/health")
+        writer.transport.abort()
+        for _ in range(3):
+            await world.nobody.ok("GET", "/health")
     assert not [line for line in logs if line["log_level"] == "error"]
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_expired_token_is_told_apart() -> None:

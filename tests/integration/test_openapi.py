@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import jsonschema_rs
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 import pytest_asyncio
 
@@ -127,9 +127,6 @@ async def test_every_schema_of_the_document_is_one(world: World) -> None:
     """Component schemas are valid JSON Schema 2020-12, the dialect of OpenAPI 3.1."""
     whole = await document(world)
     assert whole["openapi"] == "3.1.0"
-    for name, schema in whole["components"]["schemas"].items():
-        assert jsonschema_rs.Draft202012Validator is not None
-        jsonschema_rs.meta.validate(
-            {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-        )
-        assert schema["type"] == "object", name
+    assert whole["components"]["schemas"]
+    for schema in whole["components"]["schemas"].values():
+        jsonschema.Draft202012Validator.check_schema(schema)

@@ -6,7 +6,7 @@ committed: an idle writer commits a batch at once, a busy one in ever larger gro
 The statements run on the event loop, in slices, and only the commit, which waits for the disk,
 runs in a thread. The other way round is a trap: a thread that executes statement after statement
 has to win Python's lock back after each of them, at up to 5 ms a time while the event loop is
-busy, so that a group of 100 batches could take two seconds instead of two milliseconds.
+busy: 400 inserts took 490 ms that way, and 1 ms alone.
 """
 
 import asyncio

@@ -125,7 +125,7 @@ class Batching(RuleBasedStateMachine):
             wake_at = self.queue.wake_at()
             assert wake_at is not None
             assert wake_at <= min(entry.deadline for entry in self.waiting.values())
-            if self.sent is None and self.resend:
+            if self.sent is None and any(item in self.waiting for item in self.resend):
                 assert wake_at <= self.now + LONGEST_BACKOFF_S
 
     def teardown(self) -> None:

@@ -169,7 +169,7 @@ class Server:
 
     async def sign_up(self, username: str, role: str = "user") -> Identity:
         user = User(id=self.ids(), username=username, name=username.title(), role=role)
-        await self.store.write(WriteBatch(Users.add(user)))
+        await self.store.writer.write(WriteBatch(Users.add(user)))
         return Identity(user.id, username, "device")
 
     async def post(

@@ -1,0 +1,42 @@
+"""Listening: the port, and the end of it."""
+
+import socket
+
+import pytest
+from aiohttp import web
+
+from rookery.errors import PortTaken
+from rookery.http.server import port_of, serve_app
+from tests.integration.http_world import http_world
+
+
+async def test_taken_port_is_explained() -> None:
+    """Who cannot listen is told where, and how to choose another port."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(PortTaken) as caught:
+            await serve_app(web.Application(), "127.0.0.1", port)
+    assert str(caught.value) == (
+        f"port {port} on 127.0.0.1 is in use; choose another with --http-port or ROOKERY_HTTP_PORT"
+    )
+
+
+async def test_port_is_shared_where_that_is_asked_for() -> None:
+    """Two listeners with `reuse_port` stand on the same port."""
+    first = await serve_app(web.Application(), "127.0.0.1", 0, reuse_port=True)
+    try:
+        second = await serve_app(web.Application(), "127.0.0.1", port_of(first), reuse_port=True)
+        assert port_of(second) == port_of(first)
+        await second.cleanup()
+    finally:
+        await first.cleanup()
+
+
+async def test_port_is_free_again_after_the_end() -> None:
+    """Cleaning up closes the listener."""
+    async with http_world() as world:
+        port = world.port
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0

@@ -1,0 +1,37 @@
+"""Spreading changes of counts."""
+
+import asyncio
+
+from rookery.services.counts import CountChanges
+from rookery.services.ports import Invalidation
+from tests.unit.services.server import Server
+
+
+class SlowPort:
+    """Notes what it is given, and answers when `resume` is set."""
+
+    def __init__(self) -> None:
+        self.begun: list[Invalidation] = []
+        self.first = asyncio.Event()
+        self.resume = asyncio.Event()
+
+    async def broadcast(self, change: Invalidation) -> None:
+        self.begun.append(change)
+        self.first.set()
+        await self.resume.wait()
+
+
+async def test_what_changes_during_a_broadcast_goes_out_together_after_it() -> None:
+    """One broadcast at a time, each tweet once, none forgotten."""
+    port = SlowPort()
+    changes = CountChanges(Server().cards, port)
+    changes.announce([1])
+    async with asyncio.timeout(2):
+        await port.first.wait()
+    for tweet_id in (2, 3, 2, 1):
+        changes.announce([tweet_id])
+        await asyncio.sleep(0)
+    assert port.begun == [Invalidation(counts=[1])]
+    port.resume.set()
+    await changes.settled()
+    assert port.begun == [Invalidation(counts=[1]), Invalidation(counts=[1, 2, 3])]
