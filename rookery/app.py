@@ -202,10 +202,12 @@ class StreamDirectory:
         url: str = await self._manager.call("pick")
         return url
 
-    async def connected(self, user_id: int, device_ids: Sequence[str]) -> list[bool]:
-        """Which of a user's devices are connected."""
-        found: list[bool] = await self._manager.call("connected", user_id, list(device_ids))
-        return found
+    async def connected(self, user_id: int) -> set[str]:
+        """The user's devices that are connected; none where the manager does not answer."""
+        try:
+            return set(await self._manager.call("connected", user_id))
+        except Unavailable:
+            return set()
 
 
 class GatewaySurface:
@@ -218,6 +220,7 @@ class GatewaySurface:
     async def start(self, port: int) -> None:
         cases = self._use_cases
         await cases.open()
+        streams = StreamDirectory(cases.backend.context)
         services = Services(
             authenticator=cases.authenticator,
             accounts=cases.accounts,
@@ -227,7 +230,8 @@ class GatewaySurface:
             engagement=cases.engagement,
             cards=cases.cards,
             timelines=cases.timelines,
-            stream=StreamDirectory(cases.backend.context),
+            stream=streams,
+            connected=streams.connected,
             ready=self._ready,
             heartbeat_s=self._config.live.heartbeat_s,
         )

@@ -493,4 +493,5 @@ def _private(path: str, flags: int) -> int:
 
 def dashboard_url() -> str:
     """The address of the dashboard of the Ray this process is connected to."""
-    return f"http://{ray._private.worker._global_node.webui_url}"
+    node: Any = ray._private.worker._global_node
+    return f"http://{node.webui_url}"

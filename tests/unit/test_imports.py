@@ -1,8 +1,10 @@
 """Who may import whom (docs/architecture.md), and that every module imports alone."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,16 @@ def test_only_the_ray_runtime_imports_ray(path: Path) -> None:
 def test_pure_cores_import_no_shell(path: Path) -> None:
     """Rings, logs, sessions, coalescing and text rules know no event loop, socket or driver."""
     assert not {module.split(".")[0] for module in _imports(path)} & SHELLS
+
+
+def test_everything_imported_is_declared() -> None:
+    """A fresh machine gets what `pyproject.toml` names, and no more."""
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[\[<>=]", each)[0].lower() for each in project["dependencies"]}
+    modules = {"jwt": "pyjwt", "argon2": "argon2-cffi", "swagger_ui_bundle": "swagger-ui-bundle"}
+    imported = {module.split(".")[0] for path in MODULES for module in _imports(path)}
+    foreign = imported - set(sys.stdlib_module_names) - {"rookery", "multidict", "yarl"}
+    assert {modules.get(name, name) for name in foreign} <= declared
 
 
 def test_every_module_imports_alone() -> None:
