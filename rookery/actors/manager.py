@@ -1,6 +1,7 @@
 """The connection manager: live connection servers, and which device is connected where."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from time import monotonic
 
 import msgspec
@@ -29,14 +30,34 @@ class ServerReport(msgspec.Struct, frozen=True, array_like=True):
 
 
 class _Server:
-    __slots__ = ("devices", "heard_s", "incarnation", "sessions", "url")
+    __slots__ = ("_devices", "heard_s", "incarnation", "sessions", "url")
 
     def __init__(self, incarnation: str) -> None:
         self.incarnation = incarnation
         self.url = ""
         self.sessions = 0
         self.heard_s = 0.0
-        self.devices: dict[tuple[int, str], int] = {}
+        self._devices: dict[int, Counter[str]] = {}
+
+    def clear(self) -> None:
+        self._devices.clear()
+
+    def join(self, user_id: int, device_id: str) -> None:
+        self._devices.setdefault(user_id, Counter())[device_id] += 1
+
+    def leave(self, user_id: int, device_id: str) -> None:
+        devices = self._devices.get(user_id, Counter())
+        devices[device_id] -= 1
+        if devices[device_id] <= 0:
+            del devices[device_id]
+        if not devices:
+            self._devices.pop(user_id, None)
+
+    def devices_of(self, user_id: int) -> Iterable[str]:
+        return self._devices.get(user_id, ())
+
+    def __len__(self) -> int:
+        return sum(len(devices) for devices in self._devices.values())
 
 
 class ConnectionManager(Actor):
@@ -58,15 +79,11 @@ class ConnectionManager(Actor):
                 return False
             server = self._servers[report.name] = _Server(report.incarnation)
         if report.whole:
-            server.devices.clear()
+            server.clear()
         for device in report.joined:
-            server.devices[device] = server.devices.get(device, 0) + 1
+            server.join(*device)
         for device in report.left:
-            count = server.devices.get(device, 0) - 1
-            if count > 0:
-                server.devices[device] = count
-            else:
-                server.devices.pop(device, None)
+            server.leave(*device)
         server.url, server.sessions = report.url, report.sessions
         server.heard_s = monotonic()
         return True
@@ -86,23 +103,13 @@ class ConnectionManager(Actor):
             raise Unavailable("No connection server is available")
         return min(live, key=lambda server: server.sessions).url
 
-    async def connected(self, user_id: int, device_ids: list[str]) -> list[bool]:
-        """For each of a user's devices whether it is connected anywhere."""
-        live = self._live()
-        return [
-            any((user_id, device_id) in server.devices for server in live)
-            for device_id in device_ids
-        ]
-
-    async def where(self, user_id: int, device_id: str) -> list[str]:
-        """The names of the connection servers a device is connected to."""
-        return [
-            name for name, server in self._servers.items() if (user_id, device_id) in server.devices
-        ]
+    async def connected(self, user_id: int) -> list[str]:
+        """The ids of a user's devices that are connected to any live server."""
+        return sorted({device for server in self._live() for device in server.devices_of(user_id)})
 
     def figures(self) -> Mapping[str, float]:
         live = self._live()
         return {
             "connection_servers": len(live),
-            "connected_devices": sum(len(server.devices) for server in live),
+            "connected_devices": sum(len(server) for server in live),
         }
