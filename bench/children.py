@@ -51,8 +51,9 @@ class Child:
             line = await asyncio.wait_for(self._process.stdout.readline(), within_s)
         except TimeoutError:
             raise RuntimeError(f"{self._module} did not answer within {within_s} s") from None
-        if not line:
-            raise RuntimeError(f"{self._module} ended without an answer; see above")
+        if not line.endswith(b"\n"):
+            status = await self._process.wait()
+            raise RuntimeError(f"{self._module} ended ({status}) without an answer; see above")
         return msgspec.json.decode(line, type=type_)
 
     async def stop(self) -> None:

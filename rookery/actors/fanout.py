@@ -92,6 +92,7 @@ class FanoutWorker(Actor):
             await asyncio.sleep(0.1)
 
     async def _work(self) -> None:
+        await until_available(self._queue.is_empty)  # the store may still be starting
         while True:
             await self._room.wait()
             try:

@@ -125,6 +125,9 @@ class Transport:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, ssl=self.ssl_context or True)
             )
+            # Or aiohttp itself would repeat a request whose connection was lost, and nobody
+            # would know that the first may have taken effect.
+            self._session._retry_connection = False
 
     async def close(self) -> None:
         """Close connections. A refresh under way is completed, so that its tokens are saved."""

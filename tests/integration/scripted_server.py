@@ -168,5 +168,5 @@ class ScriptedServer:
 async def eventually(condition: Callable[[], bool], deadline_s: float = 5.0) -> None:
     """Wait until `condition` holds."""
     async with asyncio.timeout(deadline_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - any condition, so there is no event to wait for
             await asyncio.sleep(0.002)

@@ -1,0 +1,144 @@
+"""``fanout``: one author's tweets to a million followers, through queue and actors."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from bench import redis_lists
+from bench.actors import config, running
+from bench.report import Options, Result, machine, measured, promise
+from bench.rows import FillableShard, follower_id
+from bench.world import Plan, World, build
+from rookery.actors import names
+from rookery.actors.runtime import ActorContext, Runtime
+from rookery.actors.shard import TimelineShard
+from rookery.app import Backend, UseCases
+from rookery.config import Config
+from rookery.models import Identity
+from rookery.services.tweets import NewTweet
+
+REQUIRED = 10_000_000
+RING_SIZE = 100
+TWEETS = 50
+LOOKED_AT = 20
+REDIS_FOLLOWERS = 20_000
+
+
+async def run(options: Options) -> AsyncIterator[Result]:
+    """Tweets posted through the service, until the last follower's row has the last of them."""
+    followers = 20_000 if options.is_small else 1_000_000
+    with tempfile.TemporaryDirectory(prefix="rookery-bench-") as folder:
+        world = await build(Path(folder), Plan(follows=[[], []]))
+        settings = config(
+            options,
+            world.data_dir,
+            # Rings long enough for one measurement, and short enough for any machine's memory.
+            timelines={"ring_size": RING_SIZE, "max_rows": followers},
+        )
+        async with running(settings, instead={TimelineShard: FillableShard}) as runtime:
+            bench = _Fanout(options, world, settings, runtime, followers)
+            await bench.open()
+            try:
+                for author, order in enumerate(("as they became warm", "scattered")):
+                    yield await bench.measure(author, order)
+            finally:
+                await bench.cases.close()
+
+
+class _Fanout:
+    def __init__(
+        self, options: Options, world: World, config: Config, runtime: Runtime, followers: int
+    ) -> None:
+        self.options = options
+        self.world = world
+        self.config = config
+        self.runtime = runtime
+        self.followers = followers
+        self.worker = runtime.ref(names.FANOUT_WORKER)
+        self.cases = UseCases(Backend(ActorContext("Bench", runtime), config))
+        self.conditions = machine()
+        self.redis: float | str = redis_lists.missing() or 0.0
+
+    async def open(self) -> None:
+        """Fill the shards, and measure the rival."""
+        await self.cases.open()
+        filled = await self.cases.backend.shards.on_each(
+            "fill", self.followers, self.config.shards, *self.world.user_ids
+        )
+        if sum(filled.values()) != self.followers:
+            raise AssertionError(f"rows of {self.followers} followers: {filled}")
+        if self.redis == 0.0:
+            count = min(REDIS_FOLLOWERS, self.followers)
+            self.redis = await redis_lists.deliveries_per_s(count, 5, self.config.timelines.ring_size)
+
+    async def measure(self, author: int, order: str) -> Result:
+        tweets = 10 if self.options.is_small else TWEETS
+        await self._post(author, 5)
+        rates: list[float] = []
+        bare: list[float] = []
+        for _ in range(self.options.repeats):
+            rates.append(await self._post(author, tweets))
+            bare.append(await self._bare(author, tweets))
+        figures = measured(rates, bare)
+        value = figures["value"]
+        return Result(
+            bench="fanout",
+            unit="deliveries/s",
+            ceiling_is="the bare operation on the same arrays, in the shards' processes",
+            **figures,
+            **promise(self.options, f">= {REQUIRED:,}/s", value >= REQUIRED),
+            parameters={
+                "runtime": self.options.runtime,
+                "followers": self.followers,
+                "rows": order,
+                "shards": self.config.shards,
+                "tweets": tweets,
+                "ring_size": self.config.timelines.ring_size,
+                "redis_lists": self.redis,
+                "times_redis": value / self.redis if isinstance(self.redis, float) else None,
+            },
+            checked={"timelines": LOOKED_AT * self.options.repeats},
+            machine=self.conditions,
+        )
+
+    async def _post(self, author: int, tweets: int) -> float:
+        """Post tweets at once and wait for their delivery; deliveries a second.
+
+        Raises:
+            AssertionError: not every follower got every tweet, in order.
+        """
+        identity = Identity(self.world.user_ids[author], "", "bench")
+        before = await self._delivered()
+        began_s = perf_counter()
+        posted = await asyncio.gather(
+            *(
+                self.cases.tweets.create(identity, NewTweet(text=f"to a million, {number}"))
+                for number in range(tweets)
+            )
+        )
+        await self.worker.call("settle")
+        took_s = perf_counter() - began_s
+        delivered = await self._delivered() - before
+        if delivered != tweets * self.followers:
+            raise AssertionError(f"{delivered} deliveries of {tweets} tweets")
+        expected = sorted((tweet.id for tweet in posted), reverse=True)
+        step = self.followers // LOOKED_AT
+        for number in range(0, self.followers, step):
+            shown = await self.cases.backend.shards.read(follower_id(number), 0, tweets, 0)
+            if shown.ids != expected:
+                raise AssertionError(f"follower {number} has {shown.ids}")
+        return delivered / took_s
+
+    async def _delivered(self) -> int:
+        return int((await self.worker.call("delivered"))["deliveries"])
+
+    async def _bare(self, author: int, tweets: int) -> float:
+        """All shards at the same time, as they deliver; deliveries a second."""
+        answers: dict[str, Any] = await self.cases.backend.shards.on_each(
+            "bare", self.world.user_ids[author], tweets
+        )
+        total = sum(count for count, _ in answers.values())
+        return total / max(seconds for _, seconds in answers.values())
