@@ -1,0 +1,386 @@
+"""Whole servers for tests, and people who use them through the client, over real sockets.
+
+A server runs in a thread with an event loop of its own: tests meet it only over HTTP, WebSocket
+and the control channel, unless they ask for its insides by `on_loop`. Listed as a plugin by the
+test modules that need it, so that one server of each runtime serves them all.
+"""
+
+import asyncio
+import itertools
+import secrets
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from rookery.actors.runtime import Runtime
+from rookery.actors.runtime_inline import InlineRuntime
+from rookery.client import (
+    Client,
+    Event,
+    Session,
+    Stream,
+    StreamClosed,
+    StreamSettings,
+    Tweet,
+    TweetEvent,
+)
+from rookery.config import Config, load
+from rookery.control import Control
+from rookery.serving import RunningServer
+
+T = TypeVar("T")
+
+WITHIN_S = 10.0
+PASSWORD = "correct horse battery"
+RUNTIMES = ["inline", pytest.param("ray", marks=pytest.mark.ray)]
+SOON = StreamSettings(base_s=0.02, cap_s=0.5)
+"""For streams that are to be back at once after a cut."""
+
+_numbers = itertools.count(1)
+
+
+def config(
+    data_dir: Path, runtime: str, **overrides: Mapping[str, Any]
+) -> Config:
+    """Settings of a small server: free ports, cheap passwords, short rings, few for a celebrity."""
+    sections: dict[str, dict[str, Any]] = {
+        "server": {"data_dir": str(data_dir), "runtime": runtime, "log_level": "warning"},
+        "http": {"port": 0},
+        "live": {"port": 0},
+        "timelines": {"ring_size": 20, "celebrity_threshold": 5},
+        "auth": {"argon2_time_cost": 1, "argon2_memory_kib": 8},
+    }
+    if runtime == "ray":
+        sections["http"]["gateways"] = 2
+        sections["timelines"]["shards"] = 2
+    for section, values in overrides.items():
+        sections.setdefault(section, {}).update(values)
+    return load(environ={}, overrides=sections)
+
+
+def runtime_of(config: Config) -> Runtime:
+    """The configured runtime; on Ray, in a namespace of its own, since tests share one Ray."""
+    if config.server.runtime == "inline":
+        return InlineRuntime()
+    from rookery.actors.runtime_ray import RayOptions, RayRuntime
+
+    return RayRuntime(RayOptions(namespace=f"rookery-{secrets.token_hex(4)}"))
+
+
+class ServerThread:
+    """A running server. `start` and `stop` block and may be called again."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        """Start, and return when it can be used.
+
+        Raises:
+            StartupError: as `RunningServer.start`.
+        """
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="server")
+        self._thread.start()
+        try:
+            self.server = self._wait(self._make())
+            self._wait(self.server.start())
+        except BaseException:
+            self._end()
+            raise
+
+    async def _make(self) -> RunningServer:
+        return RunningServer(self.config, runtime_of(self.config))
+
+    def stop(self) -> None:
+        """Stop in order; nothing if it does not run."""
+        if self._loop is not None:
+            try:
+                self._wait(self.server.stop())
+            finally:
+                self._end()
+
+    def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        assert self._loop is not None
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60.0)
+
+    def _end(self) -> None:
+        loop, self._loop = self._loop, None
+        assert loop is not None
+        loop.call_soon_threadsafe(loop.stop)
+        self._thread.join()
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.run_until_complete(loop.shutdown_default_executor())
+        loop.close()
+
+    async def on_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine where the server runs."""
+        assert self._loop is not None
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self._loop))
+
+    async def actor(self, name: str, method: str, *args: Any) -> Any:
+        """Call an actor's method."""
+        return await self.on_loop(self.server.runtime.ref(name).call(method, *args))
+
+    async def restart_actor(self, name: str, *, graceful: bool = False) -> None:
+        """Have an actor of the inline runtime die and start anew."""
+        runtime = self.server.runtime
+        assert isinstance(runtime, InlineRuntime)
+        await self.on_loop(runtime.restart(name, graceful))
+
+    def instance(self, name: str) -> Any:
+        """An actor's object in the inline runtime; use it only from `on_loop`."""
+        runtime = self.server.runtime
+        assert isinstance(runtime, InlineRuntime)
+        return runtime.instance(name)
+
+
+async def until(
+    condition: Callable[[], Awaitable[object]], *, within_s: float = WITHIN_S, what: str = ""
+) -> None:
+    """Ask again and again until the answer is true.
+
+    Raises:
+        AssertionError: it was not in time.
+    """
+    until_s = time.monotonic() + within_s
+    while not await condition():
+        assert time.monotonic() < until_s, f"not within {within_s} s: {what or condition}"
+        await asyncio.sleep(0.02)
+
+
+class Listener:
+    """Reads a stream in the background and keeps what came, in order."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.events: list[Event] = []
+        self.closed: StreamClosed | None = None
+        self.closed_s = 0.0
+        self._came = asyncio.Event()
+        self._task = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        try:
+            async for event in self.stream:
+                self.events.append(event)
+                self._came.set()
+        except StreamClosed as closed:
+            self.closed, self.closed_s = closed, time.monotonic()
+            self._came.set()
+
+    async def until(self, condition: Callable[[], object], within_s: float = WITHIN_S) -> None:
+        """Wait for something that events bring about.
+
+        Raises:
+            TimeoutError: it did not happen in time.
+        """
+        async with asyncio.timeout(within_s):
+            while not condition():
+                self._came.clear()
+                await self._came.wait()
+
+    def of(self, kind: type[T]) -> list[T]:
+        """The events of one kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def tweet_ids(self) -> list[int]:
+        """The ids of new tweets, in the order they came."""
+        return [int(event.tweet_id) for event in self.events if isinstance(event, TweetEvent)]
+
+    async def aclose(self) -> None:
+        await self.stream.aclose()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+
+class Person:
+    """Somebody signed in on one device."""
+
+    def __init__(self, client: Client, session: Session, world: "World") -> None:
+        self.client = client
+        self.session = session
+        self.id = int(session.user.id)
+        self.username = session.user.username
+        self._world = world
+
+    async def post(self, text: str, **options: Any) -> int:
+        """Post; the tweet's id."""
+        return int((await self.client.post(text, **options)).id)
+
+    async def follow(self, *others: "Person") -> None:
+        for other in others:
+            await self.client.follow(other.id)
+
+    async def home(self, limit: int = 100, **options: Any) -> list[int]:
+        """The ids of the whole home timeline, page by page."""
+        return [int(tweet.id) async for tweet in self.client.home(limit=limit, **options)]
+
+    async def listen(self, **options: Any) -> Listener:
+        """Open a stream; it is live when this returns."""
+        stream = self.client.stream(settings=SOON, **options)
+        listener = Listener(stream)
+        self._world.stack.push_async_callback(listener.aclose)
+        await until(_is(lambda: stream.connected), what="a live stream")
+        return listener
+
+    async def another_device(self) -> "Person":
+        """The same person, signed in once more."""
+        client = await self._world.client()
+        session = await client.log_in(PASSWORD, username=self.username, device_name="other")
+        return Person(client, session, self._world)
+
+
+def _is(condition: Callable[[], object]) -> Callable[[], Awaitable[object]]:
+    async def asked() -> object:
+        return condition()
+
+    return asked
+
+
+class World:
+    """A server's users within one test."""
+
+    def __init__(self, server: ServerThread) -> None:
+        self.server = server
+        self.stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._http = await self.stack.enter_async_context(
+            aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stack.aclose()
+
+    @property
+    def url(self) -> str:
+        return self.server.server.http_url
+
+    async def client(self, **options: Any) -> Client:
+        """A client of nobody yet, closed with the test."""
+        client = Client(self.url, http=self._http, **options)
+        return await self.stack.enter_async_context(client)
+
+    async def person(self, name: str = "user") -> Person:
+        """A new account; the name is made unique."""
+        client = await self.client()
+        username = f"{name}{next(_numbers)}"
+        session = await client.sign_up(
+            email=f"{username}@example.org", username=username, password=PASSWORD, name=name
+        )
+        return Person(client, session, self)
+
+    async def people(self, count: int, name: str = "user") -> list[Person]:
+        return list(await asyncio.gather(*(self.person(name) for _ in range(count))))
+
+    async def control(self, command: str, **arguments: Any) -> Any:
+        """A command as the command line gives it."""
+        async with Control(Path(self.server.config.server.data_dir)) as control:
+            return await control.call(command, **arguments)
+
+    async def faults(self, *, repair: bool = False) -> list[dict[str, Any]]:
+        """What the audit of all warm timelines finds."""
+        found: list[dict[str, Any]] = []
+        async with Control(Path(self.server.config.server.data_dir)) as control:
+            async for progress in control.stream("fsck", repair=repair):
+                found += progress["findings"]
+        return found
+
+    async def statuses(self, path: str, token: str, count: int = 20) -> set[int]:
+        """What requests over connections of their own get; they spread over all gateways."""
+
+        async def ask() -> int:
+            headers = {"Authorization": f"Bearer {token}", "Connection": "close"}
+            async with aiohttp.ClientSession(headers=headers) as http:
+                async with http.get(f"{self.url}/api/v1{path}") as answer:
+                    return answer.status
+
+        return set(await asyncio.gather(*(ask() for _ in range(count))))
+
+
+def newest_first(tweets: list[Tweet] | list[int]) -> list[int]:
+    return sorted((t if isinstance(t, int) else int(t.id) for t in tweets), reverse=True)
+
+
+def _running(config: Config) -> Iterator[ServerThread]:
+    server = ServerThread(config)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def inline_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerThread]:
+    """The inline server that tests share."""
+    yield from _running(config(tmp_path_factory.mktemp("inline") / "data", "inline"))
+
+
+@pytest.fixture(scope="session")
+def ray_server(
+    ray_session: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ServerThread]:
+    """The server on Ray that tests share: two gateways, two shards."""
+    yield from _running(config(tmp_path_factory.mktemp("ray") / "data", "ray"))
+
+
+@pytest.fixture(params=RUNTIMES)
+def server(request: pytest.FixtureRequest) -> ServerThread:
+    """A shared server of each runtime in turn."""
+    running: ServerThread = request.getfixturevalue(f"{request.param}_server")
+    return running
+
+
+@pytest_asyncio.fixture
+async def world(server: ServerThread) -> AsyncIterator[World]:
+    """Users of a shared server of each runtime in turn."""
+    async with World(server) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def inline_world(inline_server: ServerThread) -> AsyncIterator[World]:
+    """Users of the shared inline server."""
+    async with World(inline_server) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def ray_world(ray_server: ServerThread) -> AsyncIterator[World]:
+    """Users of the shared server on Ray."""
+    async with World(ray_server) as made:
+        yield made
+
+
+@pytest_asyncio.fixture
+async def start_inline(
+    tmp_path: Path,
+) -> AsyncIterator[Callable[..., Awaitable[World]]]:
+    """Starts inline servers of the test's own, with settings of its own."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**overrides: Mapping[str, Any]) -> World:
+            server = ServerThread(config(tmp_path / "data", "inline", **overrides))
+            await asyncio.to_thread(server.start)
+            stack.push_async_callback(asyncio.to_thread, server.stop)
+            return await stack.enter_async_context(World(server))
+
+        yield start
+
+
+async def settled(world: World) -> None:
+    """Everything committed before has been delivered."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(world.control("settle"), WITHIN_S)
+        return
+    raise AssertionError("the queue does not become empty")
