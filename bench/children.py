@@ -91,6 +91,15 @@ def tell(message: Any) -> None:
     sys.stdout.buffer.flush()
 
 
+def finish(message: Any) -> None:
+    """Print the last answer, and wait until the parent has it.
+
+    What a process prints right before it ends does not always reach a parent on uvloop.
+    """
+    tell(message)
+    sys.stdin.buffer.read()
+
+
 async def until_told(type_: type[T]) -> T | None:
     """The next line of standard input; None at its end."""
     line = await asyncio.to_thread(sys.stdin.buffer.readline)

@@ -97,7 +97,7 @@ class RunningServer:
             for number in range(config.live.servers)
         ]
         try:
-            await self.runtime.start(*specs(config, self.http_port, self.live_ports))
+            await self._start_actors()
             self._use_cases = UseCases(Backend(ActorContext("Control", self.runtime), config))
             await self._use_cases.open()
             data_dir = Path(config.server.data_dir)
@@ -105,6 +105,21 @@ class RunningServer:
             await self._control.start()
         except BaseException:
             await self.stop()
+            raise
+
+    async def _start_actors(self) -> None:
+        """Start all together; if the store's writer refuses, the others do not wait for it."""
+        writer, *others = specs(self.config, self.http_port, self.live_ports)
+        starting = [
+            asyncio.create_task(self.runtime.start(writer)),
+            asyncio.create_task(self.runtime.start(*others)),
+        ]
+        try:
+            await asyncio.gather(*starting)
+        except BaseException:
+            for task in starting:
+                task.cancel()
+            await asyncio.gather(*starting, return_exceptions=True)
             raise
 
     async def stop(self) -> None:

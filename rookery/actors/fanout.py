@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 BATCH = 500
 MAX_HELD = 8 * BATCH
 IDLE_WAIT_S = 1.0
+RETRY_PAUSE_S = 0.5
 
 
 class FanoutWorker(Actor):
@@ -114,9 +115,10 @@ class FanoutWorker(Actor):
             await asyncio.gather(*self._calls(entries))
             await asyncio.gather(*(self._done.submit(entry.id) for entry in entries))
             self._figures["entries"] += len(entries)
-        except RookeryError as error:
+        except Exception as error:  # whatever it was, what was accepted must be delivered
             self._figures["failures"] += 1
-            log.warning("delivery failed and will be repeated", error=str(error))
+            log.warning("delivery failed and will be repeated", exc_info=error)
+            await asyncio.sleep(RETRY_PAUSE_S)
             self._queue.release([entry.id for entry in entries])
         finally:
             if self._queue.held < MAX_HELD:
@@ -179,8 +181,11 @@ class FanoutWorker(Actor):
 
     async def settle(self) -> None:
         """Return once nothing waits that was committed before."""
-        while not await self._queue.is_empty():
-            await self._progress.wait()
+        while True:
+            progress = self._progress  # before looking, so that none in between is missed
+            if await self._queue.is_empty():
+                return
+            await progress.wait()
 
     def figures(self) -> Mapping[str, float]:
         return {

@@ -88,8 +88,8 @@ class TimelineShard(Actor):
         await asyncio.shield(task)
 
     async def _build(self, user_id: int) -> None:
-        row = self._claim(user_id)
         while True:
+            row = self._claim(user_id)  # anew each time: it may have been given to another user
             token = self._warm.begin(row)
             authors = await self._authors(user_id)
             if not self._warm.enter(row, authors, token):
@@ -110,12 +110,12 @@ class TimelineShard(Actor):
 
     async def _enter(self, user_id: int) -> int:
         """The user's row, with the graph around it known, so that deliveries reach it."""
-        row = self._claim(user_id)
-        while not self._warm.is_entered(user_id):
+        while True:
+            row = self._claim(user_id)
+            if self._warm.is_entered(user_id):
+                return row
             token = self._warm.begin(row)
-            if self._warm.enter(row, await self._authors(user_id), token):
-                break
-        return row
+            self._warm.enter(row, await self._authors(user_id), token)
 
     # The graph.
 

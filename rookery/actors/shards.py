@@ -14,9 +14,10 @@ from rookery.actors.names import timeline_shard
 from rookery.actors.runtime import ActorRef, Directory
 from rookery.domain.placement import ShardMap
 from rookery.domain.timelines import Slice
-from rookery.errors import Overloaded, Unavailable
+from rookery.errors import DeadlineExceeded, Overloaded, Unavailable
 from rookery.messages import AttachAnswer, AttachRequest, Delivery, TimelineSlice, WarmTimeline
 
+BUILD_DEADLINE_S = 10.0
 MAX_BUILDS = 64
 """Cold timelines that one process has built at a time, over all shards."""
 
@@ -90,8 +91,10 @@ class Shards:
             raise Overloaded()
         self._waiting_builds += 1
         try:
-            async with self._builds:
+            async with self._builds, asyncio.timeout(BUILD_DEADLINE_S):
                 await edge.ref.call("build", user_id)
+        except TimeoutError as error:
+            raise DeadlineExceeded() from error
         finally:
             self._waiting_builds -= 1
 

@@ -4,6 +4,7 @@ Stands alone: imports nothing of the server's side, so that it can be used, and 
 any server that keeps to the documented protocol.
 """
 
+from rookery.client.dialing import StreamSettings
 from rookery.client.errors import (
     ApiError,
     BadRequest,
@@ -55,7 +56,7 @@ from rookery.client.models import (
 from rookery.client.pages import Pages
 from rookery.client.position import Position
 from rookery.client.rest import Client
-from rookery.client.stream import Stream, StreamSettings
+from rookery.client.stream import Stream
 from rookery.client.transport import Retries
 
 __all__ = [

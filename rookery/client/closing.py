@@ -22,7 +22,7 @@ DEVICE_REVOKED = 4403
 FORBIDDEN = 4404
 
 _PASSING = frozenset({4408, 4410})  # too slow; heartbeat timeout
-_PROTOCOL = frozenset({1003, 1007, 1008, 1009, 1010})
+_PROTOCOL = frozenset({1002, 1003, 1007, 1008, 1009, 1010})
 
 
 def action_after(code: int) -> Action:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import aiohttp
 
+from rookery.client.dialing import StreamSettings
 from rookery.client.models import (
     Device,
     Devices,
@@ -39,7 +40,7 @@ from rookery.client.models import (
 )
 from rookery.client.pages import Pages
 from rookery.client.position import Position
-from rookery.client.stream import Stream, StreamSettings
+from rookery.client.stream import Stream
 from rookery.client.transport import Call, OnTokens, Retries, Transport
 from rookery.client.wire import Encoding
 

@@ -11,6 +11,8 @@ import heapq
 import numpy as np
 import numpy.typing as npt
 
+from rookery.domain.memory import sparse_zeros
+
 Slots = npt.NDArray[np.int64]
 
 NO_SLOT = -1
@@ -22,8 +24,8 @@ class EventLogs:
     def __init__(self, slots: int, capacity: int) -> None:
         self.capacity = capacity
         self._width = slots
-        self._subjects = np.zeros(slots * capacity, dtype=np.int64)
-        self._kinds = np.zeros(slots * capacity, dtype=np.uint8)
+        self._subjects = sparse_zeros((slots * capacity,), np.int64)
+        self._kinds = sparse_zeros((slots * capacity,), np.uint8)
         self.offsets = np.zeros(slots, dtype=np.int64)
         self.user_ids = np.zeros(slots, dtype=np.int64)
         self._epochs: dict[int, str] = {}

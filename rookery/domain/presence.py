@@ -38,6 +38,7 @@ class Presence:
     def __init__(self, rows: int, max_logs: int, log_events: int) -> None:
         self.logs = EventLogs(max_logs, log_events)
         self._slot_of_row: npt.NDArray[np.int64] = np.full(rows, NO_SLOT, dtype=np.int64)
+        self._row_of: npt.NDArray[np.int64] = np.zeros(max_logs, dtype=np.int64)
         self._server_of: npt.NDArray[np.int16] = np.full(max_logs, NO_SERVER, dtype=np.int16)
         self._more_servers: dict[int, set[int]] = {}
         self._names: list[str] = []
@@ -95,6 +96,7 @@ class Presence:
             self._server_of[slot] = NO_SERVER
         self._lingering.pop(user_id, None)
         self._slot_of_row[row] = slot
+        self._row_of[slot] = row
         present = self._server_of[slot]
         if present == NO_SERVER:
             self._server_of[slot] = server
@@ -131,7 +133,7 @@ class Presence:
     def _forget(self, user_id: int) -> None:
         del self._lingering[user_id]
         slot = self.logs.slot_of(user_id)
-        self._slot_of_row[self._slot_of_row == slot] = NO_SLOT
+        self._slot_of_row[self._row_of[slot]] = NO_SLOT
         self.logs.close(user_id)
 
     def sweep(self, now_s: float) -> None:
@@ -139,8 +141,9 @@ class Presence:
         for user_id in [u for u, until in self._lingering.items() if until <= now_s]:
             self._forget(user_id)
 
-    def has_log(self, row: int) -> bool:
-        return bool(self._slot_of_row[row] != NO_SLOT)
+    def without_log(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Those of `rows` whose users have no event log."""
+        return rows[self._slot_of_row[rows] == NO_SLOT]
 
     def position(self, user_id: int, server: int) -> tuple[str, int] | None:
         """(epoch, offset) of the log of a user connected on a server; None: not connected there."""

@@ -13,6 +13,8 @@ out from the lowest number up.
 import numpy as np
 import numpy.typing as npt
 
+from rookery.domain.memory import sparse_zeros
+
 Rows = npt.NDArray[np.int64]
 Ids = npt.NDArray[np.int64]
 Kinds = npt.NDArray[np.uint8]
@@ -29,8 +31,8 @@ class Rings:
     def __init__(self, rows: int, capacity: int) -> None:
         self.rows = rows
         self.capacity = capacity
-        self.ids: Ids = np.zeros((capacity, rows), dtype=np.int64)
-        self.kinds: Kinds = np.zeros((capacity, rows), dtype=np.uint8)
+        self.ids: Ids = sparse_zeros((capacity, rows), np.int64)
+        self.kinds: Kinds = sparse_zeros((capacity, rows), np.uint8)
         self.heads: Rows = np.zeros(rows, dtype=np.int64)
         self.floors: Ids = np.zeros(rows, dtype=np.int64)
         self.disordered: npt.NDArray[np.bool_] = np.zeros(rows, dtype=np.bool_)

@@ -86,17 +86,19 @@ class WarmTimelines:
 
     def _evict_idlest(self) -> bool:
         """Make room by dropping the eighth of the rows that was read longest ago."""
+        rows = self._disposable()
+        count = min(len(rows), max(1, len(self._rows) // 8))
+        if not count:
+            return False
+        idlest = rows[np.argpartition(self._used_s[rows], count - 1)[:count]]
+        for row in idlest.tolist():
+            self._drop(row)
+        return True
+
+    def _disposable(self) -> npt.NDArray[np.int64]:
+        """Rows in use that no event log needs."""
         rows = np.fromiter(self._rows.values(), dtype=np.int64, count=len(self._rows))
-        order = rows[np.argsort(self._used_s[rows])]
-        wanted = max(1, len(order) // 8)
-        dropped = 0
-        for row in order.tolist():
-            if not self.presence.has_log(row):
-                self._drop(row)
-                dropped += 1
-                if dropped == wanted:
-                    break
-        return dropped > 0
+        return self.presence.without_log(rows)
 
     def _drop(self, row: int) -> None:
         del self._rows[int(self._users[row])]
@@ -109,12 +111,9 @@ class WarmTimelines:
     def sweep(self, now_s: float, idle_s: float) -> int:
         """Drop rows not read for `idle_s` and logs that lingered enough; the rows dropped."""
         self.presence.sweep(now_s)
-        idle = [
-            row
-            for row in self._rows.values()
-            if self._used_s[row] < now_s - idle_s and not self.presence.has_log(row)
-        ]
-        for row in idle:
+        rows = self._disposable()
+        idle = rows[self._used_s[rows] < now_s - idle_s]
+        for row in idle.tolist():
             self._drop(row)
         return len(idle)
 

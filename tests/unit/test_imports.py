@@ -16,7 +16,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 
 LEAVES = {"errors", "ids", "config", "models", "messages", "views", "text", "logs"}
 ALLOWED: dict[str, set[str]] = {
-    **{leaf: LEAVES for leaf in LEAVES},
+    **dict.fromkeys(LEAVES, LEAVES),
     "domain": LEAVES,
     "store": LEAVES | {"domain"},
     "services": LEAVES | {"domain", "store"},

@@ -11,7 +11,7 @@ def test_passing_troubles_are_reconnected_after(code: int) -> None:
     assert action_after(code) is Action.RECONNECT
 
 
-@pytest.mark.parametrize("code", [1003, 1007, 1009, 4400, 4401, 4403, 4404, 4409, 4413, 4499])
+@pytest.mark.parametrize("code", [1002, 1003, 1007, 1009, 4400, 4401, 4403, 4404, 4409, 4413, 4499])
 def test_what_would_happen_again_stops(code: int) -> None:
     """The client's own doing would happen again."""
     assert action_after(code) is Action.STOP

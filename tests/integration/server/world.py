@@ -1,8 +1,7 @@
 """Whole servers for tests, and people who use them through the client, over real sockets.
 
 A server runs in a thread with an event loop of its own: tests meet it only over HTTP, WebSocket
-and the control channel, unless they ask for its insides by `on_loop`. Listed as a plugin by the
-test modules that need it, so that one server of each runtime serves them all.
+and the control channel, unless they ask for its insides by `on_loop`.
 """
 
 import asyncio
@@ -10,14 +9,12 @@ import itertools
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import aiohttp
-import pytest
-import pytest_asyncio
 
 from rookery.actors.runtime import Runtime
 from rookery.actors.runtime_inline import InlineRuntime
@@ -39,16 +36,13 @@ T = TypeVar("T")
 
 WITHIN_S = 10.0
 PASSWORD = "correct horse battery"
-RUNTIMES = ["inline", pytest.param("ray", marks=pytest.mark.ray)]
 SOON = StreamSettings(base_s=0.02, cap_s=0.5)
 """For streams that are to be back at once after a cut."""
 
 _numbers = itertools.count(1)
 
 
-def config(
-    data_dir: Path, runtime: str, **overrides: Mapping[str, Any]
-) -> Config:
+def config(data_dir: Path, runtime: str, **overrides: Mapping[str, Any]) -> Config:
     """Settings of a small server: free ports, cheap passwords, short rings, few for a celebrity."""
     sections: dict[str, dict[str, Any]] = {
         "server": {"data_dir": str(data_dir), "runtime": runtime, "log_level": "warning"},
@@ -311,71 +305,6 @@ class World:
 
 def newest_first(tweets: list[Tweet] | list[int]) -> list[int]:
     return sorted((t if isinstance(t, int) else int(t.id) for t in tweets), reverse=True)
-
-
-def _running(config: Config) -> Iterator[ServerThread]:
-    server = ServerThread(config)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="session")
-def inline_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerThread]:
-    """The inline server that tests share."""
-    yield from _running(config(tmp_path_factory.mktemp("inline") / "data", "inline"))
-
-
-@pytest.fixture(scope="session")
-def ray_server(
-    ray_session: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ServerThread]:
-    """The server on Ray that tests share: two gateways, two shards."""
-    yield from _running(config(tmp_path_factory.mktemp("ray") / "data", "ray"))
-
-
-@pytest.fixture(params=RUNTIMES)
-def server(request: pytest.FixtureRequest) -> ServerThread:
-    """A shared server of each runtime in turn."""
-    running: ServerThread = request.getfixturevalue(f"{request.param}_server")
-    return running
-
-
-@pytest_asyncio.fixture
-async def world(server: ServerThread) -> AsyncIterator[World]:
-    """Users of a shared server of each runtime in turn."""
-    async with World(server) as made:
-        yield made
-
-
-@pytest_asyncio.fixture
-async def inline_world(inline_server: ServerThread) -> AsyncIterator[World]:
-    """Users of the shared inline server."""
-    async with World(inline_server) as made:
-        yield made
-
-
-@pytest_asyncio.fixture
-async def ray_world(ray_server: ServerThread) -> AsyncIterator[World]:
-    """Users of the shared server on Ray."""
-    async with World(ray_server) as made:
-        yield made
-
-
-@pytest_asyncio.fixture
-async def start_inline(
-    tmp_path: Path,
-) -> AsyncIterator[Callable[..., Awaitable[World]]]:
-    """Starts inline servers of the test's own, with settings of its own."""
-    async with AsyncExitStack() as stack:
-
-        async def start(**overrides: Mapping[str, Any]) -> World:
-            server = ServerThread(config(tmp_path / "data", "inline", **overrides))
-            await asyncio.to_thread(server.start)
-            stack.push_async_callback(asyncio.to_thread, server.stop)
-            return await stack.enter_async_context(World(server))
-
-        yield start
 
 
 async def settled(world: World) -> None:

@@ -1,0 +1,172 @@
+"""``push``: events to the sessions of one connection server, in frames that arrive a second."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from time import monotonic, perf_counter
+from typing import Any
+
+import msgspec
+
+from bench import children, sockets
+from bench.actors import config, running
+from bench.report import Options, Result, machine, measured, promise
+from bench.world import Plan, World, build
+from rookery.actors import names
+from rookery.actors.runtime import Runtime
+from rookery.config import Config
+from rookery.connection.wire import MSGPACK, Event, frame_header
+from rookery.errors import Unavailable
+from rookery.ids import first_id_at
+from rookery.models import EventKind
+from rookery.store import clock_ms
+
+EVENT_BYTES = 300
+REQUIRED = 30_000
+BURST = 10
+
+Send = Callable[[int], Awaitable[None]]
+"""Sends one round: so many events to every session."""
+
+
+async def run(options: Options) -> AsyncIterator[Result]:
+    """Events of an author whom every session's user follows, delivered at the shards, one by one
+    (the next once the last has arrived everywhere) and in bursts."""
+    sessions = 100 if options.is_small else 2_000
+    with tempfile.TemporaryDirectory(prefix="rookery-bench-") as folder:
+        follows: list[list[int]] = [[sessions]] * sessions + [[]]
+        world = await build(Path(folder), Plan(follows))
+        settings = config(options, world.data_dir)
+        async with running(settings, live_ports=[0]) as runtime:
+            port = int((await _url(runtime)).rpartition(":")[2].partition("/")[0])
+            for burst in (1, BURST):
+                yield await _measure(options, world, settings, runtime, port, burst)
+
+
+async def _url(runtime: Runtime) -> str:
+    deadline_s = monotonic() + 20
+    while True:
+        try:
+            url: str = await runtime.ref(names.CONNECTION_MANAGER).call("pick")
+            return url
+        except Unavailable:
+            if monotonic() > deadline_s:
+                raise
+            await asyncio.sleep(0.05)
+
+
+async def _measure(
+    options: Options, world: World, settings: Config, runtime: Runtime, port: int, burst: int
+) -> Result:
+    sessions = len(world.user_ids) - 1
+    conditions = machine()
+    author_id = world.user_ids[-1]
+    shards = [runtime.ref(names.timeline_shard(number)) for number in range(settings.shards)]
+    next_id = first_id_at(clock_ms())
+
+    async def deliver(events: int) -> None:
+        nonlocal next_id
+        batch = []
+        for _ in range(events):
+            next_id += 1
+            batch.append((next_id, int(EventKind.TWEET), next_id, author_id, 0, card(next_id)))
+        await asyncio.gather(*(shard.call("deliver", [batch]) for shard in shards))
+
+    broadcaster = await children.Child.start(
+        "bench.broadcasting", {"clients": sessions, "message": b"x" * EVENT_BYTES}
+    )
+    rates: list[float] = []
+    ceilings: list[float] = []
+    merged = 0
+    try:
+        their_port = await broadcaster.answer(int)
+        for _ in range(options.repeats):
+            heads = [sockets.handshake(token) for token in world.tokens[:-1]]
+            rate, received = await _rounds(options, port, heads, 1, burst, deliver)
+            merged += _check(received)
+            rates.append(rate)
+            heads = [sockets.handshake() for _ in range(sessions)]
+            rate, _ = await _rounds(options, their_port, heads, 0, burst, broadcaster.tell)
+            ceilings.append(rate)
+    finally:
+        await broadcaster.stop()
+    figures = measured(rates, ceilings)
+    return Result(
+        bench="push",
+        unit="frames/s",
+        ceiling_is="websockets.broadcast alone, to as many clients",
+        **figures,
+        **promise(options, f">= {REQUIRED:,}/s", figures["value"] >= REQUIRED),
+        parameters={
+            "runtime": options.runtime,
+            "sessions": sessions,
+            "burst": burst,
+            "event_bytes": EVENT_BYTES,
+            "seconds": options.seconds,
+        },
+        checked={"merged": merged},
+        machine=conditions,
+    )
+
+
+async def _rounds(
+    options: Options, port: int, heads: list[bytes], greeting: int, burst: int, send: Send
+) -> tuple[float, sockets.Received]:
+    """Send round after round, each when the former has arrived everywhere; frames a second."""
+    frames = len(heads) * burst
+    job = sockets.Job(port=port, heads=heads, greeting=greeting, round_frames=frames)
+    async with sockets.Receivers(job) as receivers:
+        warm_up_ends_s = perf_counter() + options.seconds / 4
+        sent = 0
+        while perf_counter() < warm_up_ends_s:
+            await _round(receivers, send, burst)
+            sent += 1
+        began_s = perf_counter()
+        measured_rounds = 0
+        while perf_counter() < began_s + options.seconds:
+            await _round(receivers, send, burst)
+            measured_rounds += 1
+        took_s = perf_counter() - began_s
+        received = await receivers.received()
+    total = (sent + measured_rounds) * burst
+    if (received.least, received.most, received.closed) != (total, total, 0):
+        raise AssertionError(
+            f"of {total} events sessions got {received.least} to {received.most},"
+            f" and {received.closed} were closed"
+        )
+    return measured_rounds * frames / took_s, received
+
+
+async def _round(receivers: sockets.Receivers, send: Send, burst: int) -> None:
+    await send(burst)
+    await receivers.round()
+
+
+def card(tweet_id: int) -> bytes:
+    """The MessagePack of a card that makes a frame's payload `EVENT_BYTES` long."""
+    fields: dict[str, Any] = {"id": str(tweet_id), "text": ""}
+    while True:
+        raw = msgspec.msgpack.encode(fields)
+        frame = MSGPACK.event_frame(Event(int(EventKind.TWEET), tweet_id, raw), 1)
+        missing = EVENT_BYTES - (len(frame) - len(frame_header(2, EVENT_BYTES)))
+        if missing <= 0:
+            return raw
+        fields["text"] += "x" * max(1, missing - 2)
+
+
+def _check(received: sockets.Received) -> int:
+    """How many frames were not single tweets.
+
+    Raises:
+        AssertionError: a session that was looked at missed an event, or got it out of order.
+    """
+    for payloads in received.payloads:
+        events = [msgspec.msgpack.decode(payload) for payload in payloads]
+        offsets = [event["offset"] for event in events]
+        if offsets != list(range(offsets[0], offsets[0] + len(offsets))):
+            raise AssertionError(f"offsets are not in order: {offsets[:50]}")
+        ids = [int(event["tweet"]["id"]) for event in events]
+        if ids != sorted(set(ids)):
+            raise AssertionError("tweets are doubled or out of order")
+    return sum(b"\xa5tweet" not in payload for each in received.payloads for payload in each)
