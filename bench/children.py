@@ -52,8 +52,7 @@ class Child:
         except TimeoutError:
             raise RuntimeError(f"{self._module} did not answer within {within_s} s") from None
         if not line.endswith(b"\n"):
-            status = await self._process.wait()
-            raise RuntimeError(f"{self._module} ended ({status}) without an answer; see above")
+            raise RuntimeError(f"{self._module} ended without an answer; see above")
         return msgspec.json.decode(line, type=type_)
 
     async def stop(self) -> None:
@@ -87,17 +86,9 @@ def job(type_: type[T]) -> T:
 
 def tell(message: Any) -> None:
     """Print an answer."""
-    sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
-    sys.stdout.buffer.flush()
-
-
-def finish(message: Any) -> None:
-    """Print the last answer, and wait until the parent has it.
-
-    What a process prints right before it ends does not always reach a parent on uvloop.
-    """
-    tell(message)
-    sys.stdin.buffer.read()
+    # Not by sys.stdout, which may be unbuffered (PYTHONUNBUFFERED) and then writes only a part.
+    with open(1, "wb", closefd=False) as out:
+        out.write(msgspec.json.encode(message) + b"\n")
 
 
 async def until_told(type_: type[T]) -> T | None:

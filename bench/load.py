@@ -209,4 +209,4 @@ async def run(job: Job) -> Outcome:
 
 
 if __name__ == "__main__":
-    children.finish(uvloop.run(generate(children.job(Job))))
+    children.tell(uvloop.run(generate(children.job(Job))))

@@ -221,4 +221,4 @@ class Receivers:
 
 
 if __name__ == "__main__":
-    children.finish(uvloop.run(_receive(children.job(Job))))
+    children.tell(uvloop.run(_receive(children.job(Job))))

@@ -17,6 +17,8 @@ from rookery.errors import PortTaken
 from rookery.models import Identity
 from rookery.services.audit import Audit
 from rookery.services.tweets import NewTweet
+from rookery.store import clock_ms
+from rookery.store.sqlite.lock import WriterLock
 
 
 def reserve_port(host: str, port: int, setting: str) -> int:
@@ -51,6 +53,7 @@ def make_runtime(config: Config) -> Runtime:
             address=config.ray.address or None,
             dashboard_port=config.ray.dashboard_port,
             figures_every_s=config.ray.figures_s,
+            log_level=config.server.log_level,
         )
     )
 
@@ -85,6 +88,8 @@ class RunningServer:
             StartupError: something stands in the way; the text says what to do.
         """
         config = self.config
+        # The writer will hold it; asking first saves a start of everything that would fail.
+        WriterLock(Path(config.server.data_dir), now_ms=clock_ms()).close()
         self.http_port = reserve_port(
             config.http.host, config.http.port, "http.port or ROOKERY_HTTP_PORT"
         )

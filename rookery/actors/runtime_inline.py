@@ -103,14 +103,17 @@ class InlineRuntime:
             raise ValueError("actor names must be unique")
         new = [_Incarnation(spec, self) for spec in specs]
         self._incarnations.update((each.spec.name, each) for each in new)
-        done = await asyncio.gather(*(each.start() for each in new), return_exceptions=True)
-        errors = [error for error in done if isinstance(error, BaseException)]
-        if errors:
+        try:
+            # The first refusal ends all: the others may be waiting for just that actor.
+            async with asyncio.TaskGroup() as group:
+                for each in new:
+                    group.create_task(each.start())
+        except BaseExceptionGroup as refusals:
             for each in reversed(new):
                 if each.alive:
                     await each.stop()
                 del self._incarnations[each.spec.name]
-            raise errors[0]
+            raise refusals.exceptions[0] from refusals
 
     async def stop(self) -> None:
         """Stop all actors, the last started first; calls then raise `ActorUnavailable`."""

@@ -49,6 +49,7 @@ class TimelineShard(Actor):
         )
         self._reader = open_reader(config)
         self._graph = GraphRepository(self._reader)
+        self._graph_changing = asyncio.Lock()
         self._delivered = RecentIds(REMEMBERED_IDS)
         self._building: dict[int, asyncio.Task[None]] = {}
         self._pushes: dict[str, Coalescer[Push, None]] = {}
@@ -120,9 +121,18 @@ class TimelineShard(Actor):
     # The graph.
 
     async def graph_changed(self, changes: list[tuple[int, int, bool]]) -> list[None]:
-        """Take note of committed (follower, followee, follows now) changes."""
-        for follower, followee, follows in changes:
-            self._warm.graph_changed(follower, followee, follows)
+        """Take note of committed (follower, followee, follows now) changes.
+
+        One that is told late, or once more, may be outdated: what counts is the store.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        edges = [(follower, followee) for follower, followee, _ in changes]
+        async with self._graph_changing:
+            edges = [edge for edge in edges if self._warm.row_of(edge[0]) is not None]
+            for edge, follows in zip(edges, await self._graph.follows(edges), strict=True):
+                self._warm.graph_changed(*edge, follows)
         return [None] * len(changes)
 
     # Delivering.
@@ -198,13 +208,16 @@ class TimelineShard(Actor):
             row = await self._enter(user_id)
         except RookeryError as error:
             return error
-        number = self._warm.presence.server(server, incarnation)
+        number = self._server(server, incarnation)
         position = self._warm.presence.attach(
             user_id, row, number, epoch, offset, secrets.token_hex(8)
         )
         if position is None:
             return Overloaded("All event logs of this shard are in use")
         return position.epoch, position.offset, position.events
+
+    def _server(self, name: str, incarnation: str) -> int:
+        return self._warm.presence.server(name, incarnation, monotonic() + self._linger_s)
 
     async def detach(self, requests: list[tuple[int, str, str]]) -> list[None]:
         """End the connections of (user id, server, incarnation) each."""
@@ -219,7 +232,7 @@ class TimelineShard(Actor):
         self, server: str, incarnation: str, user_ids: bytes
     ) -> list[tuple[str, int] | None]:
         """(epoch, offset) of the logs of users (an int64 array); None: not connected there."""
-        number = self._warm.presence.server(server, incarnation)
+        number = self._server(server, incarnation)
         position = self._warm.presence.position
         users: list[int] = np.frombuffer(user_ids, dtype=np.int64).tolist()
         return [position(user, number) for user in users]

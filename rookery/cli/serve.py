@@ -81,7 +81,7 @@ def _announce(http_url: str, live_urls: list[str], config: Config, took_s: float
         *(f"  WebSocket   {url}" for url in live_urls),
     ]
     if config.server.runtime == "ray":
-        lines.append(f"  Ray         {_dashboard()}")
+        lines.append(f"  Ray         {_dashboard()}   (asks for a token: ray get-auth-token)")
     lines += [
         "Try it, in another terminal:",
         "  rookery demo          a small lively network to look at",
@@ -92,6 +92,6 @@ def _announce(http_url: str, live_urls: list[str], config: Config, took_s: float
 
 
 def _dashboard() -> str:
-    from rookery.actors.runtime_ray import dashboard_url
+    from rookery.actors.runtime_ray_cluster import dashboard_url
 
     return dashboard_url()

@@ -14,6 +14,7 @@ from websockets.typing import Subprotocol
 from yarl import URL
 
 from rookery.client.closing import TOKEN_EXPIRED, close_code_of
+from rookery.client.connection import StreamConnection
 from rookery.client.errors import (
     ApiError,
     ConnectionFailed,
@@ -23,7 +24,6 @@ from rookery.client.errors import (
 )
 from rookery.client.models import StreamAddress
 from rookery.client.position import Position
-from rookery.client.silence import HeardConnection
 from rookery.client.transport import Call, Transport
 from rookery.client.wire import SUBPROTOCOLS, Encoding
 
@@ -70,7 +70,7 @@ class Dialer:
         """The token of the last connection is to be refreshed before the next."""
         self._token_expired = True
 
-    async def dial(self, position: Position | None) -> HeardConnection:
+    async def dial(self, position: Position | None) -> StreamConnection:
         """Open a connection that asks to resume at `position`.
 
         Raises:
@@ -106,7 +106,7 @@ class Dialer:
             url = url.update_query(epoch=position.epoch, offset=str(position.offset))
         return str(url)
 
-    async def _open(self, url: str) -> HeardConnection:
+    async def _open(self, url: str) -> StreamConnection:
         self._token = self._transport.token
         subprotocol = Subprotocol(SUBPROTOCOLS[self._encoding])
         arguments: dict[str, Any] = {}
@@ -122,7 +122,7 @@ class Dialer:
                 open_timeout=self._settings.open_timeout_s,
                 close_timeout=CLOSE_TIMEOUT_S,
                 ping_interval=None,  # the server pings; `silence` sees that it does
-                create_connection=HeardConnection,
+                create_connection=StreamConnection,
                 **arguments,
             )
         except InvalidStatus as error:
@@ -130,14 +130,14 @@ class Dialer:
         except (OSError, TimeoutError, InvalidHandshake, InvalidURI, EOFError) as error:
             place = URL(url).with_query(None)
             raise Cut(None, f"cannot open a stream at {place}: {error}") from error
-        assert isinstance(socket, HeardConnection)
+        assert isinstance(socket, StreamConnection)
         if socket.subprotocol != subprotocol:
             await close(socket, 1002)
             raise Cut(None, f"the server did not agree to {subprotocol}")
         return socket
 
 
-async def close(socket: HeardConnection, code: int, *, politely: bool = True) -> None:
+async def close(socket: StreamConnection, code: int, *, politely: bool = True) -> None:
     """Close a connection: `politely` if that is possible soon, and by force otherwise."""
     try:
         if politely:

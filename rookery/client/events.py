@@ -23,6 +23,7 @@ class _CardEvent:
     def __init__(self, offset: int, raw: dict[str, Any]) -> None:
         self.offset = offset
         self.raw = raw
+        self._tweet: TweetCard | None = None
 
     @property
     def tweet(self) -> TweetCard:
@@ -31,11 +32,10 @@ class _CardEvent:
         Raises:
             msgspec.ValidationError: the server sent something else.
         """
-        try:
-            return self._tweet
-        except AttributeError:
-            self._tweet: TweetCard = msgspec.convert(self.raw, TweetCard)
-            return self._tweet
+        tweet = self._tweet
+        if tweet is None:
+            tweet = self._tweet = msgspec.convert(self.raw, TweetCard)
+        return tweet
 
     @property
     def tweet_id(self) -> str:

@@ -5,6 +5,7 @@ Knows the position after what was taken out, which is what an application has se
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from rookery.client.events import Connected, Counts, Disconnected, Event, Reset, TweetEvent
 from rookery.client.position import Position
@@ -13,8 +14,8 @@ from rookery.client.position import Position
 class Inbox:
     """A queue with one writer and one reader, in which about `capacity` events wait.
 
-    The writer is not blocked by `put`: it awaits `room` when it finds the inbox `full`. Without
-    `connection_events`, those serve only to know the position.
+    `put` takes more than that: a writer that finds the inbox `full` is to stop until it is empty.
+    Without `connection_events`, those serve only to know the position.
     """
 
     def __init__(self, position: Position | None, capacity: int, connection_events: bool) -> None:
@@ -24,8 +25,7 @@ class Inbox:
         self._connection_events = connection_events
         self._queue: deque[Event] = deque()
         self._waiting: asyncio.Future[None] | None = None
-        self._room = asyncio.Event()
-        self._room.set()
+        self._when_empty: Callable[[], None] | None = None
         self._end: BaseException | None = None
 
     @property
@@ -45,18 +45,12 @@ class Inbox:
 
     @property
     def full(self) -> bool:
-        """Whether the writer is to wait for `room`."""
+        """Whether the writer is to stop."""
         return len(self._queue) >= self._capacity
 
-    @property
-    def blocked(self) -> bool:
-        """Whether the writer waits, or gave up waiting."""
-        return not self._room.is_set()
-
-    async def room(self) -> None:
-        """Wait until the reader has taken out everything."""
-        self._room.clear()
-        await self._room.wait()
+    def when_empty(self, act: Callable[[], None]) -> None:
+        """Call `act` once, when the reader has taken out everything."""
+        self._when_empty = act
 
     def end(self, error: BaseException) -> None:
         """Let the reader take what is there, and then raise `error`; the first one stands."""
@@ -75,8 +69,9 @@ class Inbox:
             while not queue:
                 await self._wait()
             event = queue.popleft()
-            if not queue:
-                self._room.set()
+            if self._when_empty is not None and not queue:
+                act, self._when_empty = self._when_empty, None
+                act()
             if type(event) is TweetEvent:  # as most are
                 self._offset = event.offset
                 return event

@@ -1,4 +1,4 @@
-"""Notices a server that has fallen silent. Imports nothing of the project.
+"""Notices a server that has fallen silent.
 
 A connection that dies without a word (a cable pulled, a process stopped) looks idle for many
 minutes. The server sends a ping each heartbeat, so nothing at all for longer means that it is gone.
@@ -6,18 +6,7 @@ minutes. The server sends a ping each heartbeat, so nothing at all for longer me
 
 import asyncio
 
-from websockets.asyncio.client import ClientConnection
-
-
-class HeardConnection(ClientConnection):
-    """A connection that notes when bytes come, pings included; `heard` is for others to clear."""
-
-    heard = False
-
-    def data_received(self, data: bytes) -> None:
-        """Called by the event loop."""
-        self.heard = True
-        super().data_received(data)
+from rookery.client.connection import StreamConnection
 
 
 class SilenceWatch:
@@ -31,7 +20,7 @@ class SilenceWatch:
     _PERIODS = 2
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, connection: HeardConnection, limit_s: float
+        self, loop: asyncio.AbstractEventLoop, connection: StreamConnection, limit_s: float
     ) -> None:
         self.expired = False
         self._loop = loop

@@ -1,8 +1,8 @@
 """The stream of live events: the asyncio shell around `resume` and the `websockets` client.
 
-A task connects, reads into a bounded inbox and connects again after a cut; iterating takes from
-the inbox. While that is full nothing is read, so that the server notices a slow reader and
-merges what it has for it. Imports nothing of the server's side.
+A task connects, and connects again after a cut; what comes goes into a bounded inbox, and
+iterating takes from there. While it is full nothing is read, so that the server notices a slow
+reader and merges what it has for it. Imports nothing of the server's side.
 """
 
 import asyncio
@@ -17,13 +17,14 @@ from websockets.exceptions import ConnectionClosed
 
 from rookery.client.backoff import Backoff
 from rookery.client.closing import Action, action_after
+from rookery.client.connection import StreamConnection
 from rookery.client.dialing import Cut, Dialer, StreamSettings, close
 from rookery.client.errors import ConnectionFailed, StreamClosed
 from rookery.client.events import Connected, Disconnected, Event
 from rookery.client.inbox import Inbox
 from rookery.client.position import Position
 from rookery.client.resume import Notice, Pong, ProtocolViolation, Resumption
-from rookery.client.silence import HeardConnection, SilenceWatch
+from rookery.client.silence import SilenceWatch
 from rookery.client.transport import Transport
 from rookery.client.wire import DECODE_ERRORS, Encoding, decoder_of, encoder_of
 
@@ -67,8 +68,11 @@ class Stream:
         self._watched: tuple[str, ...] = ()
         self._pings: deque[tuple[float, asyncio.Future[float]]] = deque()
         self._live = asyncio.Event()  # also set at the end, so that nobody waits for ever
-        self._socket: HeardConnection | None = None
+        self._socket: StreamConnection | None = None
         self._silence: SilenceWatch | None = None
+        self._paused = False
+        self._broken: Exception | None = None  # why the connection is of no more use
+        self._works: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
         self._failure: Exception | None = None
         self._closed = False
@@ -207,42 +211,74 @@ class Stream:
         socket = self._socket = await self._dialer.dial(self._core.position)
         loop = asyncio.get_running_loop()
         opened_s = loop.time()
-        self._silence = SilenceWatch(loop, socket, self._settings.open_timeout_s)
+        silence = self._silence = SilenceWatch(loop, socket, self._settings.open_timeout_s)
+        self._broken = None
         try:
-            await self._read(socket, self._silence)
+            socket.listen(self._take)
+            await socket.recv()  # what comes goes to `_take`; this tells of the end
         except ConnectionClosed as closed:
-            raise self._cut_of(closed, self._silence.expired) from closed
-        except (ProtocolViolation, *DECODE_ERRORS) as error:
-            log.warning("a stream broke the protocol: %s", error)
-            await close(socket, 1002, politely=not self._inbox.blocked)
-            raise Cut(None, f"the server broke the protocol: {error}") from error
+            raise self._cut_of(closed, silence.expired) from self._broken or closed
         finally:
-            self._silence.stop()
+            socket.listen(_ignore)
+            silence.stop()
             if self._core.live and loop.time() - opened_s >= self._settings.healthy_s:
                 self._backoff.reset()
             self._core.lost()
-            self._live.clear()
+            if not self._closed:
+                self._live.clear()
             self._fail_pings()
-            await close(socket, 1000, politely=not self._inbox.blocked)
+            await close(socket, 1000, politely=not self._paused)
+            self._paused = False
             self._socket = None
 
-    async def _read(self, socket: HeardConnection, silence: SilenceWatch) -> None:
-        receive, decode, inbox = self._core.receive, self._decode, self._inbox
-        while True:
-            for event in receive(decode(await socket.recv(decode=False))):
+    def _take(self, data: bytes | bytearray) -> None:
+        """A message has come; called by the connection, within the event loop's read."""
+        if self._broken is not None:
+            return
+        inbox = self._inbox
+        try:
+            for event in self._core.receive(self._decode(data)):
                 if isinstance(event, Pong | Notice):
                     self._aside(event)
                     continue
                 inbox.put(event)
                 if isinstance(event, Connected):
-                    silence.allow(2 * event.heartbeat_s + self._settings.silence_grace_s)
-                    self._live.set()
-                    if self._watched:
-                        await self._send_watched()
-            if inbox.full:
-                silence.pause()  # while nothing is read, nothing can be heard
-                await inbox.room()
+                    self._went_live(event)
+        except Exception as error:
+            self._broken = error
+            if self._socket is not None:
+                self._do(close(self._socket, 1002))
+        if inbox.full and not self._paused:
+            self._pause_reading()
+
+    def _went_live(self, welcome: Connected) -> None:
+        if self._silence is not None:
+            self._silence.allow(2 * welcome.heartbeat_s + self._settings.silence_grace_s)
+        self._live.set()
+        if self._watched:
+            self._do(self._send_watched())
+
+    def _pause_reading(self) -> None:
+        socket, silence = self._socket, self._silence
+        if socket is None or silence is None or socket.transport.is_closing():
+            return
+
+        def resume() -> None:
+            if self._socket is socket and not socket.transport.is_closing():
+                self._paused = False
                 silence.resume()
+                socket.transport.resume_reading()
+
+        self._paused = True
+        silence.pause()  # while nothing is read, nothing can be heard
+        socket.transport.pause_reading()
+        self._inbox.when_empty(resume)
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run `work` beside the reading; it ends with the connection at the latest."""
+        task = asyncio.create_task(work)
+        self._works.add(task)
+        task.add_done_callback(self._works.discard)
 
     def _aside(self, event: Pong | Notice) -> None:
         if isinstance(event, Notice):
@@ -269,11 +305,16 @@ class Stream:
 
     def _cut_of(self, closed: ConnectionClosed, silent: bool) -> Exception:
         """What the end of a connection means."""
+        broken = self._broken
+        if broken is not None and not isinstance(broken, (ProtocolViolation, *DECODE_ERRORS)):
+            return broken
+        if broken is None and closed.rcvd_then_sent is False:
+            broken = closed  # the library closed, and the server echoed
+        if broken is not None:
+            log.warning("a stream broke the protocol: %s", broken)
+            return Cut(None, f"the server broke the protocol: {broken}")
         if closed.rcvd is None:
-            reason = "the server fell silent" if silent else "the connection was lost"
-            return Cut(_ABNORMAL, reason)
-        if closed.rcvd_then_sent is False:  # the library closed, and the server echoed
-            return Cut(None, f"the server broke the protocol: {closed.sent}")
+            return Cut(_ABNORMAL, "the server fell silent" if silent else "the connection was lost")
         code, reason = closed.rcvd.code, closed.rcvd.reason
         action = action_after(code)
         if action is Action.STOP:
@@ -281,3 +322,7 @@ class Stream:
         if action is Action.REFRESH:
             self._dialer.token_expired()
         return Cut(code, reason, self._settings.cap_s if action is Action.LATER else 0.0)
+
+
+def _ignore(data: bytes | bytearray) -> None:
+    """Take a message that came after the end."""

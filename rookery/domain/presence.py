@@ -51,8 +51,11 @@ class Presence:
         """Users that are connected now."""
         return len(self.logs) - len(self._lingering)
 
-    def server(self, name: str, incarnation: str) -> int:
-        """The number of a connection server; a new incarnation has lost all its sessions."""
+    def server(self, name: str, incarnation: str, linger_until_s: float = 0.0) -> int:
+        """The number of a connection server; a new incarnation has lost all its sessions.
+
+        Their logs stay until `linger_until_s`, as after a `detach`: the clients will be back.
+        """
         number = self._numbers.get(name)
         if number is None:
             number = self._numbers[name] = len(self._names)
@@ -61,9 +64,9 @@ class Presence:
         elif self._incarnations[number] != incarnation:
             self._incarnations[number] = incarnation
             for slot in np.nonzero(self._server_of == number)[0].tolist():
-                self._disconnect(slot, number, 0.0)
+                self._disconnect(slot, number, linger_until_s)
             for slot in [s for s, more in self._more_servers.items() if number in more]:
-                self._disconnect(slot, number, 0.0)
+                self._disconnect(slot, number, linger_until_s)
         return number
 
     def is_current(self, name: str, incarnation: str) -> bool:
@@ -143,7 +146,8 @@ class Presence:
 
     def without_log(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Those of `rows` whose users have no event log."""
-        return rows[self._slot_of_row[rows] == NO_SLOT]
+        found: npt.NDArray[np.int64] = rows[self._slot_of_row[rows] == NO_SLOT]
+        return found
 
     def position(self, user_id: int, server: int) -> tuple[str, int] | None:
         """(epoch, offset) of the log of a user connected on a server; None: not connected there."""

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
 
+import msgpack  # type: ignore[import-untyped]
 import pytest
 from aiohttp import web
 
@@ -130,6 +131,22 @@ async def test_rubbish_leads_to_a_resumption() -> None:
     async with server.running(), client_of(server) as client:
         async with client.stream(settings=QUICK) as stream:
             assert offsets(await take(stream, 2)) == [1, 2]
+
+
+async def test_fragmented_messages_are_put_together() -> None:
+    """The server does not fragment; something on the way may."""
+
+    async def fragments(peer: Peer) -> None:
+        data = msgpack.packb({"type": "tweet", "offset": 2, "tweet": {"id": "2"}})
+        await peer.socket.send([data[:5], data[5:9], data[9:]])
+        await peer.tweets(3)
+        await peer.stay()
+
+    server = ScriptedServer(sends(1, then=fragments))
+    async with server.running(), client_of(server) as client:
+        async with client.stream() as stream:
+            assert offsets(await take(stream, 3)) == [1, 2, 3]
+    assert len(server.peers) == 1
 
 
 async def test_a_lost_position_is_told() -> None:
@@ -369,6 +386,34 @@ async def test_the_connection_is_told_of_if_asked() -> None:
     assert (cut.code, cut.reason) == (4503, "because 4503")
     assert 0 <= cut.retry_in_s <= 0.05
     assert second == Connected("e", 1, True, 25.0)
+
+
+async def test_waiting_until_connected() -> None:
+    """From the welcome on; a stream that ends is waited for no longer."""
+    server = ScriptedServer(sends(then=closes(4401)))
+    async with server.running(), client_of(server) as client:
+        stream = client.stream(connection_events=True)
+        await asyncio.wait_for(stream.wait_connected(), 5.0)
+        assert await take(stream, 1) == [Connected("e", 0, False, 25.0)]
+        with pytest.raises(StreamClosed):
+            await take(stream, 1)
+        with pytest.raises(StreamClosed):
+            await asyncio.wait_for(stream.wait_connected(), 5.0)
+
+
+async def test_a_closed_stream_is_not_waited_for() -> None:
+    """Neither by those who wait already nor by those who come later."""
+    server = ScriptedServer(Peer.stay)
+    async with server.running(), client_of(server) as client:
+        stream = client.stream()
+        waiting = asyncio.create_task(stream.wait_connected())
+        await eventually(lambda: len(server.peers) == 1)
+        await stream.aclose()
+        for _ in range(2):
+            with pytest.raises(ConnectionFailed, match="closed"):
+                await asyncio.wait_for(waiting, 5.0)
+            waiting = asyncio.create_task(stream.wait_connected())
+        waiting.cancel()
 
 
 async def test_a_reader_that_is_late_gets_everything() -> None:

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from rookery.config import Config
+from tests.integration.server.measured import show
 from tests.integration.server.world import ServerThread, World, config
 
 RUNTIMES = ["inline", pytest.param("ray", marks=pytest.mark.ray)]
@@ -65,16 +66,18 @@ async def ray_world(ray_server: ServerThread) -> AsyncIterator[World]:
 
 
 @pytest_asyncio.fixture
-async def start_inline(
-    tmp_path: Path,
-) -> AsyncIterator[Callable[..., Awaitable[World]]]:
+async def start_inline(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[ServerThread]]]:
     """Starts inline servers of the test's own, with settings of its own."""
     async with AsyncExitStack() as stack:
 
-        async def start(**overrides: Mapping[str, Any]) -> World:
+        async def start(**overrides: Mapping[str, Any]) -> ServerThread:
             server = ServerThread(config(tmp_path / "data", "inline", **overrides))
             await asyncio.to_thread(server.start)
             stack.push_async_callback(asyncio.to_thread, server.stop)
-            return await stack.enter_async_context(World(server))
+            return server
 
         yield start
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    show(terminalreporter, "tests/integration/server")

@@ -6,15 +6,17 @@ and the control channel, unless they ask for its insides by `on_loop`.
 
 import asyncio
 import itertools
+import os
 import secrets
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import aiohttp
+import psutil
 
 from rookery.actors.runtime import Runtime
 from rookery.actors.runtime_inline import InlineRuntime
@@ -47,7 +49,7 @@ def config(data_dir: Path, runtime: str, **overrides: Mapping[str, Any]) -> Conf
     sections: dict[str, dict[str, Any]] = {
         "server": {"data_dir": str(data_dir), "runtime": runtime, "log_level": "warning"},
         "http": {"port": 0},
-        "live": {"port": 0},
+        "live": {"port": 0, "log_events": 5_000, "max_logs": 1_024},
         "timelines": {"ring_size": 20, "celebrity_threshold": 5},
         "auth": {"argon2_time_cost": 1, "argon2_memory_kib": 8},
     }
@@ -59,21 +61,53 @@ def config(data_dir: Path, runtime: str, **overrides: Mapping[str, Any]) -> Conf
     return load(environ={}, overrides=sections)
 
 
-def runtime_of(config: Config) -> Runtime:
+def runtime_of(config: Config, namespace: str) -> Runtime:
     """The configured runtime; on Ray, in a namespace of its own, since tests share one Ray."""
     if config.server.runtime == "inline":
         return InlineRuntime()
     from rookery.actors.runtime_ray import RayOptions, RayRuntime
 
-    return RayRuntime(RayOptions(namespace=f"rookery-{secrets.token_hex(4)}"))
+    return RayRuntime(RayOptions(namespace=namespace))
+
+
+async def pid_of(name: str, namespace: str) -> int:
+    """The process of an actor on Ray, once it is alive."""
+    import ray
+
+    handle = await asyncio.to_thread(ray.get_actor, name, namespace=namespace)
+    pid: int = await handle.__ray_call__.remote(_pid)
+    return pid
+
+
+def _pid(actor: object) -> int:
+    return os.getpid()
+
+
+class Place(Protocol):
+    """A server, wherever it runs."""
+
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def http_url(self) -> str: ...
 
 
 class ServerThread:
     """A running server. `start` and `stop` block and may be called again."""
 
     def __init__(self, config: Config) -> None:
-        self.config = config
+        self._config = config
+        self.namespace = f"rookery-{secrets.token_hex(4)}"
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def config(self) -> Config:
+        return self._config
+
+    @property
+    def http_url(self) -> str:
+        return self.server.http_url
 
     def start(self) -> None:
         """Start, and return when it can be used.
@@ -92,7 +126,7 @@ class ServerThread:
             raise
 
     async def _make(self) -> RunningServer:
-        return RunningServer(self.config, runtime_of(self.config))
+        return RunningServer(self.config, runtime_of(self.config, self.namespace))
 
     def stop(self) -> None:
         """Stop in order; nothing if it does not run."""
@@ -124,11 +158,30 @@ class ServerThread:
         """Call an actor's method."""
         return await self.on_loop(self.server.runtime.ref(name).call(method, *args))
 
-    async def restart_actor(self, name: str, *, graceful: bool = False) -> None:
-        """Have an actor of the inline runtime die and start anew."""
+    async def kill(self, name: str) -> None:
+        """Let an actor die and wait for the next one of its name.
+
+        On Ray its process is killed. Inline, a connection server stops in order instead, since
+        nobody else would close its sockets.
+        """
         runtime = self.server.runtime
-        assert isinstance(runtime, InlineRuntime)
-        await self.on_loop(runtime.restart(name, graceful))
+        if isinstance(runtime, InlineRuntime):
+            await self.on_loop(runtime.restart(name, graceful=name.startswith("Connection")))
+            return
+        process = psutil.Process(await self.on_loop(pid_of(name, self.namespace)))
+        process.kill()
+
+        async def is_replaced() -> bool:
+            try:
+                pid = await self.on_loop(pid_of(name, self.namespace))
+            except RayError:
+                return False
+            return pid != process.pid
+
+        from ray.exceptions import RayError
+
+        await until(is_replaced, within_s=WITHIN_S, what=f"another {name}")
+        assert not process.is_running()
 
     def instance(self, name: str) -> Any:
         """An actor's object in the inline runtime; use it only from `on_loop`."""
@@ -244,8 +297,8 @@ def _is(condition: Callable[[], object]) -> Callable[[], Awaitable[object]]:
 class World:
     """A server's users within one test."""
 
-    def __init__(self, server: ServerThread) -> None:
-        self.server = server
+    def __init__(self, place: Place) -> None:
+        self._place = place
         self.stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -259,7 +312,11 @@ class World:
 
     @property
     def url(self) -> str:
-        return self.server.server.http_url
+        return self._place.http_url
+
+    @property
+    def data_dir(self) -> Path:
+        return Path(self._place.config.server.data_dir)
 
     async def client(self, **options: Any) -> Client:
         """A client of nobody yet, closed with the test."""
@@ -280,13 +337,13 @@ class World:
 
     async def control(self, command: str, **arguments: Any) -> Any:
         """A command as the command line gives it."""
-        async with Control(Path(self.server.config.server.data_dir)) as control:
+        async with Control(self.data_dir) as control:
             return await control.call(command, **arguments)
 
     async def faults(self, *, repair: bool = False) -> list[dict[str, Any]]:
         """What the audit of all warm timelines finds."""
         found: list[dict[str, Any]] = []
-        async with Control(Path(self.server.config.server.data_dir)) as control:
+        async with Control(self.data_dir) as control:
             async for progress in control.stream("fsck", repair=repair):
                 found += progress["findings"]
         return found

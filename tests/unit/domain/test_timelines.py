@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from rookery.domain.eventlog import NO_SLOT
 from rookery.domain.timelines import WarmTimelines
 from rookery.models import EventKind
 
@@ -102,6 +103,19 @@ def test_a_new_incarnation_of_a_server_has_no_sessions() -> None:
     shard.presence.server("s", "new")
     assert shard.deliver(EventKind.TWEET, 50, 1, 0, listed=False)[1] == []
     assert shard.presence.connected == 0
+
+
+def test_the_logs_of_a_server_that_died_linger() -> None:
+    """Clients that come back in time can resume; later the log is gone."""
+    presence = _shard().presence
+    presence.attach(1, 0, presence.server("s", "old"), None, None, "epoch")
+    number = presence.server("s", "new", linger_until_s=9.0)
+    presence.sweep(8.0)
+    resumed = presence.attach(1, 0, number, "epoch", 0, "other")
+    assert resumed is not None and resumed.events == []
+    presence.server("s", "newer", linger_until_s=9.0)
+    presence.sweep(9.0)
+    assert presence.logs.slot_of(1) == NO_SLOT
 
 
 class ShardMachine(RuleBasedStateMachine):

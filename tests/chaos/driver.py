@@ -1,0 +1,80 @@
+"""A program that runs a server, like ``rookery serve``, and answers in JSON lines.
+
+Started with the settings as JSON; prints where it listens, then answers lines of its input:
+``pids`` (of the actors that are alive, by name), ``limit BYTES`` and ``unlimit`` (how large its
+files may get; of this process). The end of its input stops it in order.
+"""
+
+import asyncio
+import json
+import os
+import resource
+import sys
+
+from rookery.actors.runtime import Runtime
+from rookery.actors.runtime_inline import InlineRuntime
+from rookery.app import specs
+from rookery.config import Config, load
+from rookery.logs import configure
+from rookery.serving import RunningServer
+
+NAMESPACE = "chaos"
+ALIVE_S = 1.0
+
+
+def say(**facts: object) -> None:
+    sys.stdout.write(json.dumps(facts) + "\n")
+    sys.stdout.flush()
+
+
+def make_runtime(config: Config) -> Runtime:
+    if config.server.runtime == "inline":
+        return InlineRuntime()
+    from rookery.actors.runtime_ray import RayOptions, RayRuntime
+
+    return RayRuntime(RayOptions(namespace=NAMESPACE, dashboard=False, dashboard_token=False))
+
+
+async def pids(server: RunningServer) -> dict[str, int]:
+    """The process of each actor that is alive."""
+    actors = [spec.name for spec in specs(server.config, server.http_port, server.live_ports)]
+    if server.config.server.runtime == "inline":
+        return dict.fromkeys(actors, os.getpid())
+    from ray.exceptions import RayError
+
+    from tests.integration.server.world import pid_of
+
+    found = {}
+    for name in actors:
+        try:
+            found[name] = await asyncio.wait_for(pid_of(name, NAMESPACE), ALIVE_S)
+        except (TimeoutError, RayError):
+            continue
+    return found
+
+
+def limit(soft_bytes: int) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft_bytes, hard))
+
+
+async def main() -> None:
+    config = load(environ={}, overrides=json.loads(sys.argv[1]))
+    configure(config.server.log_level)
+    server = RunningServer(config, make_runtime(config))
+    await server.start()
+    say(http=server.http_url, live=server.live_urls)
+    while line := (await asyncio.to_thread(sys.stdin.readline)).split():
+        if line[0] == "pids":
+            say(**await pids(server))
+        elif line[0] == "limit":
+            limit(int(line[1]))
+            say()
+        elif line[0] == "unlimit":
+            limit(resource.RLIM_INFINITY)
+            say()
+    await server.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
