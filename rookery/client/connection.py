@@ -12,7 +12,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Event
 
-Take: TypeAlias = Callable[[bytes | bytearray], None]
+Take: TypeAlias = Callable[[bytes], None]
 _DATA = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
 
 
@@ -25,7 +25,7 @@ class StreamConnection(ClientConnection):
 
     heard = False
     _take: Take | None = None
-    _early: tuple[bytes | bytearray, ...] = ()
+    _early: tuple[bytes, ...] = ()
     _parts: bytearray | None = None
 
     def listen(self, take: Take) -> None:
@@ -48,11 +48,11 @@ class StreamConnection(ClientConnection):
         if self.response is None or not isinstance(event, Frame) or event.opcode not in _DATA:
             super().process_event(event)
         elif event.fin and event.opcode is not Opcode.CONT:
-            self._message(event.data)
+            self._message(bytes(event.data))
         else:
             self._fragment(event)
 
-    def _message(self, data: bytes | bytearray) -> None:
+    def _message(self, data: bytes) -> None:
         if self._take is not None:
             self._take(data)
         else:
@@ -65,4 +65,4 @@ class StreamConnection(ClientConnection):
         self._parts += frame.data
         if frame.fin:
             whole, self._parts = self._parts, None
-            self._message(whole)
+            self._message(bytes(whole))

@@ -217,7 +217,9 @@ class Stream:
             socket.listen(self._take)
             await socket.recv()  # what comes goes to `_take`; this tells of the end
         except ConnectionClosed as closed:
-            raise self._cut_of(closed, silence.expired) from self._broken or closed
+            error = self._cut_of(closed, silence.expired)
+            cause = self._broken or closed
+            raise error from (closed if cause is error else cause)
         finally:
             socket.listen(_ignore)
             silence.stop()
@@ -231,7 +233,7 @@ class Stream:
             self._paused = False
             self._socket = None
 
-    def _take(self, data: bytes | bytearray) -> None:
+    def _take(self, data: bytes) -> None:
         """A message has come; called by the connection, within the event loop's read."""
         if self._broken is not None:
             return
@@ -324,5 +326,5 @@ class Stream:
         return Cut(code, reason, self._settings.cap_s if action is Action.LATER else 0.0)
 
 
-def _ignore(data: bytes | bytearray) -> None:
+def _ignore(data: bytes) -> None:
     """Take a message that came after the end."""

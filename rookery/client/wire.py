@@ -16,9 +16,9 @@ DECODE_ERRORS = (ValueError, msgpack.UnpackException, RecursionError)
 """What a decoder raises for bytes it cannot read."""
 
 
-def decoder_of(encoding: Encoding) -> Callable[[bytes | bytearray], Any]:
+def decoder_of(encoding: Encoding) -> Callable[[bytes], Any]:
     """The function that reads a message; raises one of `DECODE_ERRORS`."""
-    decoders: dict[Encoding, Callable[[bytes | bytearray], Any]] = {
+    decoders: dict[Encoding, Callable[[bytes], Any]] = {
         "msgpack": msgpack.unpackb,
         "json": json.loads,
     }

@@ -53,11 +53,12 @@ class ServerProcess:
 
     async def _answer(self, within_s: float) -> dict[str, Any]:
         assert self._process.stdout is not None
-        line = await asyncio.wait_for(self._process.stdout.readline(), within_s)
-        if not line:
-            raise RuntimeError(f"the server ended: {self._log.read_text()[-2000:]}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        async with asyncio.timeout(within_s):
+            async for line in self._process.stdout:
+                if line.startswith(b"{"):  # Ray prints its own between
+                    answer: dict[str, Any] = json.loads(line)
+                    return answer
+        raise RuntimeError(f"the server ended: {self._log.read_text()[-2000:]}")
 
     async def tell(self, command: str) -> Mapping[str, Any]:
         """Give the driver a command; its answer."""

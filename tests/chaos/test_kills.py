@@ -15,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from rookery.actors import names
+from rookery.actors.shards import shard_map
 from rookery.client import ApiError, ClientError, ConnectionFailed, Retries
 from tests.chaos.process import ServerProcess, is_alive
 from tests.integration.server.reader import Reader
@@ -35,6 +36,7 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
 ]
 
+REPLACED_S = 30.0
 RECOVERY_S = 10.0
 """Reads and posts work again within so long after any kill."""
 GONE_S = 15.0
@@ -88,6 +90,7 @@ class Probe:
         self._ask = ask
         self.last_failure_s = 0.0
         self.last_success_s = 0.0
+        self.longest_s = 0.0
         self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
@@ -96,6 +99,7 @@ class Probe:
             try:
                 await self._ask()
                 self.last_success_s = began_s
+                self.longest_s = max(self.longest_s, time.monotonic() - began_s)
             except (ApiError, ConnectionFailed):
                 self.last_failure_s = time.monotonic()
             await asyncio.sleep(max(0.0, began_s + PROBE_S - time.monotonic()))
@@ -144,8 +148,10 @@ class Scene:
         return reader
 
     async def _impatient(self) -> Person:
-        """Somebody who follows the others and repeats no request."""
-        person = await self.world.person("prober")
+        """Somebody who follows the others and repeats no request; the shard to be killed has it."""
+        owner = shard_map(self.server.config.shards).owner
+        while owner((person := await self.world.person("prober")).id) != names.timeline_shard(0):
+            pass
         await person.follow(*self.authors)
         client = await self.world.client(
             token=person.session.token, timeout_s=2.0, retries=Retries(max_attempts=1)
@@ -179,23 +185,29 @@ class Scene:
             since_s = max(replaced_s, reads.last_failure_s, posts.last_failure_s) + CALM_S
             return min(reads.last_success_s, posts.last_success_s) > since_s
 
+        async def are_live() -> bool:
+            return all(reader.stream.connected for reader in self.readers.values())
+
         reads, posts = Probe(read), Probe(post)
         killed_s = time.monotonic()
         process.kill()
         try:
-            await until(is_replaced, within_s=RECOVERY_S, what=f"another {name}")
+            await until(is_replaced, within_s=REPLACED_S, what=f"another {name}")
             assert not is_alive(process)
             replaced_s = time.monotonic()
+            await until(are_live, within_s=RECOVERY_S, what=f"live streams after {name}")
+            live_s = time.monotonic()
             await until(is_calm, within_s=RECOVERY_S + CALM_S, what=f"calm after {name}")
         finally:
             await reads.end()
             await posts.end()
         for probe in (reads, posts):
             assert probe.last_failure_s < killed_s + RECOVERY_S
-        reads_s, posts_s = (max(0.0, p.last_failure_s - killed_s) for p in (reads, posts))
+        failed_s = [max(0.0, probe.last_failure_s - killed_s) for probe in (reads, posts)]
         return (
-            f"{name} killed: reads failed for {reads_s:.1f} s, posts for {posts_s:.1f} s,"
-            f" replaced after {replaced_s - killed_s:.1f} s"
+            f"{name} killed: reads failed for {failed_s[0]:.1f} s (longest {reads.longest_s:.1f} s),"
+            f" posts for {failed_s[1]:.1f} s (longest {posts.longest_s:.1f} s),"
+            f" replaced after {replaced_s - killed_s:.1f} s, streams {live_s - killed_s:.1f} s"
         )
 
 

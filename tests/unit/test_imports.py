@@ -1,8 +1,7 @@
-"""Who may import whom (docs/architecture.md), and that every module imports alone."""
+"""Who may import whom (docs/architecture.md)."""
 
 import ast
 import re
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -89,22 +88,3 @@ def test_everything_imported_is_declared() -> None:
     imported = {module.split(".")[0] for path in MODULES for module in _imports(path)}
     foreign = imported - set(sys.stdlib_module_names) - {"rookery", "multidict", "yarl"}
     assert {modules.get(name, name) for name in foreign} <= declared
-
-
-def test_every_module_imports_alone() -> None:
-    """No module relies on another having been imported before (checked in fresh interpreters)."""
-    names = [
-        ".".join(("rookery", *path.relative_to(ROOT).with_suffix("").parts))
-        for path in MODULES
-        if path.name != "__init__.py" and not _name(path).startswith("actors/runtime_ray")
-    ]
-    # One process for all, emptied of our modules before each: a fresh one each takes minutes.
-    script = (
-        "import importlib, sys\n"
-        f"for name in {names!r}:\n"
-        "    for loaded in [m for m in sys.modules if m.split('.')[0] == 'rookery']:\n"
-        "        del sys.modules[loaded]\n"
-        "    importlib.import_module(name)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

@@ -1,0 +1,75 @@
+"""``coldstart``: the first home page of users whose timelines are nowhere in memory."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from random import Random
+
+from bench import load
+from bench.reads import LIMIT, PATH, check
+from bench.report import Options, Result, machine
+from bench.server import Server
+from bench.world import Plan, World, build, random_authors
+
+FIRST_READS = 5
+"""Reads by others before, so that the gateways have begun to work."""
+
+
+async def run(options: Options) -> AsyncIterator[Result]:
+    """One read at a time, by users who follow 200 and by users who follow 5,000."""
+    authors, tweets = (300, 1_000) if options.is_small else (6_000, 50_000)
+    shapes = [(100, 20), (250, 10)] if options.is_small else [(200, 200), (5_000, 40)]
+    rng = Random(authors)
+    follows: list[list[int]] = [[]] * authors
+    follows += [rng.sample(range(authors), 50) for _ in range(FIRST_READS)]
+    groups: list[range] = []
+    for followees, readers in shapes:
+        groups.append(range(len(follows), len(follows) + readers))
+        follows += [rng.sample(range(authors), followees) for _ in range(readers)]
+    with tempfile.TemporaryDirectory(prefix="rookery-bench-") as folder:
+        world = await build(Path(folder), Plan(follows, random_authors(authors, tweets)))
+        async with Server(world.data_dir, options.runtime) as server:
+            await _read(world, server, range(authors, authors + FIRST_READS))
+            for (followees, _), readers in zip(shapes, groups, strict=True):
+                conditions = machine()
+                outcome = await _read(world, server, readers)
+                yield Result(
+                    bench="coldstart",
+                    value=outcome.p50_ms,
+                    unit="ms",
+                    p50_ms=outcome.p50_ms,
+                    p95_ms=outcome.p95_ms,
+                    p99_ms=outcome.p99_ms,
+                    repeats=1,
+                    parameters={
+                        "runtime": options.runtime,
+                        "followees": followees,
+                        "readers": len(readers),
+                        "tweets": tweets,
+                    },
+                    checked={"bodies": len(outcome.bodies)},
+                    machine=conditions,
+                )
+
+
+async def _read(world: World, server: Server, readers: range) -> load.Outcome:
+    """Each reader's first page, one after another, compared with what it must show."""
+    requests = {
+        user: world.request("GET", f"{PATH}?limit={LIMIT}", user) for user in readers
+    }
+    outcome = await load.run(
+        load.Job(
+            port=server.http_port,
+            requests=list(requests.values()),
+            connections=1,
+            warm_up_s=0,
+            seconds=120,
+            requests_max=len(requests),
+            keep_bodies=len(requests),
+        )
+    )
+    users = list(requests)
+    outcome.bodies = [(users[number], body) for number, body in outcome.bodies]
+    if check(world, outcome) != len(requests):
+        raise AssertionError("not every reader was answered")
+    return outcome

@@ -1,0 +1,132 @@
+"""``latency``: from a post over HTTP to its followers' WebSockets, at a steady rate."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import poster, sockets
+from bench.report import Options, Result, machine, percentile, promise
+from bench.server import Server
+from bench.world import Plan, World, build
+
+AUTHORS_A_GROUP = 5
+REQUIRED_P50_MS = 20
+REQUIRED_P99_MS = 100
+LEAST_S = 10.0
+
+
+@dataclass(frozen=True)
+class Shape:
+    """`groups` of five authors each, whom the same `followers` follow; all of them connected."""
+
+    rate: float
+    followers: int
+    groups: int
+
+    @property
+    def sessions(self) -> int:
+        return self.followers * self.groups
+
+    @property
+    def authors(self) -> int:
+        return self.groups * AUTHORS_A_GROUP
+
+    def plan(self) -> Plan:
+        """The sessions' users first, then the authors."""
+        follows: list[list[int]] = []
+        for group in range(self.groups):
+            first = self.sessions + group * AUTHORS_A_GROUP
+            follows += [list(range(first, first + AUTHORS_A_GROUP))] * self.followers
+        return Plan(follows + [[]] * self.authors)
+
+
+async def run(options: Options) -> AsyncIterator[Result]:
+    """100 posts/s to 200 connected followers each, and 300 posts/s to 50 each."""
+    shapes = [Shape(100, 200, 1), Shape(300, 50, 6)]
+    if options.is_small:
+        shapes = [Shape(50, 20, 1)]
+    for shape in shapes:
+        conditions = machine()
+        with tempfile.TemporaryDirectory(prefix="rookery-bench-") as folder:
+            world = await build(Path(folder), shape.plan())
+            async with Server(world.data_dir, options.runtime) as server:
+                runs = [
+                    await _measure(options, shape, world, server) for _ in range(options.repeats)
+                ]
+        p50s, p95s, p99s = (sorted(values) for values in zip(*runs, strict=True))
+        middle = len(runs) // 2
+        kept = p50s[middle] < REQUIRED_P50_MS and p99s[middle] < REQUIRED_P99_MS
+        yield Result(
+            bench="latency",
+            value=p50s[middle],
+            unit="ms",
+            p50_ms=p50s[middle],
+            p95_ms=p95s[middle],
+            p99_ms=p99s[middle],
+            repeats=len(runs),
+            spread=(p50s[-1] - p50s[0]) / p50s[middle],
+            **promise(options, f"p50 < {REQUIRED_P50_MS}, p99 < {REQUIRED_P99_MS} ms", kept),
+            parameters={
+                "runtime": options.runtime,
+                "posts_s": shape.rate,
+                "followers": shape.followers,
+                "sessions": shape.sessions,
+                "frames_s": shape.rate * shape.followers,
+                "seconds": _seconds(options),
+            },
+            checked={"each_frame_once": True},
+            machine=conditions,
+        )
+
+
+def _seconds(options: Options) -> float:
+    return options.seconds if options.is_small else max(LEAST_S, options.seconds)
+
+
+async def _measure(
+    options: Options, shape: Shape, world: World, server: Server
+) -> tuple[float, float, float]:
+    """p50, p95 and p99 in ms, over all followers of all posts but those of the warm-up.
+
+    Raises:
+        AssertionError: a follower missed a post or got one twice, or a post was refused.
+    """
+    authors = range(shape.sessions, shape.sessions + shape.authors)
+    requests = [
+        world.request("POST", "/api/v1/tweets", author, {"text": f"To my followers, {author}"})
+        for author in authors
+    ]
+    heads = [sockets.handshake(world.tokens[user]) for user in range(shape.sessions)]
+    warm_up_s = _seconds(options) / 4
+    job = poster.Job(
+        port=server.http_port,
+        requests=requests,
+        rate=shape.rate,
+        seconds=warm_up_s + _seconds(options),
+    )
+    posts = int(job.rate * job.seconds)
+    receiving = sockets.Job(
+        port=server.stream_ports[0],
+        heads=heads,
+        times=True,
+        round_frames=posts * shape.followers,
+    )
+    async with sockets.Receivers(receiving) as receivers:
+        posted = await poster.run(job)
+        if posted.refused or len(posted.tweets) != posts:
+            raise AssertionError(f"{posted.refused} of {posts} posts were refused")
+        await receivers.round()
+        received = await receivers.received()
+    due = {tweet_id: due_s for tweet_id, due_s, _ in posted.tweets}
+    arrivals: dict[str, int] = dict.fromkeys(due, 0)
+    measured_from_s = min(due.values()) + warm_up_s
+    times_ms = []
+    for tweet_id, at_s in received.tweets:
+        arrivals[tweet_id] += 1
+        if due[tweet_id] >= measured_from_s:
+            times_ms.append((at_s - due[tweet_id]) * 1000)
+    wrong = [tweet_id for tweet_id, count in arrivals.items() if count != shape.followers]
+    if wrong or received.closed:
+        raise AssertionError(f"{len(wrong)} posts did not reach every follower exactly once")
+    return percentile(times_ms, 50), percentile(times_ms, 95), percentile(times_ms, 99)
