@@ -2,9 +2,9 @@
 
 import sys
 from collections.abc import AsyncIterator, Callable
-from enum import Enum
+from enum import StrEnum
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Literal
 
 import structlog
 import typer
@@ -23,17 +23,7 @@ BENCHES = {
     "memory": "bytes of an idle session and of a warm timeline, and of an idle server",
 }
 EPILOG = "  \n".join(f"{name}: {what}." for name, what in BENCHES.items())
-Name = Enum("Name", {name: name for name in ("all", *BENCHES)}, type=str)  # type: ignore[misc]
-
-
-class Size(str, Enum):
-    small = "small"
-    normal = "normal"
-
-
-class Runtime(str, Enum):
-    ray = "ray"
-    inline = "inline"
+Name = StrEnum("Name", {name: name for name in ("all", *BENCHES)})  # type: ignore[misc]
 
 
 def main(
@@ -42,12 +32,15 @@ def main(
         bool, typer.Option("--json", help="One JSON object a line instead of a table.")
     ] = False,
     size: Annotated[
-        Size, typer.Option(help="small only shows that it works; its figures mean nothing.")
-    ] = Size.normal,
+        Literal["small", "normal"],
+        typer.Option(help="small only shows that it works; its figures mean nothing."),
+    ] = "normal",
     seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Length of one measurement. [default: 5]")
     ] = None,
-    runtime: Annotated[Runtime, typer.Option(help="Runtime of the server.")] = Runtime.ray,
+    runtime: Annotated[
+        Literal["ray", "inline"], typer.Option(help="Runtime of the server.")
+    ] = "ray",
     repeats: Annotated[
         int | None, typer.Option(min=1, help="Measurements, of which the median counts.")
     ] = None,
@@ -61,10 +54,10 @@ def main(
         wrapper_class=structlog.make_filtering_bound_logger("warning"),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    is_small = size is Size.small
+    is_small = size == "small"
     options = Options(
-        size=size.value,
-        runtime=runtime.value,
+        size=size,
+        runtime=runtime,
         seconds=seconds or (0.4 if is_small else 5.0),
         repeats=repeats or (2 if is_small else 3),
     )

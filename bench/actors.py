@@ -15,9 +15,7 @@ from rookery.config import Config, load
 from rookery.serving import make_runtime
 
 
-def config(
-    options: Options, data_dir: Path, **sections: Mapping[str, Any]
-) -> Config:
+def config(options: Options, data_dir: Path, **sections: Mapping[str, Any]) -> Config:
     """The settings of a server of default size, except for what `sections` say."""
     overrides: dict[str, dict[str, Any]] = {
         "server": {

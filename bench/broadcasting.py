@@ -18,19 +18,28 @@ class Job(msgspec.Struct):
 
 async def _main(job: Job) -> None:
     connections: set[ServerConnection] = set()
+    joined_or_left = asyncio.Event()
+
+    def changed() -> None:
+        nonlocal joined_or_left
+        joined_or_left.set()
+        joined_or_left = asyncio.Event()
 
     async def handle(connection: ServerConnection) -> None:
         connections.add(connection)
+        changed()
         await connection.wait_closed()
         connections.discard(connection)
+        changed()
 
     async with serve(
         handle, "127.0.0.1", 0, compression=None, ping_interval=None, close_timeout=0.5
     ) as server:
         children.tell(server.sockets[0].getsockname()[1])
         while (times := await children.until_told(int)) is not None:
-            while len(connections) != job.clients:  # those of the time before are still leaving
-                await asyncio.sleep(0.01)
+            # Those of the time before may still be leaving.
+            while len(connections) != job.clients:
+                await joined_or_left.wait()
             for _ in range(times):
                 broadcast(connections, job.message)
         asyncio.get_running_loop().call_later(0.5, server.close)

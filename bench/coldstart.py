@@ -23,9 +23,9 @@ async def run(options: Options) -> AsyncIterator[Result]:
     follows: list[list[int]] = [[]] * authors
     follows += [rng.sample(range(authors), 50) for _ in range(FIRST_READS)]
     groups: list[range] = []
-    for followees, readers in shapes:
-        groups.append(range(len(follows), len(follows) + readers))
-        follows += [rng.sample(range(authors), followees) for _ in range(readers)]
+    for followees, count in shapes:
+        groups.append(range(len(follows), len(follows) + count))
+        follows += [rng.sample(range(authors), followees) for _ in range(count)]
     with tempfile.TemporaryDirectory(prefix="rookery-bench-") as folder:
         world = await build(Path(folder), Plan(follows, random_authors(authors, tweets)))
         async with Server(world.data_dir, options.runtime) as server:
@@ -54,9 +54,7 @@ async def run(options: Options) -> AsyncIterator[Result]:
 
 async def _read(world: World, server: Server, readers: range) -> load.Outcome:
     """Each reader's first page, one after another, compared with what it must show."""
-    requests = {
-        user: world.request("GET", f"{PATH}?limit={LIMIT}", user) for user in readers
-    }
+    requests = {user: world.request("GET", f"{PATH}?limit={LIMIT}", user) for user in readers}
     outcome = await load.run(
         load.Job(
             port=server.http_port,

@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 from bench import redis_lists
 from bench.actors import config, running
@@ -72,7 +71,9 @@ class _Fanout:
             raise AssertionError(f"rows of {self.followers} followers: {filled}")
         if self.redis == 0.0:
             count = min(REDIS_FOLLOWERS, self.followers)
-            self.redis = await redis_lists.deliveries_per_s(count, 5, self.config.timelines.ring_size)
+            self.redis = await redis_lists.deliveries_per_s(
+                count, 5, self.config.timelines.ring_size
+            )
 
     async def measure(self, author: int, order: str) -> Result:
         tweets = 10 if self.options.is_small else TWEETS
@@ -137,7 +138,7 @@ class _Fanout:
 
     async def _bare(self, author: int, tweets: int) -> float:
         """All shards at the same time, as they deliver; deliveries a second."""
-        answers: dict[str, Any] = await self.cases.backend.shards.on_each(
+        answers: dict[str, tuple[int, float]] = await self.cases.backend.shards.on_each(
             "bare", self.world.user_ids[author], tweets
         )
         total = sum(count for count, _ in answers.values())

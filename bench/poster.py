@@ -6,6 +6,7 @@ falls behind cannot slow down what it is asked (no coordinated omission).
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from time import monotonic
 from typing import cast
 
@@ -42,9 +43,11 @@ class _Poster:
         self.tweets: list[tuple[str, float, float]] = []
         self.refused = 0
         self.under_way = 0
+        self.idle_again = asyncio.Event()
 
     def post(self, request: bytes, due_s: float) -> None:
         self.under_way += 1
+        self.idle_again.clear()
         if self.idle:
             self.idle.popleft().send(request, due_s)
         else:
@@ -62,6 +65,8 @@ class _Poster:
             connection.send(*self.waiting.popleft())
         else:
             self.idle.append(connection)
+        if not self.under_way:
+            self.idle_again.set()
 
 
 class _Connection(asyncio.Protocol):
@@ -92,19 +97,15 @@ async def _post(job: Job) -> Posted:
     loop = asyncio.get_running_loop()
     poster = _Poster()
     for _ in range(CONNECTIONS):
-        _, made = await loop.create_connection(
-            lambda: _Connection(poster), "127.0.0.1", job.port
-        )
+        _, made = await loop.create_connection(lambda: _Connection(poster), "127.0.0.1", job.port)
         poster.idle.append(made)
     began_s = monotonic()
     for number in range(int(job.rate * job.seconds)):
         due_s = began_s + number / job.rate
-        while (wait_s := due_s - monotonic()) > 0:
-            await asyncio.sleep(wait_s)
+        await asyncio.sleep(max(0.0, due_s - monotonic()))
         poster.post(job.requests[number % len(job.requests)], due_s)
-    deadline_s = monotonic() + DRAIN_S
-    while poster.under_way and monotonic() < deadline_s:
-        await asyncio.sleep(0.01)
+    with suppress(TimeoutError):
+        await asyncio.wait_for(poster.idle_again.wait(), DRAIN_S)
     return Posted(tweets=poster.tweets, refused=poster.refused + poster.under_way)
 
 

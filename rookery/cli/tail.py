@@ -69,11 +69,17 @@ async def _tail(
             names = {"email": user} if "@" in user else {"username": user}
             await client.log_in(password, device_name="rookery tail", **names)
             stack.push_async_callback(_log_out, client)
-        if not as_json:
-            for tweet in reversed(await client.home(limit=max(count, 1)).first(count)):
-                _print_tweet(tweet)
         async with client.stream(connection_events=True) as stream:
+            # Connected first, so that nothing falls between the page and the stream.
+            await stream.wait_connected()
+            shown: set[str] = set()
+            if not as_json and count:
+                for tweet in reversed(await client.home(limit=count).first(count)):
+                    shown.add(tweet.id)
+                    _print_tweet(tweet)
             async for event in stream:
+                if isinstance(event, TweetEvent) and event.tweet_id in shown:
+                    continue
                 if as_json:
                     out.print_json(data=_as_json(event), indent=None)
                 else:

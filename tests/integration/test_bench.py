@@ -1,0 +1,101 @@
+"""Each benchmark runs in its small size, checks what it moves, and reports in the agreed shape."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LIMIT_S = 110
+FIELDS = {
+    "bench",
+    "value",
+    "unit",
+    "ceiling",
+    "ratio",
+    "p50_ms",
+    "p99_ms",
+    "parameters",
+    "repeats",
+    "spread",
+    "required",
+    "met",
+    "machine",
+}
+LINES = {
+    "reads": 1,
+    "posts": 1,
+    "fanout": 2,
+    "push": 2,
+    "latency": 1,
+    "coldstart": 2,
+    "memory": 3,
+}
+BESIDE_A_CEILING = {"reads", "posts", "fanout", "push"}
+WITH_TIMES = {"reads", "posts", "latency", "coldstart"}
+
+
+def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+
+
+def lines_of(name: str, runtime: str) -> list[dict[str, Any]]:
+    """The JSON lines of one benchmark in its small size; it must succeed."""
+    done = bench(name, "--json", "--size", "small", "--runtime", runtime)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.timeout(LIMIT_S + 10)
+@pytest.mark.parametrize("name", LINES)
+def test_reports_one_json_object_a_line(name: str) -> None:
+    """Every line has the agreed fields, a positive value, and what belongs to its kind."""
+    lines = lines_of(name, "inline")
+    assert len(lines) == LINES[name]
+    for line in lines:
+        assert FIELDS <= line.keys()
+        assert line["bench"] == name
+        assert line["value"] > 0
+        assert line["unit"]
+        assert line["met"] is None, "nothing is promised for a small run"
+        if name in BESIDE_A_CEILING:
+            assert line["ceiling"] > 0
+            assert line["ratio"] == pytest.approx(line["value"] / line["ceiling"], rel=1e-3)
+            assert line["repeats"] > 1
+            assert line["spread"] is not None
+        if name in WITH_TIMES:
+            assert 0 < line["p50_ms"] <= line["p99_ms"]
+
+
+@pytest.mark.ray
+@pytest.mark.timeout(LIMIT_S + 10)
+@pytest.mark.parametrize("name", ["posts", "push"])
+def test_runs_on_ray(name: str) -> None:
+    """A server of processes, and actors started by the benchmark itself, can be measured too."""
+    lines = lines_of(name, "ray")
+    assert len(lines) == LINES[name]
+    assert all(line["parameters"]["runtime"] == "ray" for line in lines)
+
+
+def test_help_names_every_benchmark() -> None:
+    """Who asks for help is told what each benchmark measures."""
+    done = bench("--help")
+    assert done.returncode == 0
+    assert all(f"{name}:" in done.stdout for name in LINES)
+
+
+def test_an_unknown_benchmark_is_refused() -> None:
+    """A wrong name ends with the usual status of a wrong command line, and the right names."""
+    done = bench("nonsense")
+    assert done.returncode == 2
+    assert "coldstart" in done.stderr
