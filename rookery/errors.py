@@ -45,6 +45,10 @@ class RookeryError(Exception):
     status: ClassVar[int] = 500
     close_code: ClassVar[int] = 4500
     retry_after_s: ClassVar[float | None] = None
+    text: ClassVar[str] = "Internal server error"
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(self.text if message is None else message)
 
     @property
     def field(self) -> str | None:
@@ -60,7 +64,7 @@ class InvalidRequest(RookeryError):
     close_code = 4400
 
     def __init__(self, message: str, field: str | None = None) -> None:
-        super().__init__(message, field)
+        Exception.__init__(self, message, field)
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -75,7 +79,7 @@ class InvalidText(InvalidRequest):
     """Text that may not be posted; `code` says which rule it breaks."""
 
     def __init__(self, message: str, code: str, field: str = "text") -> None:
-        RookeryError.__init__(self, message, code, field)
+        Exception.__init__(self, message, code, field)
         self.code = code
 
     @property
@@ -102,27 +106,21 @@ class Unauthenticated(RookeryError):
     code = "unauthenticated"
     status = 401
     close_code = 4401
-
-    def __init__(self, message: str = "Authentication required") -> None:
-        super().__init__(message)
+    text = "Authentication required"
 
 
 class BadCredentials(Unauthenticated):
     """Login with a name or password that do not match."""
 
     code = "bad_credentials"
-
-    def __init__(self, message: str = "Wrong username, email or password") -> None:
-        super().__init__(message)
+    text = "Wrong username, email or password"
 
 
 class InvalidToken(Unauthenticated):
     """A token that this server did not sign, or that is malformed."""
 
     code = "invalid_token"
-
-    def __init__(self, message: str = "The token is not valid") -> None:
-        super().__init__(message)
+    text = "The token is not valid"
 
 
 class TokenExpired(Unauthenticated):
@@ -130,9 +128,7 @@ class TokenExpired(Unauthenticated):
 
     code = "token_expired"
     close_code = 4402
-
-    def __init__(self, message: str = "The token has expired") -> None:
-        super().__init__(message)
+    text = "The token has expired"
 
 
 class DeviceRevoked(Unauthenticated):
@@ -140,9 +136,7 @@ class DeviceRevoked(Unauthenticated):
 
     code = "device_revoked"
     close_code = 4403
-
-    def __init__(self, message: str = "This device was logged out") -> None:
-        super().__init__(message)
+    text = "This device was logged out"
 
 
 class Forbidden(RookeryError):
@@ -177,7 +171,7 @@ class Conflict(RookeryError):
     close_code = 4400
 
     def __init__(self, message: str, field: str | None = None) -> None:
-        super().__init__(message, field)
+        Exception.__init__(self, message, field)
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -210,11 +204,7 @@ class IdempotencyMismatch(RookeryError):
     code = "idempotency_mismatch"
     status = 422
     close_code = 4400
-
-    def __init__(
-        self, message: str = "This Idempotency-Key was used for a different request"
-    ) -> None:
-        super().__init__(message)
+    text = "This Idempotency-Key was used for a different request"
 
 
 class Unavailable(RookeryError):
@@ -227,9 +217,7 @@ class Unavailable(RookeryError):
     status = 503
     close_code = 4503
     retry_after_s = 1.0
-
-    def __init__(self, message: str = "The service is unavailable for the moment") -> None:
-        super().__init__(message)
+    text = "The service is unavailable for the moment"
 
 
 class ActorUnavailable(Unavailable):
@@ -248,18 +236,14 @@ class Overloaded(Unavailable):
     """A bounded queue is full; nothing of this request was begun."""
 
     code = "overloaded"
-
-    def __init__(self, message: str = "The server is overloaded; try again shortly") -> None:
-        super().__init__(message)
+    text = "The server is overloaded; try again shortly"
 
 
 class DeadlineExceeded(Unavailable):
     """No answer within the item's deadline."""
 
     code = "deadline_exceeded"
-
-    def __init__(self, message: str = "No answer in time; try again shortly") -> None:
-        super().__init__(message)
+    text = "No answer in time; try again shortly"
 
 
 class StartupError(RookeryError):
