@@ -38,8 +38,9 @@ class Job(msgspec.Struct, kw_only=True):
 class Outcome(msgspec.Struct, kw_only=True):
     """`rate` a second, and times in ms, of what was answered as expected while measuring.
 
-    `answered` counts the whole run, warm-up included; `refused` the other statuses by their code.
-    `bodies` are (number of the request, body), kept from all over the run.
+    `cpu_us_each` is the generator's own processor time for each. `answered` counts the whole run,
+    warm-up included; `refused` the other statuses by their code. `bodies` are (number of the
+    request, body), kept from all over the run.
     """
 
     rate: float
@@ -48,7 +49,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     p50_ms: float
     p95_ms: float
     p99_ms: float
-    cpu_s: float
+    cpu_us_each: float
     bodies: list[tuple[int, bytes]]
 
 
@@ -198,7 +199,7 @@ async def generate(job: Job) -> Outcome:
         p50_ms=percentile(times_ms, 50),
         p95_ms=percentile(times_ms, 95),
         p99_ms=percentile(times_ms, 99),
-        cpu_s=process_time() - cpu_s,
+        cpu_us_each=(process_time() - cpu_s) / generator.answered * 1e6,
         bodies=generator.bodies,
     )
 

@@ -11,7 +11,7 @@ import psutil
 
 from bench import sockets
 from bench.report import Options, Result, machine
-from bench.server import Server
+from bench.server import Server, name_of
 from bench.world import Plan, build, random_authors, regular_follows
 
 SETTLED_BYTES = 256 * 1024
@@ -27,8 +27,8 @@ async def run(options: Options) -> AsyncIterator[Result]:
         async with Server(world.data_dir, options.runtime) as server:
             yield _idle(options, server)
             shards = server.actor_processes("TimelineShard")
-            # The first ones also pay for what is loaded but once.
-            first = users // 10
+            # The first half also fills what is there but once: code, page caches of the store.
+            first = users // 2
             await server.warm(world.user_ids[:first])
             before = await _resident(shards)
             await server.warm(world.user_ids[first:])
@@ -58,7 +58,7 @@ def _idle(options: Options, server: Server) -> Result:
     full = [each.memory_full_info() for each in processes]
     by_name: dict[str, int] = {}
     for process, info in zip(processes, full, strict=True):
-        name = _name(process)
+        name = name_of(process)
         by_name[name] = by_name.get(name, 0) + info.pss
     return Result(
         bench="memory",
@@ -73,13 +73,6 @@ def _idle(options: Options, server: Server) -> Result:
         checked={"pss_bytes": dict(sorted(by_name.items(), key=lambda each: -each[1]))},
         machine=machine(),
     )
-
-
-def _name(process: psutil.Process) -> str:
-    command = process.cmdline()
-    if command and command[0].startswith("ray::"):
-        return command[0].partition(".")[0]
-    return process.name()
 
 
 async def _resident(processes: list[psutil.Process]) -> int:

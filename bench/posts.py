@@ -12,7 +12,7 @@ from bench import load
 from bench.ceilings import Ceiling
 from bench.reads import plan
 from bench.report import Options, Result, machine, measured, promise
-from bench.server import Server
+from bench.server import Server, cpu_us_each
 from bench.world import World, build, username
 
 PATH = "/api/v1/tweets"
@@ -57,10 +57,12 @@ async def _measure(
         for _ in range(options.repeats):
             await server.control("settle")
             before = await _deliveries(server)
+            cpu_s = server.cpu_s()
             outcomes.append(await load.run(job))
             began_s = perf_counter()
             await server.control("settle")
             drains_s.append(perf_counter() - began_s)
+            cpu_us = cpu_us_each(cpu_s, server.cpu_s(), outcomes[-1].answered)
             delivered += await _check(world, server, outcomes[-1], before)
             ceilings.append(await load.run(msgspec.structs.replace(job, port=ceiling.port)))
     middle = sorted(outcomes, key=lambda each: each.rate)[len(outcomes) // 2]
@@ -82,7 +84,7 @@ async def _measure(
             "gateways": gateways,
             "seconds": options.seconds,
             "drain_s": sorted(drains_s)[len(drains_s) // 2],
-            "generator_cpu_s": middle.cpu_s,
+            "cpu_us_each": cpu_us | {"generator": outcomes[-1].cpu_us_each},
         },
         checked={"accepted": sum(each.answered for each in outcomes), "delivered": delivered},
         machine=conditions,

@@ -11,7 +11,7 @@ import msgspec
 from bench import load
 from bench.ceilings import Ceiling
 from bench.report import Options, Result, machine, measured, promise
-from bench.server import Server
+from bench.server import Server, cpu_us_each
 from bench.world import Plan, World, build, random_authors, regular_follows
 
 PATH = "/api/v1/timeline/home"
@@ -57,7 +57,9 @@ async def _measure(
     ceiling = Ceiling(gateways, method="GET", path=PATH, status=200, headers=headers, body=body)
     async with ceiling:
         for _ in range(options.repeats):
+            cpu_s = server.cpu_s()
             outcomes.append(await load.run(job))
+            cpu_us = cpu_us_each(cpu_s, server.cpu_s(), outcomes[-1].answered)
             checked += check(world, outcomes[-1])
             ceilings.append(await load.run(msgspec.structs.replace(job, port=ceiling.port)))
             if any(raw != body for _, raw in ceilings[-1].bodies):
@@ -83,7 +85,7 @@ async def _measure(
             "body_bytes": len(body),
             "seconds": options.seconds,
             "ceiling_p50_ms": ceilings[-1].p50_ms,
-            "generator_cpu_s": last.cpu_s,
+            "cpu_us_each": cpu_us | {"generator": outcomes[-1].cpu_us_each},
         },
         checked={"bodies": checked, "refused": sum(sum(o.refused.values()) for o in outcomes)},
         machine=conditions,

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -111,6 +112,15 @@ class Server:
         named = [each for each in everything if f"ray::{actor}" in " ".join(_command(each))]
         return everything[:1] if self._runtime == "inline" else named
 
+    def cpu_s(self) -> dict[str, float]:
+        """The processor time used so far, by class of actors (or by program)."""
+        used: defaultdict[str, float] = defaultdict(float)
+        for process in self.processes():
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                used[name_of(process)] += times.user + times.system
+        return used
+
     async def __aexit__(self, *_: object) -> None:
         processes = self.processes() if self._process.poll() is None else []
         with suppress(ProcessLookupError):
@@ -127,6 +137,23 @@ class Server:
         self._log.close()
         if left:
             raise RuntimeError(f"{len(left)} processes outlived the server: {left}; {logged}")
+
+
+def name_of(process: psutil.Process) -> str:
+    """The class of actors that a process runs, or its program."""
+    command = _command(process)
+    if command and command[0].startswith("ray::"):
+        return command[0].removeprefix("ray::").partition(".")[0]
+    return process.name()
+
+
+def cpu_us_each(before: dict[str, float], after: dict[str, float], count: int) -> dict[str, float]:
+    """Processor time for each of `count` things, in microseconds, by what used it.
+
+    Unlike times by the clock, it hardly depends on what else the machine does.
+    """
+    each = {name: (after[name] - before.get(name, 0.0)) / count * 1e6 for name in after}
+    return {name: each[name] for name in sorted(each, key=each.__getitem__, reverse=True)[:6]}
 
 
 def _command(process: psutil.Process) -> list[str]:

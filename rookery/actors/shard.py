@@ -89,16 +89,17 @@ class TimelineShard(Actor):
         await asyncio.shield(task)
 
     async def _build(self, user_id: int) -> None:
-        while True:
-            row = self._claim(user_id)  # anew each time: it may have been given to another user
-            token = self._warm.begin(row)
-            authors = await self._authors(user_id)
-            if not self._warm.enter(row, authors, token):
-                continue
-            ids, kinds, floor = await recent_posts(self._reader, authors, self._ring_size)
-            if self._warm.finish(row, ids, kinds, floor, token):
-                self._figures["builds"] += 1
-                return
+        row = self._claim(user_id)
+        with self._warm.held(row):
+            while True:
+                token = self._warm.begin(row)
+                authors = await self._authors(user_id)
+                if not self._warm.enter(row, authors, token):
+                    continue
+                ids, kinds, floor = await recent_posts(self._reader, authors, self._ring_size)
+                if self._warm.finish(row, ids, kinds, floor, token):
+                    self._figures["builds"] += 1
+                    return
 
     def _claim(self, user_id: int) -> int:
         row = self._warm.claim(user_id, monotonic())
@@ -111,12 +112,13 @@ class TimelineShard(Actor):
 
     async def _enter(self, user_id: int) -> int:
         """The user's row, with the graph around it known, so that deliveries reach it."""
-        while True:
-            row = self._claim(user_id)
-            if self._warm.is_entered(user_id):
-                return row
-            token = self._warm.begin(row)
-            self._warm.enter(row, await self._authors(user_id), token)
+        row = self._claim(user_id)
+        with self._warm.held(row):
+            while not self._warm.is_entered(user_id):
+                token = self._warm.begin(row)
+                if self._warm.enter(row, await self._authors(user_id), token):
+                    break
+        return row
 
     # The graph.
 

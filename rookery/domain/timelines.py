@@ -7,7 +7,8 @@ entered and makes it unbuilt again.
 """
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +45,7 @@ class WarmTimelines:
         self._built: npt.NDArray[np.bool_] = np.zeros(rows, dtype=np.bool_)
         self._generations: npt.NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._used_s: npt.NDArray[np.float64] = np.zeros(rows, dtype=np.float64)
+        self._holders: npt.NDArray[np.int32] = np.zeros(rows, dtype=np.int32)
         self._free: list[int] = []
         self._next = 0
         self._deleted = RecentIds(REMEMBERED_DELETIONS)
@@ -96,9 +98,18 @@ class WarmTimelines:
         return True
 
     def _disposable(self) -> npt.NDArray[np.int64]:
-        """Rows in use that no event log needs."""
+        """Rows in use that nobody holds and no event log needs."""
         rows = np.fromiter(self._rows.values(), dtype=np.int64, count=len(self._rows))
-        return self.presence.without_log(rows)
+        return self.presence.without_log(rows[self._holders[rows] == 0])
+
+    @contextmanager
+    def held(self, row: int) -> Iterator[None]:
+        """Keep a row with its user, as whoever builds it must: it would be another user's else."""
+        self._holders[row] += 1
+        try:
+            yield
+        finally:
+            self._holders[row] -= 1
 
     def _drop(self, row: int) -> None:
         del self._rows[int(self._users[row])]

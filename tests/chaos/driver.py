@@ -44,13 +44,14 @@ async def pids(server: RunningServer) -> dict[str, int]:
 
     from tests.integration.server.world import pid_of
 
-    found = {}
-    for name in actors:
+    async def pid(name: str) -> int | None:
         try:
-            found[name] = await asyncio.wait_for(pid_of(name, NAMESPACE), ALIVE_S)
+            return await asyncio.wait_for(pid_of(name, NAMESPACE), ALIVE_S)
         except (TimeoutError, RayError):
-            continue
-    return found
+            return None
+
+    found = zip(actors, await asyncio.gather(*map(pid, actors)), strict=True)
+    return {name: each for name, each in found if each is not None}
 
 
 def limit(soft_bytes: int) -> None:

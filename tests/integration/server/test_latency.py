@@ -4,9 +4,13 @@ import asyncio
 import time
 from collections.abc import Callable
 
+import pytest
+
 from rookery.client import Client, TweetEvent
 from rookery.ids import time_ms_of
 from tests.integration.server.world import SOON, Person, World, until
+
+pytestmark = pytest.mark.timeout(120)  # the first test starts the server
 
 FOLLOWERS = 200
 POSTS = 500

@@ -3,10 +3,14 @@
 import asyncio
 import random
 
+import pytest
+
 from rookery.actors import names
 from rookery.actors.shards import shard_map
 from tests.integration.server.reader import Reader
 from tests.integration.server.world import SOON, Person, ServerThread, World, settled, until
+
+pytestmark = pytest.mark.timeout(120)  # the first test starts the server
 
 EVENTS = 5_000
 BATCH = 50

@@ -5,14 +5,12 @@ here it is about many at once, and about what they cost.
 """
 
 import asyncio
-import io
 import random
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-import aiohttp
-import msgpack
+import msgpack  # type: ignore[import-untyped]
 import psutil
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
@@ -20,15 +18,18 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from rookery.actors import names
+from tests.integration.server.reader import Reader
 from tests.integration.server.world import (
+    SOON,
     Person,
     ServerThread,
     World,
     newest_first,
     pid_of,
-    settled,
     until,
 )
+
+pytestmark = pytest.mark.timeout(120)  # the first test starts the server
 
 MSGPACK = Subprotocol("rookery.v1.msgpack")
 REFUSALS = {1002, 1003, 1007, 1009, 4400}
@@ -109,7 +110,9 @@ async def test_clients_that_never_read_cost_little_and_delay_nobody(
     ada, bob, eve = await world.people(3)
     await bob.follow(ada)
     await eve.follow(ada)
-    listener = await bob.listen()
+    stream = bob.client.stream(settings=SOON, connection_events=True)
+    reader = Reader(stream, bob.home)
+    await until(lambda: asyncio.sleep(0, stream.connected), what="a live stream")
     pid = await server.on_loop(pid_of(names.connection_server(0), server.namespace))
     process = psutil.Process(pid)
     async with AsyncExitStack() as stack:
@@ -122,10 +125,10 @@ async def test_clients_that_never_read_cost_little_and_delay_nobody(
             posts = [(ada.id, "\u4e16" * 140, None, None)] * 100
             posted += map(int, await world.control("post", posts=posts))
             most_bytes = max(most_bytes, process.memory_info().rss - before_bytes)
-        await settled(world)
-        await listener.until(lambda: len(listener.tweet_ids) >= len(posted), within_s=20)
+        await until(lambda: asyncio.sleep(0, reader.known >= set(posted)), within_s=20)
         most_bytes = max(most_bytes, process.memory_info().rss - before_bytes)
-    assert sorted(listener.tweet_ids) == posted
+    await reader.aclose()
+    reader.promise.check()
     assert most_bytes < RSS_BOUND_BYTES
     record_property(
         "measured",
@@ -155,29 +158,42 @@ async def deaf_socket(who: Person) -> socket.socket:
     return connection
 
 
+async def upload(world: World, token: str, *, chunked: bool) -> int:
+    """Send a tweet of eight megabytes for as long as the server takes it; the status answered."""
+    reader, writer = await open_connection(world)
+    length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {128 * 65_536}"
+    head = (
+        f"POST /api/v1/tweets HTTP/1.1\r\nHost: rookery\r\nAuthorization: Bearer {token}\r\n"
+        f"Content-Type: application/json\r\n{length}\r\n\r\n"
+    )
+    writer.write(head.encode())
+    piece = b"x" * 65_536
+
+    async def send() -> None:
+        with suppress(ConnectionError):
+            for _ in range(128):
+                writer.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+                await writer.drain()
+
+    sending = asyncio.create_task(send())
+    try:
+        return int((await reader.readline()).split()[1])
+    finally:
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        writer.transport.abort()
+
+
+async def open_connection(world: World) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, port = world.url.removeprefix("http://").split(":")
+    return await asyncio.open_connection(host, port)
+
+
 async def test_huge_bodies_are_refused_and_the_server_answers_on(world: World) -> None:
     """Many at once, of declared and of undeclared length."""
     ada = await world.person()
-    headers = {
-        "Authorization": f"Bearer {ada.session.token}",
-        "Content-Type": "application/json",
-    }
-
-    async def chunks() -> AsyncIterator[bytes]:
-        for _ in range(128):
-            yield b" " * 65_536
-
-    async def send(chunked: bool) -> int:
-        data = chunks() if chunked else io.BytesIO(b"x" * (8 << 20))
-        async with aiohttp.ClientSession(headers=headers) as http:
-            try:
-                async with http.post(f"{world.url}/api/v1/tweets", data=data) as answer:
-                    return answer.status
-            except aiohttp.ClientError:  # cut off before all was sent
-                return 413
-
-    statuses = await asyncio.gather(*(send(number % 2 == 0) for number in range(16)))
-    assert set(statuses) == {413}
+    uploads = (upload(world, ada.session.token, chunked=n % 2 == 0) for n in range(16))
+    assert set(await asyncio.gather(*uploads)) == {413}
     await ada.post("small")
 
 
@@ -194,8 +210,7 @@ async def test_huge_bodies_are_refused_and_the_server_answers_on(world: World) -
 async def test_requests_that_never_end_delay_nobody(world: World, start: bytes) -> None:
     """Hundreds of them, trickling; everybody else is answered meanwhile and afterwards."""
     ada = await world.person()
-    host, port = world.url.removeprefix("http://").split(":")
-    opened = await asyncio.gather(*(asyncio.open_connection(host, port) for _ in range(200)))
+    opened = await asyncio.gather(*(open_connection(world) for _ in range(200)))
     writers: Sequence[asyncio.StreamWriter] = [writer for _, writer in opened]
     try:
         for writer in writers:
@@ -207,7 +222,7 @@ async def test_requests_that_never_end_delay_nobody(world: World, start: bytes) 
             posted.append(await ada.post(f"post {number}"))
     finally:
         for writer in writers:
-            writer.close()
+            writer.transport.abort()
 
     async def all_there() -> bool:
         return await ada.home() == newest_first(posted)

@@ -1,10 +1,12 @@
 """The whole server as its users meet it, over both runtimes."""
 
 import asyncio
+import random
 import socket
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +20,7 @@ from rookery.client import (
     TweetEdited,
     Unauthorized,
 )
-from rookery.errors import PortTaken, StoreLocked
+from rookery.errors import Overloaded, PortTaken, StoreLocked
 from rookery.services.tweets import NewTweet
 from rookery.serving import RunningServer
 from tests.integration.server.world import (
@@ -30,6 +32,8 @@ from tests.integration.server.world import (
     settled,
     until,
 )
+
+pytestmark = pytest.mark.timeout(120)  # the first test starts the server
 
 LOGOUT_S = 1.0
 """The documented bound within which a logged-out device's connection is closed."""
@@ -290,6 +294,38 @@ async def test_an_outdated_change_of_the_graph_changes_nothing(
     marker = await bob.post("marker")
     await listener.until(lambda: marker in listener.tweet_ids)
     assert listener.tweet_ids == [marker]
+
+
+async def test_more_readers_than_rows_never_see_a_strangers_home(
+    start_inline: Callable[..., Awaitable[ServerThread]],
+) -> None:
+    """All at once, each reads its own home, whoever else's row had to make room for it."""
+    server = await start_inline(timelines={"max_rows": 4})
+    async with World(server) as world:
+        people = await world.people(24)
+        own = {who.id: [await who.post("mine")] for who in people}
+        homes = await asyncio.gather(*(who.home() for who in people))
+        assert homes == list(own.values())
+
+        async def build_all() -> list[Any]:
+            shard = server.instance(names.timeline_shard(0))
+            known = shard._authors
+
+            async def slowly(user_id: int) -> list[int]:
+                await asyncio.sleep(0.001 * rng.random())  # so that others come in between
+                return list(await known(user_id))
+
+            shard._authors = slowly
+            building = (shard.build(user_id) for user_id in own)
+            outcomes = await asyncio.gather(*building, return_exceptions=True)
+            # Not all of them find room at once; one that is refused may try again.
+            assert {type(outcome) for outcome in outcomes} == {type(None), Overloaded}
+            return list(await shard.read([(user_id, 0, 10, 0) for user_id in own]))
+
+        rng = random.Random(1)
+        pages = await server.on_loop(build_all())
+        for page, expected in zip(pages, own.values(), strict=True):
+            assert page is None or page[0] == expected
 
 
 async def test_nothing_is_lost_by_stopping_and_starting(tmp_path: Path) -> None:

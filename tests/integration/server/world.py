@@ -36,7 +36,8 @@ from rookery.serving import RunningServer
 
 T = TypeVar("T")
 
-WITHIN_S = 10.0
+WITHIN_S = 20.0
+START_S = 120.0
 PASSWORD = "correct horse battery"
 SOON = StreamSettings(base_s=0.02, cap_s=0.5)
 """For streams that are to be back at once after a cut."""
@@ -75,12 +76,9 @@ async def pid_of(name: str, namespace: str) -> int:
     import ray
 
     handle = await asyncio.to_thread(ray.get_actor, name, namespace=namespace)
-    pid: int = await handle.__ray_call__.remote(_pid)
+    # A lambda travels as code, so that the actor's process need not import this module.
+    pid: int = await handle.__ray_call__.remote(lambda _: os.getpid())
     return pid
-
-
-def _pid(actor: object) -> int:
-    return os.getpid()
 
 
 class Place(Protocol):
@@ -138,13 +136,14 @@ class ServerThread:
 
     def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
         assert self._loop is not None
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60.0)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(START_S)
 
     def _end(self) -> None:
         loop, self._loop = self._loop, None
         assert loop is not None
         loop.call_soon_threadsafe(loop.stop)
         self._thread.join()
+        loop.run_until_complete(_cancel_all())
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
@@ -180,7 +179,7 @@ class ServerThread:
 
         from ray.exceptions import RayError
 
-        await until(is_replaced, within_s=WITHIN_S, what=f"another {name}")
+        await until(is_replaced, within_s=2 * WITHIN_S, what=f"another {name}")
         assert not process.is_running()
 
     def instance(self, name: str) -> Any:
@@ -188,6 +187,14 @@ class ServerThread:
         runtime = self.server.runtime
         assert isinstance(runtime, InlineRuntime)
         return runtime.instance(name)
+
+
+async def _cancel_all() -> None:
+    """End the tasks that are left, as `asyncio.run` would: aiohttp lingers on broken requests."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 async def until(

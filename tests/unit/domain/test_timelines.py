@@ -67,6 +67,18 @@ def test_the_idlest_row_makes_room() -> None:
     assert shard.row_of(2) is None
 
 
+def test_a_row_that_is_held_stays_with_its_user() -> None:
+    """Whoever builds it may wait in between; nobody else gets it meanwhile."""
+    shard = _shard(rows=1)
+    row = shard.claim(1, 0.0)
+    assert row is not None
+    with shard.held(row):
+        assert shard.claim(2, 9.0) is None
+        assert shard.sweep(9.0, 1.0) == 0
+    assert shard.claim(2, 9.0) == row
+    assert shard.row_of(1) is None
+
+
 def test_the_end_of_a_celebrity_has_rows_built_anew() -> None:
     """Rows that relied on a list that is dropped are not served from memory any more."""
     shard = _shard()
