@@ -11,7 +11,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 
 
 def test_every_module_imports_alone() -> None:
-    """No module relies on another having been imported before (our modules are unloaded each time)."""
+    """No module relies on another having been imported before; ours are unloaded each time."""
     names = [
         ".".join(("rookery", *path.relative_to(ROOT).with_suffix("").parts))
         for path in MODULES
