@@ -11,7 +11,7 @@ import typer
 import uvloop
 from rich.console import Console
 
-from bench.report import Options, Result, json_line, table
+from bench.report import Options, Result, json_line, readable
 
 BENCHES = {
     "reads": "home timelines a second, beside static responses of aiohttp",
@@ -64,7 +64,7 @@ def main(
     chosen = list(BENCHES) if name.value == "all" else [str(name.value)]
     results = uvloop.run(_run(chosen, options, as_json))
     if not as_json:
-        Console().print(table(results))
+        Console().print(readable(results))
     if any(result.met is False for result in results):
         raise typer.Exit(1)
 

@@ -59,7 +59,8 @@ class _Fanout:
         self.worker = runtime.ref(names.FANOUT_WORKER)
         self.cases = UseCases(Backend(ActorContext("Bench", runtime), config))
         self.conditions = machine()
-        self.redis: float | str = redis_lists.missing() or 0.0
+        self.no_redis = redis_lists.missing()
+        self.redis: redis_lists.Rates | None = None
 
     async def open(self) -> None:
         """Fill the shards, and measure the rival."""
@@ -69,7 +70,7 @@ class _Fanout:
         )
         if sum(filled.values()) != self.followers:
             raise AssertionError(f"rows of {self.followers} followers: {filled}")
-        if self.redis == 0.0:
+        if self.no_redis is None:
             count = min(REDIS_FOLLOWERS, self.followers)
             self.redis = await redis_lists.deliveries_per_s(
                 count, 5, self.config.timelines.ring_size
@@ -98,8 +99,8 @@ class _Fanout:
                 "shards": self.config.shards,
                 "tweets": tweets,
                 "ring_size": self.config.timelines.ring_size,
-                "redis_lists": self.redis,
-                "times_redis": value / self.redis if isinstance(self.redis, float) else None,
+                "redis_lists": self.redis._asdict() if self.redis else self.no_redis,
+                "times_redis": value / max(self.redis) if self.redis else None,
             },
             checked={"timelines": LOOKED_AT * self.options.repeats},
             machine=self.conditions,

@@ -32,7 +32,6 @@ class Job(msgspec.Struct, kw_only=True):
     seconds: float = 5.0
     requests_max: int = 1 << 62
     keep_bodies: int = 200
-    first_request: int = 0
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -59,7 +58,7 @@ class _Generator:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.expected = b"HTTP/1.1 %d " % job.status
-        self.next = job.first_request
+        self.next = 0
         self.sent = 0
         self.answered = 0
         self.refused: dict[str, int] = {}

@@ -9,6 +9,8 @@ from statistics import median
 from typing import Any, Literal
 
 import msgspec
+from rich.console import Group
+from rich.markup import escape
 from rich.table import Table
 
 LIBRARIES = ("ray", "aiohttp", "uvloop", "websockets", "numpy", "msgspec")
@@ -111,16 +113,17 @@ def json_line(result: Result) -> str:
     return msgspec.json.encode(rounded(msgspec.to_builtins(result))).decode()
 
 
-def table(results: Sequence[Result]) -> Table:
-    """The results for reading; what stands only in the JSON lines is left out."""
+def readable(results: Sequence[Result]) -> Group:
+    """The results for reading: a table, and below it the parameters of each line."""
     made = Table(title="rookery benchmarks", title_justify="left")
-    for name in ("bench", "value", "unit", "ceiling", "ratio", "p50 ms", "p99 ms", "spread"):
+    for name in ("", "bench", "value", "unit", "ceiling", "ratio", "p50 ms", "p99 ms", "spread"):
         made.add_column(name, justify="left" if name in {"bench", "unit"} else "right")
     made.add_column("required")
-    made.add_column("parameters", overflow="fold")
-    for each in results:
+    notes: list[str] = []
+    for number, each in enumerate(results, start=1):
         verdict = {None: "", True: "  yes", False: "  [red]NO[/red]"}[each.met]
         made.add_row(
+            str(number),
             each.bench,
             _shown(each.value),
             each.unit,
@@ -130,9 +133,10 @@ def table(results: Sequence[Result]) -> Table:
             _shown(each.p99_ms),
             "" if each.spread is None else f"{each.spread:.0%}",
             each.required + verdict,
-            ", ".join(f"{name}={value}" for name, value in rounded(each.parameters).items()),
         )
-    return made
+        shown = ", ".join(f"{name} {value}" for name, value in rounded(each.parameters).items())
+        notes.append(escape(f"{number}. {shown}"))
+    return Group(made, *notes)
 
 
 def _shown(value: float | None) -> str:

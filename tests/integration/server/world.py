@@ -39,7 +39,7 @@ T = TypeVar("T")
 WITHIN_S = 20.0
 START_S = 120.0
 PASSWORD = "correct horse battery"
-SOON = StreamSettings(base_s=0.02, cap_s=0.5)
+SOON = StreamSettings(base_s=0.02, cap_s=0.5, healthy_s=0.01)
 """For streams that are to be back at once after a cut."""
 
 _numbers = itertools.count(1)
