@@ -190,6 +190,8 @@ class UseCases:
         """Forget what is cached of these."""
         self.authenticator.forget(change.devices)
         self.cards.invalidate(change)  # and, through it, authors
+        for user_id in change.likers:
+            self.liked.changed(user_id)
 
 
 class StreamDirectory:

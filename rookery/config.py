@@ -46,7 +46,7 @@ class Http(Section, frozen=True, kw_only=True):
     host: Annotated[str, Meta(description="Address the gateways listen on.")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="Port of the REST surface; 0 picks a free one.")] = 8000
     gateways: Annotated[
-        int, Meta(ge=0, description="Gateway processes sharing the port; 0: one a core.")
+        int, Meta(ge=0, description="Gateway processes sharing the port; 0: one for two cores.")
     ] = 0
 
 
@@ -92,7 +92,7 @@ class Live(Section, frozen=True, kw_only=True):
 
 
 class Timelines(Section, frozen=True, kw_only=True):
-    shards: Annotated[int, Meta(ge=0, description="Timeline shards; 0: one a core.")] = 0
+    shards: Annotated[int, Meta(ge=0, description="Timeline shards; 0: one for two cores.")] = 0
     ring_size: Annotated[
         int, Meta(ge=20, le=100_000, description="Newest tweets a warm timeline holds in memory.")
     ] = 800
@@ -155,16 +155,18 @@ class Config(Section, frozen=True, kw_only=True):
     @property
     def gateways(self) -> int:
         """The number of gateways, resolved."""
-        return 1 if self.server.runtime == "inline" else self.http.gateways or _cores()
+        return 1 if self.server.runtime == "inline" else self.http.gateways or _pairs_of_cores()
 
     @property
     def shards(self) -> int:
         """The number of timeline shards, resolved."""
-        return 1 if self.server.runtime == "inline" else self.timelines.shards or _cores()
+        return 1 if self.server.runtime == "inline" else self.timelines.shards or _pairs_of_cores()
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
+def _pairs_of_cores() -> int:
+    # A gateway and a shard keep two cores busy. More of them only split the batches between them:
+    # on two cores two of each need 1,257 µs a read, one of each 672 (docs/decisions/007).
+    return max(1, len(os.sched_getaffinity(0)) // 2)
 
 
 def sections() -> dict[str, type[Section]]:

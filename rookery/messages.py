@@ -35,13 +35,15 @@ class Invalidation(msgspec.Struct, frozen=True, array_like=True):
     """What caches must forget.
 
     `devices`: (user id, device id) that were revoked. `tweets`: ids that were edited or deleted.
-    `counts`: ids of tweets whose counts changed. `users`: ids whose profile changed.
+    `counts`: ids of tweets whose counts changed. `users`: ids whose profile changed. `likers`: ids
+    of users whose likes changed.
     """
 
     devices: list[tuple[int, str]] = []
     tweets: list[int] = []
     counts: list[int] = []
     users: list[int] = []
+    likers: list[int] = []
 
 
 class WarmTimeline(msgspec.Struct, frozen=True, array_like=True):

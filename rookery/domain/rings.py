@@ -82,8 +82,10 @@ class Rings:
         self.heads[row] = count
         self.floors[row] = floor
         self._wrapped = self._wrapped or count == self.capacity
-        # What the store had before it came by delivery will come again.
-        self.disordered[row] = count > 0 and int(ids[-1]) > self.newest
+        self.disordered[row] = False
+        if count:
+            # What the store had before it came by delivery will come again, and count as late.
+            self.newest = max(self.newest, int(ids[-1]))
 
     def floor(self, row: int) -> int:
         return int(self.floors[row])

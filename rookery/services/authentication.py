@@ -6,7 +6,7 @@ Must not import http, connection or actors.
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
-from rookery.errors import DeviceRevoked, Unauthenticated
+from rookery.errors import DeviceRevoked, TokenExpired, Unauthenticated
 from rookery.models import Identity
 from rookery.services.tokens import KeyRing, UnknownKey, VerifiedToken
 from rookery.store.devices import Devices
@@ -37,8 +37,8 @@ class Authenticator:
         self._clock_ms = clock_ms
         self._recheck_ms = int(recheck_s * 1000)
         self._max_entries = max_entries
-        # token -> who it proves, and when (ms) its device, or its own end, is to be looked at again
-        self._entries: OrderedDict[str, tuple[Identity, int]] = OrderedDict()
+        # token -> what it proves, and when (ms) its device, or its end, is to be looked at again
+        self._entries: OrderedDict[str, tuple[VerifiedToken, int]] = OrderedDict()
         self._tokens: dict[tuple[int, str], set[str]] = {}
         self._forgotten = 0
 
@@ -56,12 +56,14 @@ class Authenticator:
         """
         entry = self._entries.get(token)
         if entry is not None:
-            identity, good_until_ms = entry
+            known, good_until_ms = entry
             if self._clock_ms() < good_until_ms:
                 self._entries.move_to_end(token)
-                return identity
+                return known.identity
         try:
-            return await self._admit(token, await self._verified(token))
+            # What a token proves does not change; only its device and the time do.
+            verified = entry[0] if entry is not None else await self._verified(token)
+            return await self._admit(token, verified)
         except Unauthenticated:
             self._drop(token)
             raise
@@ -84,17 +86,20 @@ class Authenticator:
         identity = verified.identity
         forgotten = self._forgotten
         now_ms = self._clock_ms()
+        if now_ms >= verified.expires_ms:
+            raise TokenExpired()
         if not await self._devices.exists(identity.user_id, identity.device_id, now_ms):
             raise DeviceRevoked()
         # A revocation that arrived during the read may concern this device, which the read then
         # saw just before: such an answer serves this request, but is not kept.
         if forgotten == self._forgotten:
             good_until_ms = min(verified.expires_ms, now_ms + self._recheck_ms)
-            self._keep(token, identity, good_until_ms)
+            self._keep(token, verified, good_until_ms)
         return identity
 
-    def _keep(self, token: str, identity: Identity, good_until_ms: int) -> None:
-        self._entries[token] = (identity, good_until_ms)
+    def _keep(self, token: str, verified: VerifiedToken, good_until_ms: int) -> None:
+        identity = verified.identity
+        self._entries[token] = (verified, good_until_ms)
         self._entries.move_to_end(token)
         self._tokens.setdefault((identity.user_id, identity.device_id), set()).add(token)
         while len(self._entries) > self._max_entries:
@@ -104,7 +109,7 @@ class Authenticator:
         entry = self._entries.pop(token, None)
         if entry is None:
             return
-        device = (entry[0].user_id, entry[0].device_id)
+        device = (entry[0].identity.user_id, entry[0].identity.device_id)
         tokens = self._tokens.get(device)
         if tokens is not None:
             tokens.discard(token)

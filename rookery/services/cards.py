@@ -18,7 +18,7 @@ from rookery.store.engine import Store
 from rookery.store.tweets import NO_COUNTS, TweetRepository
 from rookery.views import TweetCard, join_tweet, tweet_card
 
-COUNTS_TTL_MS = 1000
+COUNTS_TTL_MS = 10_000
 CARD_TTL_MS = 30_000
 _ENCODER = msgspec.json.Encoder()
 

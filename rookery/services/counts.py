@@ -18,13 +18,16 @@ class CountChanges:
         self._cards = cards
         self._port = port
         self._pending: set[int] = set()
+        self._likers: set[int] = set()
         self._running: asyncio.Task[None] | None = None
 
-    def announce(self, tweet_ids: Iterable[int]) -> None:
-        """Call after each committed change."""
+    def announce(self, tweet_ids: Iterable[int], liker: int | None = None) -> None:
+        """Call after each committed change; `liker` is the user whose likes it changed, if so."""
         change = Invalidation(counts=list(tweet_ids))
         self._cards.invalidate(change)
         self._pending.update(change.counts)
+        if liker is not None:
+            self._likers.add(liker)
         if self._running is None:
             self._running = asyncio.get_running_loop().create_task(self._broadcast())
 
@@ -36,8 +39,9 @@ class CountChanges:
     async def _broadcast(self) -> None:
         try:
             while self._pending:
-                counts = sorted(self._pending)
+                counts, likers = sorted(self._pending), sorted(self._likers)
                 self._pending.clear()
-                await self._port.broadcast(Invalidation(counts=counts))
+                self._likers.clear()
+                await self._port.broadcast(Invalidation(counts=counts, likers=likers))
         finally:
             self._running = None

@@ -117,5 +117,5 @@ class Engagement:
         finally:
             # Also when the outcome is unknown.
             self._liked.changed(identity.user_id)
-        self._changes.announce([tweet_id])
+        self._changes.announce([tweet_id], identity.user_id)
         return True

@@ -13,7 +13,7 @@ from rookery.services.batching import Batcher
 from rookery.store.engagement import EngagementRepository
 from rookery.store.engine import Store
 
-TTL_MS = 1000
+TTL_MS = 10_000
 CAPACITY = 20_000
 MAX_LIKES = 200
 
@@ -29,9 +29,9 @@ class Known(NamedTuple):
 class LikedTweets:
     """The viewers' likes, cached for `ttl_ms`.
 
-    A like made through this process is seen by the next read that begins after `changed`; one
-    made elsewhere at most `ttl_ms` later. At most `max_likes` are kept of a viewer; likes of
-    older tweets are then looked up one by one.
+    A like is seen by the next read that begins after `changed`, which is called in every gateway;
+    where that call was lost, at most `ttl_ms` later. At most `max_likes` are kept of a viewer;
+    likes of older tweets are then looked up one by one.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 """The rules of batching, as a model: whatever happens, each item has exactly one end."""
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -217,3 +218,7 @@ def test_limits_must_be_positive(wrong: dict[str, int]) -> None:
     """A queue that could never send anything is refused at once."""
     with pytest.raises(ValueError, match="positive"):
         BatchQueue(**wrong)  # type: ignore[arg-type]
+
+
+TestBatching.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+TestRetryingBatching.settings = TestBatching.settings

@@ -240,6 +240,6 @@ class SessionMachine(RuleBasedStateMachine):
 
 
 SessionMachine.TestCase.settings = hypothesis_settings(
-    max_examples=60, stateful_step_count=50, deadline=None
+    max_examples=30, stateful_step_count=50, deadline=None
 )
 TestSession = SessionMachine.TestCase

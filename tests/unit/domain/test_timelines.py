@@ -215,4 +215,4 @@ class ShardMachine(RuleBasedStateMachine):
 
 
 TestShard = ShardMachine.TestCase
-TestShard.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestShard.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)

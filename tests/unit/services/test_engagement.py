@@ -158,11 +158,11 @@ async def test_a_like_of_unknown_outcome_is_not_hidden_by_the_cache() -> None:
     assert await server.engagement.liked_among(ann.user_id, [tweet.id]) == {tweet.id}
 
 
-async def test_invalidations_name_counts_only() -> None:
+async def test_invalidations_name_counts_and_liker_only() -> None:
     """A like must not make gateways read the tweet's text again."""
     server = Server()
     ann = await server.sign_up("ann")
     tweet = await server.post(ann)
     await server.engagement.like(ann, tweet.id)
     await server.changes.settled()
-    assert server.broadcasts.sent == [Invalidation(counts=[tweet.id])]
+    assert server.broadcasts.sent == [Invalidation(counts=[tweet.id], likers=[ann.user_id])]
