@@ -1,15 +1,15 @@
 """The fan-out worker: takes committed changes from the queue and brings them everywhere."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
-from time import monotonic, time
+from collections.abc import Awaitable, Mapping
+from functools import partial
+from time import time
 from typing import Any
 
 import structlog
 
 from rookery.actors import names
 from rookery.actors.broadcast import Broadcast
-from rookery.actors.coalescer import Coalescer
 from rookery.actors.runtime import Actor, ActorContext
 from rookery.actors.shards import Shards, shard_map, until_available
 from rookery.actors.writer import RemoteWriter
@@ -29,6 +29,7 @@ BATCH = 500
 MAX_HELD = 8 * BATCH
 IDLE_WAIT_S = 1.0
 RETRY_PAUSE_S = 0.5
+ACKNOWLEDGE_EVERY_S = 0.1
 
 
 class FanoutWorker(Actor):
@@ -51,23 +52,21 @@ class FanoutWorker(Actor):
         self._seen_commits = -1
         outbox = Outbox(StoreParts(self._reader, self._writer))
         self._queue: Queue = OutboxQueue(outbox, self._outbox_grown)
-        self._done: Coalescer[int, None] = Coalescer(
-            self._acknowledge, name="acknowledge", retry=True, max_pending=4 * MAX_HELD
-        )
+        self._done: list[int] = []
+        self._any_done = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
         self._progress = asyncio.Event()
         self._figures: dict[str, float] = {"entries": 0, "deliveries": 0, "failures": 0}
         self._lag_ms = 0.0
-        self._last_taken_s = monotonic()
 
     async def start(self) -> None:
         self.spawn(self._follow_celebrities())
         self.spawn(self._work())
+        self.spawn(self._acknowledge())
 
     async def stop(self) -> None:
         await super().stop()
-        await self._done.aclose()
         await self._broadcast.aclose()
         await self._shards.aclose()
         await self._writer.close()
@@ -113,18 +112,23 @@ class FanoutWorker(Actor):
     async def _deliver(self, entries: list[OutboxEntry]) -> None:
         try:
             await asyncio.gather(*self._calls(entries))
-            await asyncio.gather(*(self._done.submit(entry.id) for entry in entries))
-            self._figures["entries"] += len(entries)
         except Exception as error:  # whatever it was, what was accepted must be delivered
             self._figures["failures"] += 1
             log.warning("delivery failed and will be repeated", exc_info=error)
             await asyncio.sleep(RETRY_PAUSE_S)
             self._queue.release([entry.id for entry in entries])
-        finally:
-            if self._queue.held < MAX_HELD:
-                self._room.set()
-            self._progress.set()
-            self._progress = asyncio.Event()
+            self._let_go()
+            return
+        self._figures["entries"] += len(entries)
+        self._done += [entry.id for entry in entries]
+        self._any_done.set()
+
+    def _let_go(self) -> None:
+        """Some entries are no longer held."""
+        if self._queue.held < MAX_HELD:
+            self._room.set()
+        self._progress.set()
+        self._progress = asyncio.Event()
 
     def _calls(self, entries: list[OutboxEntry]) -> list[Awaitable[Any]]:
         tweets: list[Delivery] = []
@@ -171,9 +175,15 @@ class FanoutWorker(Actor):
         if refused:
             await self._to_rings([each for each in deliveries if each[0] in refused])
 
-    async def _acknowledge(self, entry_ids: list[int]) -> Sequence[None]:
-        await self._queue.acknowledge(entry_ids)
-        return [None] * len(entry_ids)
+    async def _acknowledge(self) -> None:
+        """Acknowledge what is done, some of it at a time: each time is a commit of the store."""
+        while True:
+            await self._any_done.wait()
+            await asyncio.sleep(ACKNOWLEDGE_EVERY_S)
+            self._any_done.clear()
+            done, self._done = self._done, []
+            await until_available(partial(self._queue.acknowledge, done))
+            self._let_go()
 
     async def delivered(self) -> dict[str, float]:
         """Entries and deliveries (rows reached) since the start."""
