@@ -11,6 +11,7 @@ much for a batch of a thousand, and its errors change class on the way.
 
 import asyncio
 import pickle
+import sys
 import warnings
 from collections.abc import Iterable
 from contextlib import suppress
@@ -31,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 # Calls at once in one actor; its callers coalesce, so that this is never the limit.
 MAX_CONCURRENCY = 10_000
+SWITCH_INTERVAL_S = 0.0005
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 10.0
 
@@ -41,6 +43,9 @@ class _Shell:
     # Signature fixed by Ray: an async __init__ is awaited on the actor's loop.
     async def __init__(self, spec: ActorSpec, options: RayOptions) -> None:  # type: ignore[misc]
         configure(options.log_level)
+        # Ray takes each call in on a thread of its own, which must win Python's lock from a loop
+        # that may be busy; by default that takes up to 5 ms.
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
         self._spec = spec
         self._context = ActorContext(spec.name, RayDirectory(options.namespace))
         self._actor: Actor | None = None
