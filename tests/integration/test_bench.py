@@ -79,7 +79,7 @@ def test_reports_one_json_object_a_line(name: str) -> None:
 
 @pytest.mark.ray
 @pytest.mark.timeout(LIMIT_S + 10)
-@pytest.mark.parametrize("name", ["posts", "push"])
+@pytest.mark.parametrize("name", ["posts"])
 def test_runs_on_ray(name: str) -> None:
     """A server of processes, and actors started by the benchmark itself, can be measured too."""
     lines = lines_of(name, "ray")
