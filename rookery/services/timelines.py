@@ -72,7 +72,8 @@ class Timelines:
         only after `SCAN_ROWS` rows.
         """
         author_ids = await self._graph.all_followees(user_id, MAX_FOLLOWEES)
-        author_ids.append(user_id)
+        if user_id not in author_ids:  # loaded data may have users who follow themselves
+            author_ids.append(user_id)
         return await self._newest(author_ids, before, limit, mask)
 
     async def user(self, user_id: int, before: int, limit: int, mask: int = 0) -> Page:
