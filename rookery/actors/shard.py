@@ -21,7 +21,6 @@ from rookery.store.graph import GraphRepository
 from rookery.store.posts import recent_posts
 
 REMEMBERED_IDS = 262_144
-MAX_FOLLOWEES = 100_000
 SWEEP_PERIOD_S = 10.0
 
 
@@ -108,7 +107,7 @@ class TimelineShard(Actor):
         return row
 
     async def _authors(self, user_id: int) -> list[int]:
-        return [*await self._graph.all_followees(user_id, MAX_FOLLOWEES), user_id]
+        return await self._graph.home_authors(user_id)
 
     async def _enter(self, user_id: int) -> int:
         """The user's row, with the graph around it known, so that deliveries reach it."""

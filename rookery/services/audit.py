@@ -14,7 +14,6 @@ from rookery.store.engine import Store
 from rookery.store.graph import GraphRepository
 from rookery.store.schema import POSTS
 
-MAX_FOLLOWEES = 100_000
 MAX_POSTS_PER_AUTHOR = 1_000_000
 BATCH = 50
 
@@ -104,7 +103,7 @@ class Audit:
         return found
 
     async def _compare(self, user_id: int, warm: WarmTimeline) -> Finding:
-        authors = {*await self._graph.all_followees(user_id, MAX_FOLLOWEES), user_id}
+        authors = set(await self._graph.home_authors(user_id))
         lists = await self._reader.select_many(
             POSTS,
             ("tweet_id", "kind"),

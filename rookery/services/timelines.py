@@ -16,7 +16,6 @@ from rookery.store.engine import Store
 from rookery.store.graph import GraphRepository
 from rookery.store.tweets import TweetRepository
 
-MAX_FOLLOWEES = 100_000
 ROWS_A_READ = 32_768
 FIRST_AUTHORS = 32
 FILTERED_LIST = 64
@@ -71,9 +70,7 @@ class Timelines:
         The reference for what a timeline must hold. Shorter than `limit` with a next position
         only after `SCAN_ROWS` rows.
         """
-        author_ids = await self._graph.all_followees(user_id, MAX_FOLLOWEES)
-        if user_id not in author_ids:  # loaded data may have users who follow themselves
-            author_ids.append(user_id)
+        author_ids = await self._graph.home_authors(user_id)
         return await self._newest(author_ids, before, limit, mask)
 
     async def user(self, user_id: int, before: int, limit: int, mask: int = 0) -> Page:

@@ -12,6 +12,7 @@ from rookery.store.schema import FOLLOWEES, FOLLOWERS, USER_COUNTS, USERS
 USER_EXISTS = "followee"
 NOT_FOLLOWING = "not following"
 FOLLOWING = "following"
+MAX_FOLLOWEES = 100_000
 
 Edge = tuple[int, int]
 """(user id, follow id)."""
@@ -74,10 +75,15 @@ class GraphRepository:
         )
         return [(followee_id, follow_id) for followee_id, follow_id in rows]
 
-    async def all_followees(self, user_id: int, limit: int) -> list[int]:
-        """Ids of everyone whom `user_id` follows, ascending; at most `limit`."""
-        rows = await self._reader.select(FOLLOWEES, ("followee_id",), (user_id,), limit=limit)
-        return [followee_id for (followee_id,) in rows]
+    async def home_authors(self, user_id: int) -> list[int]:
+        """Whose posts the home timeline of `user_id` holds, each once: followees and the user.
+
+        Loaded data may have users who follow themselves; the API refuses that.
+        """
+        rows = await self._reader.select(
+            FOLLOWEES, ("followee_id",), (user_id,), limit=MAX_FOLLOWEES
+        )
+        return list({user_id, *(followee_id for (followee_id,) in rows)})
 
     async def follows(self, edges: Sequence[tuple[int, int]]) -> list[bool]:
         """For each (follower id, followee id) whether the one follows the other."""
