@@ -83,7 +83,7 @@ class GraphRepository:
         rows = await self._reader.select(
             FOLLOWEES, ("followee_id",), (user_id,), limit=MAX_FOLLOWEES
         )
-        return list({user_id, *(followee_id for (followee_id,) in rows)})
+        return sorted({user_id, *(followee_id for (followee_id,) in rows)})
 
     async def follows(self, edges: Sequence[tuple[int, int]]) -> list[bool]:
         """For each (follower id, followee id) whether the one follows the other."""
