@@ -40,9 +40,12 @@ class NewestMerge:
         return self._horizon
 
     def add(self, lists: Iterable[Sequence[Post]]) -> None:
-        """Take in the lists of some authors, each author once a round."""
+        """Take in the lists of some authors, each author once a round.
+
+        `lists` may be read while they are taken in: `floor` holds until all of them are.
+        """
         mask, full = self._mask, self._list_limit
-        gathered: list[int] = self._ids
+        gathered = self._ids.copy()
         for posts in lists:
             if not posts:
                 continue
@@ -53,7 +56,7 @@ class NewestMerge:
             else:
                 gathered.extend([tweet_id for tweet_id, _ in posts])
         gathered.sort(reverse=True)
-        del gathered[self._size :]
+        self._ids = gathered[: self._size]
 
     @property
     def ids(self) -> list[int]:

@@ -71,3 +71,10 @@ def test_once_a_page_is_full_older_posts_need_not_be_read() -> None:
     merge = NewestMerge(2, 2)
     merge.add([[(50, 0), (40, 0)]])
     assert merge.floor == 40
+
+
+def test_the_floor_holds_while_lists_are_being_read() -> None:
+    """A floor taken from candidates that are not sorted yet would hide posts of the next list."""
+    merge = NewestMerge(2, 2)
+    merge.add(_read(posts, 0, merge.floor, 2) for posts in ([(1, 0)], [(3, 0)], [(2, 0)]))
+    assert merge.ids == [3, 2]
