@@ -19,7 +19,7 @@ from rookery.actors.presence import Reporter, ShardPresence
 from rookery.actors.runtime import ActorContext, ActorSpec
 from rookery.actors.shard import TimelineShard
 from rookery.actors.shards import Shards, shard_map, until_available
-from rookery.actors.writer import RemoteWriter, StoreWriter
+from rookery.actors.writer import StoreWriter, group_writer
 from rookery.config import Config
 from rookery.connection.hub import Hub
 from rookery.connection.server import ConnectionListener
@@ -59,7 +59,7 @@ READY_BOUND_S = 2.0
 def specs(config: Config, http_port: int, live_ports: Sequence[int]) -> list[ActorSpec]:
     """All actors of one machine, the store's writer first."""
     return [
-        ActorSpec(names.STORE_WRITER, StoreWriter, (config.server.data_dir,)),
+        ActorSpec(names.STORE_WRITER, StoreWriter, (config,)),
         ActorSpec(names.CONNECTION_MANAGER, ConnectionManager),
         *(
             ActorSpec(names.timeline_shard(number), TimelineShard, (config,))
@@ -90,7 +90,7 @@ class Backend:
         self.config = config
         self.context = context
         self.reader = open_reader(config)
-        self.writer = RemoteWriter(directory)
+        self.writer = group_writer(directory, config)
         self.store = StoreParts(self.reader, self.writer)
         self.shards = Shards(directory, shard_map(config.shards))
         self.broadcast = Broadcast(directory, config)

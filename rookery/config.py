@@ -42,6 +42,36 @@ class Server(Section, frozen=True, kw_only=True):
     ] = "info"
 
 
+class Store(Section, frozen=True, kw_only=True):
+    engine: Annotated[
+        Literal["sqlite", "mongo"],
+        Meta(description="sqlite: embedded, one machine. mongo: a MongoDB replica set."),
+    ] = "sqlite"
+    mongo_uri: Annotated[
+        str, Meta(description="Where MongoDB is: mongodb://HOST:PORT/?replicaSet=NAME.")
+    ] = "mongodb://127.0.0.1:27017/?replicaSet=rs0"
+    mongo_database: Annotated[str, Meta(min_length=1, description="Name of the database.")] = (
+        "rookery"
+    )
+    timeout_s: Annotated[
+        Seconds, Meta(description="Seconds after which MongoDB counts as not answering.")
+    ] = 5.0
+
+
+class Redis(Section, frozen=True, kw_only=True):
+    url: Annotated[
+        str,
+        Meta(
+            description="Redis that carries queue, shared caches, limits: redis://HOST:PORT/0;"
+            " empty: none, the store and each process do it."
+        ),
+    ] = ""
+    prefix: Annotated[str, Meta(description="What all keys in Redis begin with.")] = "rookery:"
+    timeout_s: Annotated[
+        Seconds, Meta(description="Seconds after which Redis counts as not answering.")
+    ] = 1.0
+
+
 class Http(Section, frozen=True, kw_only=True):
     host: Annotated[str, Meta(description="Address the gateways listen on.")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="Port of the REST surface; 0 picks a free one.")] = 8000
@@ -145,6 +175,8 @@ class Config(Section, frozen=True, kw_only=True):
     """All settings, by section."""
 
     server: Server = Server()
+    store: Store = Store()
+    redis: Redis = Redis()
     http: Http = Http()
     live: Live = Live()
     timelines: Timelines = Timelines()

@@ -7,7 +7,7 @@ from functools import partial
 from rookery.actors import names
 from rookery.actors.runtime import Actor, ActorContext
 from rookery.actors.shards import Shards, shard_map, until_available
-from rookery.actors.writer import RemoteWriter
+from rookery.actors.writer import group_writer
 from rookery.config import Config
 from rookery.domain.celebrity import CelebrityList, is_celebrity
 from rookery.errors import RookeryError
@@ -30,7 +30,7 @@ class CelebrityLists(Actor):
         self._threshold = config.timelines.celebrity_threshold
         self._size = config.timelines.ring_size
         self._reader = open_reader(config)
-        self._writer = RemoteWriter(context.directory)
+        self._writer = group_writer(context.directory, config)
         self._repository = CelebrityRepository(StoreParts(self._reader, self._writer))
         self._shards = Shards(context.directory, shard_map(config.shards))
         self._lists: dict[int, CelebrityList] = {}

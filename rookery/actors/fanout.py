@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from functools import partial
 from time import time
 from typing import Any
@@ -12,9 +13,9 @@ from rookery.actors import names
 from rookery.actors.broadcast import Broadcast
 from rookery.actors.runtime import Actor, ActorContext
 from rookery.actors.shards import Shards, shard_map, until_available
-from rookery.actors.writer import RemoteWriter
+from rookery.actors.writer import group_writer
 from rookery.config import Config
-from rookery.errors import RookeryError, Unavailable
+from rookery.errors import RookeryError
 from rookery.ids import time_ms_of
 from rookery.messages import Delivery, Invalidation
 from rookery.models import EventKind, OutboxEntry
@@ -43,13 +44,12 @@ class FanoutWorker(Actor):
     def __init__(self, context: ActorContext, config: Config) -> None:
         super().__init__(context)
         self._reader = open_reader(config)
-        self._writer = RemoteWriter(context.directory)
+        self._writer = group_writer(context.directory, config)
         self._shards = Shards(context.directory, shard_map(config.shards))
         self._broadcast = Broadcast(context.directory, config)
-        self._store_writer = context.directory.ref(names.STORE_WRITER)
         self._lists = context.directory.ref(names.CELEBRITY_LISTS)
         self._celebrities: frozenset[int] = frozenset()
-        self._seen_commits = -1
+        self._grown = asyncio.Event()
         outbox = Outbox(StoreParts(self._reader, self._writer))
         self._queue: Queue = OutboxQueue(outbox, self._outbox_grown)
         self._done: list[int] = []
@@ -83,13 +83,14 @@ class FanoutWorker(Actor):
             self._celebrities = frozenset(members)
             await asyncio.sleep(10.0)
 
+    async def nudge(self) -> None:
+        """Something was added to the outbox."""
+        self._grown.set()
+
     async def _outbox_grown(self, wait_s: float) -> None:
-        try:
-            self._seen_commits = await self._store_writer.call(
-                "wait_outbox", self._seen_commits, wait_s
-            )
-        except Unavailable:
-            await asyncio.sleep(0.1)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._grown.wait(), wait_s)
+        self._grown.clear()
 
     async def _work(self) -> None:
         await until_available(self._queue.is_empty)  # the store may still be starting

@@ -1,14 +1,18 @@
-"""The store's single writer, as an actor, and the `Writer` by which others reach it."""
+"""How every process writes to the store, and SQLite's single writer as an actor."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from rookery.actors import names
+from rookery.actors.announcing import announcer
 from rookery.actors.coalescer import Coalescer
 from rookery.actors.runtime import Actor, ActorContext, Directory
+from rookery.config import Config
+from rookery.models import OutboxEntry
 from rookery.store import clock_ms, open_writer
 from rookery.store.engine import Insert, WriteBatch
 from rookery.store.schema import OUTBOX
@@ -20,6 +24,36 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[WriteBatch])
 
 
+class GroupWriter(Protocol):
+    """An engine's `Writer` that a process holds, commits in groups with, and closes."""
+
+    async def write(self, batch: WriteBatch) -> None:
+        """See `rookery.store.engine.Writer.write`."""
+        ...
+
+    async def close(self) -> None: ...
+
+    def figures(self) -> Mapping[str, float]: ...
+
+
+def group_writer(directory: Directory, config: Config) -> GroupWriter:
+    """The configured store's writer for this process."""
+    return RemoteWriter(directory)
+
+
+def outbox_entries(
+    batches: Sequence[WriteBatch], outcomes: Iterable[Exception | None]
+) -> list[OutboxEntry]:
+    """What batches that took effect have added to the outbox."""
+    return [
+        msgspec.convert(operation.document, OutboxEntry)
+        for batch, outcome in zip(batches, outcomes, strict=True)
+        if outcome is None
+        for operation in batch.operations
+        if isinstance(operation, Insert) and operation.collection == OUTBOX.name
+    ]
+
+
 class StoreWriter(Actor):
     """Commits everyone's writes to SQLite, many callers' in one commit.
 
@@ -28,11 +62,10 @@ class StoreWriter(Actor):
     an `Expect`).
     """
 
-    def __init__(self, context: ActorContext, data_dir: str) -> None:
+    def __init__(self, context: ActorContext, config: Config) -> None:
         super().__init__(context)
-        self._data_dir = Path(data_dir)
-        self._outbox_commits = 0
-        self._outbox_grew = asyncio.Event()
+        self._data_dir = Path(config.server.data_dir)
+        self._announcer = announcer(context.directory, config)
         self._writer: SqliteWriter | None = None
 
     async def start(self) -> None:
@@ -41,6 +74,7 @@ class StoreWriter(Actor):
 
     async def stop(self) -> None:
         await super().stop()
+        await self._announcer.close()
         if self._writer is not None:
             await self._writer.close()
 
@@ -53,27 +87,9 @@ class StoreWriter(Actor):
         """Commit batches (a MessagePack list of `WriteBatch`); the outcome of each, in order."""
         batches = _decoder.decode(payload)
         outcomes = await self._open.write_many(batches)
-        for batch, outcome in zip(batches, outcomes, strict=True):
-            if outcome is None and any(
-                isinstance(op, Insert) and op.collection == OUTBOX.name for op in batch.operations
-            ):
-                self._outbox_commits += 1
-                self._outbox_grew.set()
-                self._outbox_grew = asyncio.Event()
-                break
+        if entries := outbox_entries(batches, outcomes):
+            self._announcer.announce(entries)
         return outcomes
-
-    async def wait_outbox(self, seen: int, wait_s: float) -> int:
-        """The number of commits that added to the outbox, once it differs from `seen`.
-
-        Returns the same number after `wait_s` without one. Numbers start anew after a restart.
-        """
-        if self._outbox_commits == seen:
-            try:
-                await asyncio.wait_for(self._outbox_grew.wait(), wait_s)
-            except TimeoutError:
-                pass
-        return self._outbox_commits
 
     async def _sweep_expired(self) -> None:
         while True:
@@ -85,7 +101,7 @@ class StoreWriter(Actor):
 
 
 class RemoteWriter:
-    """`rookery.store.engine.Writer` over the `StoreWriter` actor. One per process."""
+    """`GroupWriter` over the `StoreWriter` actor."""
 
     def __init__(self, directory: Directory) -> None:
         self._ref = directory.ref(names.STORE_WRITER)

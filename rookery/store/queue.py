@@ -45,3 +45,17 @@ class Queue(Protocol):
     def held(self) -> int:
         """Entries handed out and neither acknowledged nor released."""
         ...
+
+
+class Announcer(Protocol):
+    """Tells the queue's consumer of entries that were committed just now.
+
+    An announcement may be lost, with the process that makes it or on the way; whoever takes from
+    the queue finds such entries in the outbox itself, some seconds later.
+    """
+
+    def announce(self, entries: Sequence[OutboxEntry]) -> None:
+        """Tell of committed entries, without waiting."""
+        ...
+
+    async def close(self) -> None: ...
