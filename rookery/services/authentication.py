@@ -6,7 +6,8 @@ Must not import http, connection or actors.
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
-from rookery.errors import DeviceRevoked, TokenExpired, Unauthenticated
+from rookery.domain.outage import Outage
+from rookery.errors import DeviceRevoked, StoreUnavailable, TokenExpired, Unauthenticated
 from rookery.models import Identity
 from rookery.services.tokens import KeyRing, UnknownKey, VerifiedToken
 from rookery.store.devices import Devices
@@ -20,7 +21,9 @@ class Authenticator:
     """Identifies requests; keeps up to `max_entries` verified tokens, least recently used out.
 
     A token counts only as long as its device exists. A revocation is known here at once through
-    `forget`, and `recheck_s` later at the latest if that message was lost.
+    `forget`, and `recheck_s` later at the latest if that message was lost. While the store cannot
+    be asked, a token whose device was seen, and is not known to be revoked, counts on until it
+    expires; its device is looked at again as soon as the store answers.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class Authenticator:
         self._entries: OrderedDict[str, tuple[VerifiedToken, int]] = OrderedDict()
         self._tokens: dict[tuple[int, str], set[str]] = {}
         self._forgotten = 0
+        self._outage = Outage()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -52,7 +56,7 @@ class Authenticator:
             InvalidToken: it is malformed, or we did not sign it.
             TokenExpired: its time is over.
             DeviceRevoked: its device was logged out.
-            StoreUnavailable: the device could not be looked at.
+            StoreUnavailable: the device was never seen here, and cannot be looked at.
         """
         entry = self._entries.get(token)
         if entry is not None:
@@ -61,9 +65,10 @@ class Authenticator:
                 self._entries.move_to_end(token)
                 return known.identity
         try:
-            # What a token proves does not change; only its device and the time do.
-            verified = entry[0] if entry is not None else await self._verified(token)
-            return await self._admit(token, verified)
+            if entry is not None:
+                # What a token proves does not change; only its device and the time do.
+                return await self._recheck(token, entry[0])
+            return await self._admit(token, await self._verified(token))
         except Unauthenticated:
             self._drop(token)
             raise
@@ -82,13 +87,29 @@ class Authenticator:
             await self._keys.reload_for(token)
             return self._keys.verify(token, self._clock_ms())
 
+    async def _recheck(self, token: str, verified: VerifiedToken) -> Identity:
+        """As `_admit`, for a token whose device was seen before."""
+        now_ms = self._clock_ms()
+        if self._outage.may_ask(now_ms):
+            try:
+                return await self._admit(token, verified)
+            except StoreUnavailable:
+                self._outage.failed(self._clock_ms())
+                if token not in self._entries:  # Revoked, or pushed out, while the store was asked.
+                    raise
+        if self._clock_ms() >= verified.expires_ms:
+            raise TokenExpired()
+        return verified.identity
+
     async def _admit(self, token: str, verified: VerifiedToken) -> Identity:
         identity = verified.identity
         forgotten = self._forgotten
         now_ms = self._clock_ms()
         if now_ms >= verified.expires_ms:
             raise TokenExpired()
-        if not await self._devices.exists(identity.user_id, identity.device_id, now_ms):
+        exists = await self._devices.exists(identity.user_id, identity.device_id, now_ms)
+        self._outage.answered()
+        if not exists:
             raise DeviceRevoked()
         # A revocation that arrived during the read may concern this device, which the read then
         # saw just before: such an answer serves this request, but is not kept.

@@ -7,7 +7,7 @@ one in large batches. Must not import http, connection or actors.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from rookery.errors import Overloaded
 
@@ -17,12 +17,17 @@ R = TypeVar("R")
 MAX_WAITING = 20_000
 
 
+def _heed(done: "asyncio.Future[Any]") -> None:
+    """A failure that nobody waits for any more is nobody's concern."""
+    if not done.cancelled():
+        done.exception()
+
+
 class _Batch(Generic[K, R]):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.keys: set[K] = set()
         self.result: asyncio.Future[R] = loop.create_future()
-        # A failure that nobody waits for any more is nobody's concern.
-        self.result.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self.result.add_done_callback(_heed)
 
 
 class Batcher(Generic[K, R]):
@@ -56,7 +61,9 @@ class Batcher(Generic[K, R]):
         if self._running is None:
             self._running = loop.create_task(self._run())
         # Shielded: one request that is given up must not cancel the others'.
-        return asyncio.shield(batch.result)
+        waiting = asyncio.shield(batch.result)
+        waiting.add_done_callback(_heed)
+        return waiting
 
     async def _run(self) -> None:
         try:

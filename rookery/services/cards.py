@@ -5,10 +5,13 @@ Must not import http, connection or actors.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
 from rookery.domain.generations import Generations
+from rookery.domain.outage import Outage
+from rookery.errors import StoreUnavailable
 from rookery.models import Tweet, TweetCounts
 from rookery.services.authors import Authors
 from rookery.services.batching import Batcher
@@ -65,7 +68,8 @@ class Cards:
 
     After `invalidate` (or `add`) returns, no request that begins later gets what was before, even
     if a read was under way. Where an invalidation did not arrive, counts are at most
-    `counts_ttl_ms` old and cards `card_ttl_ms`.
+    `counts_ttl_ms` old and cards `card_ttl_ms`. While the store cannot be asked, what is cached is
+    used on, however old; a page of which anything is missing is then `StoreUnavailable`.
     """
 
     def __init__(
@@ -91,6 +95,7 @@ class Cards:
         self._changed: set[int] = set()
         self._changed_counts: set[int] = set()
         self._changed_authors: set[int] = set()
+        self._outage = Outage()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -100,29 +105,67 @@ class Cards:
 
         Tweets that are deleted, or never were, are left out. The flag `liked` is there only for a
         signed-in viewer.
+
+        Raises:
+            StoreUnavailable: something that is not cached cannot be read.
         """
         if not ids:
             return []
         now_ms = self._clock_ms()
-        lowest = min(ids)
-        pending = liked = None
-        if viewer_id is not None:
-            liked = self._liked.known(viewer_id, lowest, now_ms)
-            if liked is None:
-                pending = self._liked.request(viewer_id, lowest)
         entries = self._fresh(ids, now_ms)
-        if entries is None:
-            entries = await self._loaded(ids, now_ms)
+        liked: AbstractSet[int] | None = None
+        if viewer_id is not None:
+            liked = self._liked.known(viewer_id, min(ids), now_ms)
+        if entries is None or (liked is None and viewer_id is not None):
+            entries, liked = await self._complete(viewer_id, ids, entries, liked, now_ms)
         if viewer_id is None:
             return [entry.card + entry.anonymous for entry in entries]
-        if pending is not None:
-            liked = await self._liked.resolve(viewer_id, ids, await pending)
         if not liked:
             return [entry.card + entry.unliked for entry in entries]
         return [
             entry.card + (entry.liked if entry.tweet_id in liked else entry.unliked)
             for entry in entries
         ]
+
+    async def _complete(
+        self,
+        viewer_id: int | None,
+        ids: Sequence[int],
+        entries: list[Entry] | None,
+        liked: AbstractSet[int] | None,
+        now_ms: int,
+    ) -> tuple[list[Entry], AbstractSet[int] | None]:
+        """Read what a page lacks; where the store is away, take what was known last."""
+        if not self._outage.may_ask(now_ms):
+            last = self._known_last(viewer_id, ids)
+            if last is not None:
+                return last
+        try:
+            pending = None
+            if viewer_id is not None and liked is None:
+                pending = self._liked.request(viewer_id, min(ids))
+            if entries is None:
+                entries = await self._loaded(ids, now_ms)
+            if viewer_id is not None and pending is not None:
+                liked = await self._liked.resolve(viewer_id, ids, await pending)
+        except StoreUnavailable:
+            self._outage.failed(self._clock_ms())
+            last = self._known_last(viewer_id, ids)
+            if last is None:
+                raise
+            return last
+        self._outage.answered()
+        return entries, liked
+
+    def _known_last(
+        self, viewer_id: int | None, ids: Sequence[int]
+    ) -> tuple[list[Entry], AbstractSet[int] | None] | None:
+        """All that a page needs, however old; None if anything of it is not cached."""
+        liked = None if viewer_id is None else self._liked.known_last(viewer_id, min(ids))
+        entries = [entry for tweet_id in ids if (entry := self._entries.get(tweet_id)) is not None]
+        if len(entries) < len(ids) or (viewer_id is not None and liked is None):
+            return None
+        return entries, liked
 
     def _fresh(self, ids: Sequence[int], now_ms: int) -> list[Entry] | None:
         """The entries of `ids` if all of them can be used as they are."""

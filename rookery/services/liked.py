@@ -31,7 +31,8 @@ class LikedTweets:
 
     A like is seen by the next read that begins after `changed`, which is called in every gateway;
     where that call was lost, at most `ttl_ms` later. At most `max_likes` are kept of a viewer;
-    likes of older tweets are then looked up one by one.
+    likes of older tweets are then looked up one by one. While the store cannot be asked, what was
+    known last is used on, except of users whose likes have changed since.
     """
 
     def __init__(
@@ -58,6 +59,11 @@ class LikedTweets:
         if known is None or known.lowest > lowest or known.until_ms <= now_ms:
             return None
         return known.tweet_ids
+
+    def known_last(self, user_id: int, lowest: int) -> AbstractSet[int] | None:
+        """As `known`, however old; for when the store cannot be asked."""
+        known = self._cache.get(user_id)
+        return None if known is None or known.lowest > lowest else known.tweet_ids
 
     def request(self, user_id: int, lowest: int) -> Awaitable[dict[int, Known]]:
         """Begin to read; the result is for `resolve`."""

@@ -1,7 +1,7 @@
 """A REST server on a loopback port, over real services and a store in memory."""
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -22,11 +22,13 @@ from rookery.services.graph import Graph
 from rookery.services.idempotency import Idempotency
 from rookery.services.liked import LikedTweets
 from rookery.services.passwords import PasswordCost, Passwords
-from rookery.services.ports import Invalidation, TimelineSlice
+from rookery.services.ports import Invalidation, TimelinePort, TimelineSlice
 from rookery.services.profiles import Profiles
+from rookery.services.readiness import store_answers
 from rookery.services.timelines import Timelines
 from rookery.services.tokens import KeyRing
 from rookery.services.tweets import Tweets
+from rookery.store.engine import Store
 from tests.unit.memory_store import MemoryStore
 
 PASSWORD = "correct horse battery"
@@ -134,19 +136,25 @@ class World:
         return Client(self.session, self.base, account["token"], account["userId"], account)
 
 
+def wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 @asynccontextmanager
-async def http_world(life_s: float = 900) -> AsyncIterator[World]:
+async def http_world(
+    life_s: float = 900,
+    *,
+    store: Store | None = None,
+    timeline: TimelinePort | None = None,
+    clock_ms: Callable[[], int] = wall_clock_ms,
+) -> AsyncIterator[World]:
     """A world of its own, closed at the end."""
-
-    def clock_ms() -> int:
-        return time.time_ns() // 1_000_000
-
-    store = MemoryStore()
-    ids = Snowflakes(1, clock_ms).next_id
+    store, timeline = store or MemoryStore(), timeline or ColdTimelines()
+    reader, ids = store.reader, Snowflakes(1, clock_ms).next_id
     passwords = Passwords(PasswordCost(time_cost=1, memory_cost_kib=8), threads=1)
     keys = KeyRing(store, clock_ms, life_s=life_s)
     await keys.load()
-    invalidations, timeline, streams = Invalidations(), ColdTimelines(), Streams()
+    invalidations, streams = Invalidations(), Streams()
     authors, liked = Authors(store, clock_ms), LikedTweets(store, clock_ms)
     cards = invalidations.cards = Cards(store, clock_ms, authors, liked, capacity=1000)
     changes = CountChanges(cards, invalidations)
@@ -154,6 +162,8 @@ async def http_world(life_s: float = 900) -> AsyncIterator[World]:
     checks = {"store": True, "timelines": True}
 
     async def ready() -> Mapping[str, bool]:
+        if not await store_answers(reader, 2.0):
+            return {**checks, "store": False}
         return checks
 
     idempotency = Idempotency(store, clock_ms)
