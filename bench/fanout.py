@@ -14,6 +14,7 @@ from bench.world import Plan, World, build
 from rookery.actors import names
 from rookery.actors.runtime import ActorContext, Runtime
 from rookery.actors.shard import TimelineShard
+from rookery.actors.topology import fixed_view
 from rookery.app import Backend, UseCases
 from rookery.config import Config
 from rookery.models import Identity
@@ -57,7 +58,7 @@ class _Fanout:
         self.runtime = runtime
         self.followers = followers
         self.worker = runtime.ref(names.FANOUT_WORKER)
-        self.cases = UseCases(Backend(ActorContext("Bench", runtime), config))
+        self.cases = UseCases(Backend(ActorContext("Bench", runtime), config, fixed_view(config)))
         self.conditions = machine()
         self.no_redis = redis_lists.missing()
         self.redis: redis_lists.Rates | None = None
@@ -66,7 +67,7 @@ class _Fanout:
         """Fill the shards, and measure the rival."""
         await self.cases.open()
         filled = await self.cases.backend.shards.on_each(
-            "fill", self.followers, self.config.shards, *self.world.user_ids
+            "fill", self.followers, *self.world.user_ids
         )
         if sum(filled.values()) != self.followers:
             raise AssertionError(f"rows of {self.followers} followers: {filled}")

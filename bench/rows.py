@@ -6,7 +6,6 @@ from time import monotonic, perf_counter
 import numpy as np
 
 from rookery.actors.shard import TimelineShard
-from rookery.actors.shards import shard_map
 from rookery.ids import first_id_at
 
 
@@ -18,18 +17,17 @@ def follower_id(number: int) -> int:
 class FillableShard(TimelineShard):
     """Delivers as every shard does; only how its rows come to be is different."""
 
-    async def fill(self, followers: int, shards: int, in_order: int, scattered: int) -> int:
+    async def fill(self, followers: int, in_order: int, scattered: int) -> int:
         """Enter rows for those of so many followers who belong here; how many these are.
 
         All of them follow two authors. `in_order` has the rows as they were warmed one after
         another, `scattered` in random order, as after years of coming and going. Every ring is
         full, so that a delivery also evicts, as on a server that has run for a while.
         """
-        shard_of = shard_map(shards)
         warm, now_s = self._warm, monotonic()
         rows: list[int] = []
         for user in map(follower_id, range(followers)):
-            if shard_of.owner(user) != self.context.name:
+            if not self._owns(user):
                 continue
             row = warm.claim(user, now_s)
             assert row is not None, "timelines.max_rows is too small"

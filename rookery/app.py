@@ -15,17 +15,20 @@ from rookery.actors.celebrities import CelebrityLists
 from rookery.actors.fanout import FanoutWorker
 from rookery.actors.gateway import ConnectionServer, Gateway
 from rookery.actors.manager import ConnectionManager
-from rookery.actors.presence import Reporter, ShardPresence
+from rookery.actors.presence import REPORT_PERIOD_S, Reporter, ShardPresence
 from rookery.actors.runtime import ActorContext, ActorSpec
 from rookery.actors.shard import TimelineShard
-from rookery.actors.shards import Shards, shard_map, until_available
+from rookery.actors.shards import Shards, until_available
+from rookery.actors.topology import Topology, fixed_view
 from rookery.actors.writer import StoreWriter, group_writer
 from rookery.config import Config
 from rookery.connection.hub import Hub
 from rookery.connection.server import ConnectionListener
 from rookery.connection.settings import StreamSettings
+from rookery.domain.placement import ClusterView, Members
 from rookery.errors import RookeryError, Unavailable
 from rookery.http.app import build_app, serve_app
+from rookery.http.server import Runner
 from rookery.http.services import Services
 from rookery.messages import Invalidation, Push
 from rookery.models import Identity, TweetCounts
@@ -40,6 +43,7 @@ from rookery.services.idempotency import Idempotency
 from rookery.services.liked import LikedTweets
 from rookery.services.passwords import PasswordCost, Passwords
 from rookery.services.profiles import Profiles
+from rookery.services.readiness import store_answers
 from rookery.services.timelines import Timelines
 from rookery.services.tokens import KeyRing
 from rookery.services.tweets import Tweets
@@ -54,46 +58,71 @@ log = structlog.get_logger(__name__)
 KEYS_RELOAD_S = 30.0
 RECHECK_BATCH = 500
 READY_BOUND_S = 2.0
+DRAIN_S = 10.0
+
+
+def singles(config: Config, view: ClusterView, prefers: str | None = None) -> list[ActorSpec]:
+    """The actors that there is one of; the store's writer first, where the engine has one.
+
+    `prefers` is the node they run on for as long as it lives.
+    """
+    writer = [ActorSpec(names.STORE_WRITER, StoreWriter, (config,))]
+    return [
+        *(writer if config.store.engine == "sqlite" else []),
+        ActorSpec(names.CONNECTION_MANAGER, ConnectionManager, prefers=prefers),
+        ActorSpec(names.CELEBRITY_LISTS, CelebrityLists, (config, view), prefers=prefers),
+        ActorSpec(names.FANOUT_WORKER, FanoutWorker, (config, view), prefers=prefers),
+    ]
+
+
+def members(
+    config: Config,
+    view: ClusterView,
+    of: Members,
+    http_port: int,
+    live_ports: Mapping[str, int],
+    node: str | None = None,
+) -> list[ActorSpec]:
+    """The actors that there are several of; `node` is where they are to run."""
+    return [
+        *(ActorSpec(name, TimelineShard, (config, view), node=node) for name in of.shards),
+        *(
+            ActorSpec(
+                name,
+                ConnectionServer,
+                (config, view, live_ports[name], compose_connection_server),
+                node=node,
+            )
+            for name in of.connection_servers
+        ),
+        *(
+            ActorSpec(name, Gateway, (config, view, http_port, compose_gateway), node=node)
+            for name in of.gateways
+        ),
+    ]
 
 
 def specs(config: Config, http_port: int, live_ports: Sequence[int]) -> list[ActorSpec]:
-    """All actors of one machine, the store's writer first."""
-    return [
-        ActorSpec(names.STORE_WRITER, StoreWriter, (config,)),
-        ActorSpec(names.CONNECTION_MANAGER, ConnectionManager),
-        *(
-            ActorSpec(names.timeline_shard(number), TimelineShard, (config,))
-            for number in range(config.shards)
-        ),
-        ActorSpec(names.CELEBRITY_LISTS, CelebrityLists, (config,)),
-        ActorSpec(names.FANOUT_WORKER, FanoutWorker, (config,)),
-        *(
-            ActorSpec(
-                names.connection_server(number),
-                ConnectionServer,
-                (config, port, compose_connection_server),
-            )
-            for number, port in enumerate(live_ports)
-        ),
-        *(
-            ActorSpec(names.gateway(number), Gateway, (config, http_port, compose_gateway))
-            for number in range(config.gateways)
-        ),
-    ]
+    """All actors of a server on one machine, the store's writer first."""
+    view = fixed_view(config)
+    ports = dict(zip(view.serving.connection_servers, live_ports, strict=False))
+    listening = msgspec.structs.replace(view.serving, connection_servers=tuple(ports))
+    return singles(config, view) + members(config, view, listening, http_port, ports)
 
 
 class Backend:
     """What services stand on, in one process: store, ids, shards, broadcast. Close it."""
 
-    def __init__(self, context: ActorContext, config: Config) -> None:
+    def __init__(self, context: ActorContext, config: Config, view: ClusterView) -> None:
         directory = context.directory
         self.config = config
         self.context = context
         self.reader = open_reader(config)
         self.writer = group_writer(directory, config)
         self.store = StoreParts(self.reader, self.writer)
-        self.shards = Shards(directory, shard_map(config.shards))
-        self.broadcast = Broadcast(directory, config)
+        self.topology = Topology.opened(config, view, self.reader)
+        self.shards = Shards(directory, self.topology)
+        self.broadcast = Broadcast(directory, self.topology)
         self.lease = WorkerLease(self.store, clock_ms, name=context.name)
         self._background: list[asyncio.Task[None]] = []
 
@@ -215,13 +244,22 @@ class StreamDirectory:
 class GatewaySurface:
     """REST over the use-cases."""
 
-    def __init__(self, context: ActorContext, config: Config) -> None:
+    def __init__(self, context: ActorContext, config: Config, view: ClusterView, port: int) -> None:
         self._config = config
-        self._use_cases = UseCases(Backend(context, config))
+        self._port = port
+        self._use_cases = UseCases(Backend(context, config, view))
+        self._runner: Runner | None = None
 
-    async def start(self, port: int) -> None:
+    @property
+    def topology(self) -> Topology:
+        return self._use_cases.backend.topology
+
+    async def open(self) -> None:
+        """Make ready to listen."""
+        await self._use_cases.open()
+
+    async def listen(self) -> None:
         cases = self._use_cases
-        await cases.open()
         streams = StreamDirectory(cases.backend.context)
         services = Services(
             authenticator=cases.authenticator,
@@ -240,9 +278,13 @@ class GatewaySurface:
         self._runner = await serve_app(
             build_app(services),
             self._config.http.host,
-            port,
+            self._port,
             reuse_port=self._config.server.runtime == "ray",
         )
+
+    async def drain(self) -> None:
+        if self._runner is not None:
+            await self._runner.drain(DRAIN_S)
 
     async def _ready(self) -> Mapping[str, bool]:
         backend = self._use_cases.backend
@@ -256,12 +298,19 @@ class GatewaySurface:
                 return False
             return True
 
-        needed = [names.STORE_WRITER, names.CONNECTION_MANAGER, *backend.shards.map.shards]
-        found = await asyncio.gather(*(answers(name) for name in needed))
-        return dict(zip(needed, found, strict=True))
+        needed = [
+            names.STORE_WRITER,
+            names.CONNECTION_MANAGER,
+            *backend.topology.view.serving.shards,
+        ]
+        found = await asyncio.gather(
+            store_answers(backend.reader, READY_BOUND_S), *(answers(name) for name in needed)
+        )
+        return dict(zip(["store", *needed], found, strict=True))
 
     async def stop(self) -> None:
-        await self._runner.cleanup()
+        if self._runner is not None:
+            await self._runner.cleanup()
         await self._use_cases.close()
 
     def invalidate(self, change: Invalidation) -> None:
@@ -277,19 +326,31 @@ class GatewaySurface:
         }
 
 
-async def compose_gateway(context: ActorContext, config: Config, port: int) -> GatewaySurface:
-    surface = GatewaySurface(context, config)
-    await surface.start(port)
+async def compose_gateway(
+    context: ActorContext, config: Config, view: ClusterView, port: int
+) -> GatewaySurface:
+    surface = GatewaySurface(context, config, view, port)
+    await surface.open()
     return surface
+
+
+def stream_url(config: Config, host: str, port: int) -> str:
+    """What clients are told to connect to, for a connection server on `host`."""
+    live = config.live
+    if live.host not in ("", "0.0.0.0", "::"):
+        host = live.host
+    template = live.public_url or "ws://{host}:{port}/stream"
+    return template.replace("{host}", host).replace("{port}", str(port))
 
 
 class StreamSurface:
     """WebSockets over hub and shards."""
 
-    def __init__(self, context: ActorContext, config: Config) -> None:
+    def __init__(self, context: ActorContext, config: Config, view: ClusterView, port: int) -> None:
         self._config = config
+        self._port = port
         live = config.live
-        self._backend = Backend(context, config)
+        self._backend = Backend(context, config, view)
         store = self._backend.store
         self._keys = KeyRing(store, clock_ms, life_s=int(config.auth.access_token_s))
         self._authenticator = Authenticator(
@@ -310,16 +371,24 @@ class StreamSurface:
                 slow_grace_s=live.slow_grace_s,
             ),
         )
+        self._listener = ConnectionListener(live.host, port, self._hub, self._authenticate)
+        self._reporter: Reporter | None = None
         self._background: list[asyncio.Task[None]] = []
 
-    async def start(self, port: int) -> None:
+    @property
+    def topology(self) -> Topology:
+        return self._backend.topology
+
+    async def open(self) -> None:
+        """Make ready to listen."""
         await until_available(self._keys.load)
-        live = self._config.live
-        self._listener = ConnectionListener(live.host, port, self._hub, self._authenticate)
+
+    async def listen(self) -> None:
         bound = await self._listener.start()
-        url = (live.public_url or f"ws://{live.host}:{{port}}/stream").replace("{port}", str(bound))
         context = self._backend.context
+        url = stream_url(self._config, context.host, bound)
         reporter = Reporter(context.directory, context.name, self._presence.incarnation, url)
+        self._reporter = reporter
         self._hub.on_join, self._hub.on_leave = reporter.joined, reporter.left
         self._background = [
             asyncio.create_task(reporter.report_forever()),
@@ -327,11 +396,18 @@ class StreamSurface:
             asyncio.create_task(_reload(self._keys)),
         ]
 
+    async def drain(self) -> None:
+        if self._reporter is not None:
+            self._reporter.is_draining = True
+            await asyncio.sleep(REPORT_PERIOD_S)  # until the manager sends nobody here any more
+            await self._listener.drain(self._config.live.drain_s)
+
     async def stop(self) -> None:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
-        await self._listener.stop()
+        if self._reporter is not None:
+            await self._listener.stop()
         await self._backend.close()
 
     async def _authenticate(self, token: str) -> tuple[Identity, int]:
@@ -378,8 +454,8 @@ class StreamSurface:
 
 
 async def compose_connection_server(
-    context: ActorContext, config: Config, port: int
+    context: ActorContext, config: Config, view: ClusterView, port: int
 ) -> StreamSurface:
-    surface = StreamSurface(context, config)
-    await surface.start(port)
+    surface = StreamSurface(context, config, view, port)
+    await surface.open()
     return surface

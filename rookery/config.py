@@ -92,8 +92,8 @@ class Live(Section, frozen=True, kw_only=True):
     public_url: Annotated[
         str,
         Meta(
-            description="What clients are told to connect to, with {port} for the server's port;"
-            " empty: ws://HOST:PORT/stream."
+            description="What clients are told to connect to, with {host} for the node's address"
+            " and {port} for the server's port; empty: ws://{host}:{port}/stream."
         ),
     ] = ""
     max_sessions: Annotated[Positive, Meta(description="Sessions a connection server takes.")] = (
@@ -110,6 +110,9 @@ class Live(Section, frozen=True, kw_only=True):
     slow_grace_s: Annotated[
         Seconds, Meta(description="Seconds a session may stay merged before it is closed.")
     ] = 30.0
+    drain_s: Annotated[
+        Seconds, Meta(description="Seconds over which a drained server sends its clients away.")
+    ] = 5.0
     log_events: Annotated[
         Positive, Meta(description="Events kept for each connected user, for resuming.")
     ] = 512
@@ -193,6 +196,11 @@ class Config(Section, frozen=True, kw_only=True):
     def shards(self) -> int:
         """The number of timeline shards, resolved."""
         return 1 if self.server.runtime == "inline" else self.timelines.shards or _pairs_of_cores()
+
+    @property
+    def is_clustered(self) -> bool:
+        """Whether nodes may come and go: on a Ray cluster, with a store that all can reach."""
+        return bool(self.ray.address) and self.store.engine == "mongo"
 
 
 def _pairs_of_cores() -> int:

@@ -20,6 +20,7 @@ Leaf module: imports nothing of the project.
     ├── IdempotencyMismatch           422  4400  idempotency_mismatch
     ├── Unavailable                   503  4503  unavailable       (retry after a while)
     │   ├── ActorUnavailable          503  4503  actor_unavailable
+    │   ├── Moved                     503  4503  moved
     │   ├── StoreUnavailable          503  4503  store_unavailable
     │   ├── Overloaded                503  4503  overloaded
     │   └── DeadlineExceeded          503  4503  deadline_exceeded
@@ -224,6 +225,12 @@ class ActorUnavailable(Unavailable):
     """An actor is dead or restarting; raised by every call through a handle."""
 
     code = "actor_unavailable"
+
+
+class Moved(Unavailable):
+    """A shard was asked for a user whom another one owns, as of a newer view of the cluster."""
+
+    code = "moved"
 
 
 class StoreUnavailable(Unavailable):

@@ -5,19 +5,23 @@ import errno
 import socket
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rookery.actors import names
-from rookery.actors.runtime import ActorContext, Runtime
+from rookery.actors.runtime import ActorContext, ClusterRuntime, Runtime
 from rookery.actors.runtime_inline import InlineRuntime
+from rookery.actors.topology import Topology, fixed_view
+from rookery.actors.writer import group_writer
 from rookery.app import Backend, UseCases, specs
 from rookery.config import Config
 from rookery.control import ControlServer, single
+from rookery.controller import Controller
+from rookery.domain.placement import ClusterView
 from rookery.errors import PortTaken
 from rookery.models import Identity
 from rookery.services.audit import Audit
 from rookery.services.tweets import NewTweet
-from rookery.store import clock_ms
+from rookery.store import StoreParts, clock_ms, open_reader
 from rookery.store.sqlite.lock import WriterLock
 
 
@@ -58,6 +62,35 @@ def make_runtime(config: Config) -> Runtime:
     )
 
 
+class Cluster:
+    """The controller of a cluster, with the store it needs for itself."""
+
+    def __init__(self, config: Config, runtime: Runtime, http_port: int) -> None:
+        self._runtime = cast(ClusterRuntime, runtime)
+        self._reader = open_reader(config)
+        self._writer = group_writer(runtime, config)
+        store = StoreParts(self._reader, self._writer)
+        self.controller = Controller(config, self._runtime, store, http_port)
+        self._following: asyncio.Task[None] | None = None
+
+    async def start(self) -> ClusterView:
+        """Start the actors of all nodes; the view with which they began."""
+        await self._runtime.start()  # connects
+        return await self.controller.start()
+
+    def follow(self, topology: Topology) -> None:
+        """Keep up with the nodes from now on, `topology` too."""
+        self.controller.told = topology.install
+        self._following = asyncio.create_task(self.controller.run())
+
+    async def stop(self) -> None:
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
+        await self._writer.close()
+        await self._reader.close()
+
+
 class RunningServer:
     """A whole server. `start` it, and `stop` it whatever happens in between."""
 
@@ -66,6 +99,7 @@ class RunningServer:
         self.runtime = runtime or make_runtime(config)
         self._control: ControlServer | None = None
         self._use_cases: UseCases | None = None
+        self._cluster: Cluster | None = None
 
     @property
     def http_url(self) -> str:
@@ -73,6 +107,7 @@ class RunningServer:
 
     @property
     def live_urls(self) -> list[str]:
+        """Of the connection servers of this machine; empty in a cluster, whose nodes differ."""
         return [f"ws://{self.config.live.host}:{port}/stream" for port in self.live_ports]
 
     @property
@@ -80,6 +115,11 @@ class RunningServer:
         """The services, in this process."""
         assert self._use_cases is not None, "start() comes first"
         return self._use_cases
+
+    @property
+    def cluster(self) -> "Cluster | None":
+        """What keeps several nodes in line; None on one machine."""
+        return self._cluster
 
     async def start(self) -> None:
         """Start everything, and return when it can be used.
@@ -99,11 +139,19 @@ class RunningServer:
                 config.live.port and config.live.port + number,
                 "live.port or ROOKERY_LIVE_PORT",
             )
-            for number in range(config.live.servers)
+            for number in range(0 if config.is_clustered else config.live.servers)
         ]
         try:
-            await self._start_actors()
-            self._use_cases = UseCases(Backend(ActorContext("Control", self.runtime), config))
+            context = ActorContext("Control", self.runtime)
+            if config.is_clustered:
+                self._cluster = Cluster(config, self.runtime, self.http_port)
+                view = await self._cluster.start()
+            else:
+                await self._start_actors()
+                view = fixed_view(config)
+            self._use_cases = UseCases(Backend(context, config, view))
+            if self._cluster is not None:
+                self._cluster.follow(self._use_cases.backend.topology)
             await self._use_cases.open()
             data_dir = Path(config.server.data_dir)
             self._control = ControlServer(data_dir, Commands(self).by_name)
@@ -131,6 +179,9 @@ class RunningServer:
         if self._control is not None:
             await self._control.stop()
             self._control = None
+        if self._cluster is not None:
+            await self._cluster.stop()
+            self._cluster = None
         if self._use_cases is not None:
             await self._use_cases.close()
             self._use_cases = None

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from rookery.actors import names
 from rookery.actors.coalescer import Coalescer
 from rookery.actors.runtime import ActorRef, Directory
-from rookery.config import Config
+from rookery.actors.topology import Topology
+from rookery.domain.placement import ClusterView
 from rookery.errors import RookeryError
 from rookery.messages import Invalidation
 
@@ -15,10 +15,17 @@ BOUND_S = 1.0
 class Broadcast:
     """`rookery.services.ports.InvalidationPort` over the actors. One per process."""
 
-    def __init__(self, directory: Directory, config: Config) -> None:
-        surfaces = [names.gateway(number) for number in range(config.gateways)]
-        surfaces += [names.connection_server(number) for number in range(config.live.servers)]
-        self._edges = [self._edge(directory.ref(name)) for name in surfaces]
+    def __init__(self, directory: Directory, topology: Topology) -> None:
+        self._directory = directory
+        self._edges: dict[str, Coalescer[Invalidation, None]] = {}
+        topology.listen(self._view_changed)
+
+    def _view_changed(self, view: ClusterView) -> None:
+        surfaces = view.present.surfaces
+        self._edges = {
+            name: self._edges.get(name) or self._edge(self._directory.ref(name))
+            for name in surfaces
+        }
 
     def _edge(self, ref: ActorRef) -> Coalescer[Invalidation, None]:
         async def call(changes: list[Invalidation]) -> list[None]:
@@ -29,7 +36,7 @@ class Broadcast:
 
     async def broadcast(self, change: Invalidation) -> None:
         """See `rookery.services.ports.InvalidationPort.broadcast`."""
-        await asyncio.gather(*(self._tell(edge, change) for edge in self._edges))
+        await asyncio.gather(*(self._tell(edge, change) for edge in self._edges.values()))
 
     async def _tell(self, edge: Coalescer[Invalidation, None], change: Invalidation) -> None:
         try:
@@ -38,5 +45,5 @@ class Broadcast:
             pass  # Best effort: caches that were missed catch up by their own expiry.
 
     async def aclose(self) -> None:
-        for edge in self._edges:
+        for edge in self._edges.values():
             await edge.aclose(drain_s=0.1)

@@ -6,10 +6,12 @@ from functools import partial
 
 from rookery.actors import names
 from rookery.actors.runtime import Actor, ActorContext
-from rookery.actors.shards import Shards, shard_map, until_available
+from rookery.actors.shards import Shards, until_available
+from rookery.actors.topology import Topology
 from rookery.actors.writer import group_writer
 from rookery.config import Config
 from rookery.domain.celebrity import CelebrityList, is_celebrity
+from rookery.domain.placement import ClusterView
 from rookery.errors import RookeryError
 from rookery.messages import Delivery
 from rookery.models import EventKind
@@ -25,20 +27,23 @@ class CelebrityLists(Actor):
     remember deliveries.
     """
 
-    def __init__(self, context: ActorContext, config: Config) -> None:
+    def __init__(self, context: ActorContext, config: Config, view: ClusterView) -> None:
         super().__init__(context)
         self._threshold = config.timelines.celebrity_threshold
         self._size = config.timelines.ring_size
         self._reader = open_reader(config)
         self._writer = group_writer(context.directory, config)
         self._repository = CelebrityRepository(StoreParts(self._reader, self._writer))
-        self._shards = Shards(context.directory, shard_map(config.shards))
+        self._topology = Topology.opened(config, view, self._reader)
+        self._shards = Shards(context.directory, self._topology)
         self._lists: dict[int, CelebrityList] = {}
+        self._supplied: set[str] = set()  # the shards that have the lists, or fetch them
         self._changing = asyncio.Lock()
         self._recovered = asyncio.Event()
 
     async def start(self) -> None:
         self.spawn(self._recover())
+        self.spawn(self._topology.follow())
 
     async def stop(self) -> None:
         await super().stop()
@@ -48,14 +53,30 @@ class CelebrityLists(Actor):
 
     async def _recover(self) -> None:
         """Load the lists, and tell shards and worker, which may have older ones."""
+        await until_available(self._topology.refresh)
         former = await until_available(self._repository.all)
         candidates = await until_available(
             partial(self._repository.with_followers, self._threshold)
         )
         for user_id in former | candidates:
             await until_available(partial(self._classify, user_id, user_id in former))
+        self._supplied.update(self._topology.view.serving.shards)
         self._recovered.set()
         await self._announce()
+
+    async def view_changed(self, view: ClusterView) -> None:
+        """Take over a view of the cluster; when this returns, its new shards have all lists."""
+        self._topology.install(view)  # at once: what waits for a shard that is gone goes on
+        await self._recovered.wait()
+        async with self._changing:
+            present = self._topology.view.present.shards
+            self._supplied.intersection_update(present)
+            for name in present:
+                if name not in self._supplied:
+                    ref = self.context.directory.ref(name)
+                    for user_id, entries, floor in self._entries():
+                        await ref.call("set_celebrity", user_id, entries, floor)
+                    self._supplied.add(name)
 
     async def _classify(self, user_id: int, was: bool) -> None:
         followers = await self._repository.followers(user_id)
@@ -94,6 +115,9 @@ class CelebrityLists(Actor):
     async def snapshot(self) -> list[tuple[int, list[tuple[int, int]], int]]:
         """Every list as (author id, (id, kind) ascending, floor)."""
         await self._recovered.wait()
+        return self._entries()
+
+    def _entries(self) -> list[tuple[int, list[tuple[int, int]], int]]:
         return [(user, each.entries(), each.floor) for user, each in self._lists.items()]
 
     async def followers_changed(self, user_ids: list[int]) -> None:

@@ -12,9 +12,11 @@ import structlog
 from rookery.actors import names
 from rookery.actors.broadcast import Broadcast
 from rookery.actors.runtime import Actor, ActorContext
-from rookery.actors.shards import Shards, shard_map, until_available
+from rookery.actors.shards import Shards, until_available
+from rookery.actors.topology import Topology
 from rookery.actors.writer import group_writer
 from rookery.config import Config
+from rookery.domain.placement import ClusterView
 from rookery.errors import RookeryError
 from rookery.ids import time_ms_of
 from rookery.messages import Delivery, Invalidation
@@ -41,12 +43,13 @@ class FanoutWorker(Actor):
     a shard that is down holds up the acknowledgement, not the deliveries to the others.
     """
 
-    def __init__(self, context: ActorContext, config: Config) -> None:
+    def __init__(self, context: ActorContext, config: Config, view: ClusterView) -> None:
         super().__init__(context)
         self._reader = open_reader(config)
         self._writer = group_writer(context.directory, config)
-        self._shards = Shards(context.directory, shard_map(config.shards))
-        self._broadcast = Broadcast(context.directory, config)
+        self._topology = Topology.opened(config, view, self._reader)
+        self._shards = Shards(context.directory, self._topology)
+        self._broadcast = Broadcast(context.directory, self._topology)
         self._lists = context.directory.ref(names.CELEBRITY_LISTS)
         self._celebrities: frozenset[int] = frozenset()
         self._grown = asyncio.Event()
@@ -64,6 +67,7 @@ class FanoutWorker(Actor):
         self.spawn(self._follow_celebrities())
         self.spawn(self._work())
         self.spawn(self._acknowledge())
+        self.spawn(self._topology.follow())
 
     async def stop(self) -> None:
         await super().stop()
@@ -71,6 +75,10 @@ class FanoutWorker(Actor):
         await self._shards.aclose()
         await self._writer.close()
         await self._reader.close()
+
+    async def view_changed(self, view: ClusterView) -> None:
+        """Take over a view of the cluster; what is taken from now on goes to its shards."""
+        self._topology.install(view)
 
     async def set_celebrities(self, user_ids: list[int]) -> None:
         """Whose tweets go to `CelebrityLists` from now on."""
@@ -94,6 +102,7 @@ class FanoutWorker(Actor):
 
     async def _work(self) -> None:
         await until_available(self._queue.is_empty)  # the store may still be starting
+        await until_available(self._topology.refresh)
         while True:
             await self._room.wait()
             try:
@@ -140,7 +149,7 @@ class FanoutWorker(Actor):
         for entry in entries:
             if entry.event == OutboxEntry.GRAPH:
                 follower, followee, follows = entry.author_id, entry.subject_id, entry.kind == 1
-                calls.append(self._shards.graph_changed(follower, followee, follows))
+                calls.append(self._shards.graph_changed_anywhere(follower, followee, follows))
                 followees.add(followee)
                 continue
             if entry.event != EventKind.TWEET:

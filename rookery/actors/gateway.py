@@ -4,16 +4,33 @@ The surfaces behind them (REST, WebSocket) stand in `rookery.http` and `rookery.
 actors do not import; `rookery.app` hands in a function that makes one.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, Protocol, TypeVar
 
 from rookery.actors.runtime import Actor, ActorContext
+from rookery.actors.shards import until_available
+from rookery.actors.topology import Topology
 from rookery.config import Config
+from rookery.domain.placement import ClusterView
 from rookery.messages import Invalidation, Push
+
+DRAIN_S = 20.0
 
 
 class Surface(Protocol):
     """Something clients connect to."""
+
+    @property
+    def topology(self) -> Topology: ...
+
+    async def listen(self) -> None:
+        """Begin to take clients."""
+        ...
+
+    async def drain(self) -> None:
+        """Take no new clients, and return when those that are there have left."""
+        ...
 
     async def stop(self) -> None: ...
 
@@ -29,27 +46,72 @@ class LiveSurface(Surface, Protocol):
 
 
 S = TypeVar("S", bound=Surface)
-Compose = Callable[[ActorContext, Config, int], Awaitable[S]]
-"""Makes a running surface for an actor, which listens on the given port."""
+Compose = Callable[[ActorContext, Config, ClusterView, int], Awaitable[S]]
+"""Makes a surface for an actor, ready to listen on the given port."""
 
 
 class _SurfaceActor(Actor, Generic[S]):
+    """Takes clients while the view of the cluster says that it serves; then lets them go."""
+
     def __init__(
-        self, context: ActorContext, config: Config, port: int, compose: Compose[S]
+        self,
+        context: ActorContext,
+        config: Config,
+        view: ClusterView,
+        port: int,
+        compose: Compose[S],
     ) -> None:
         super().__init__(context)
         self._config = config
+        self._view = view
         self._port = port
         self._compose = compose
         self._surface: S | None = None
+        self._listens = False
+        self._draining: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        self._surface = await self._compose(self.context, self._config, self._port)
+        surface = self._surface = await self._compose(
+            self.context, self._config, self._view, self._port
+        )
+        await until_available(surface.topology.refresh)
+        if self._serves(surface.topology.view):
+            await self._listen(surface)
+        surface.topology.listen(self._view_changed)
+        self.spawn(surface.topology.follow())
 
     async def stop(self) -> None:
         await super().stop()
         if self._surface is not None:
             await self._surface.stop()
+
+    def _serves(self, view: ClusterView) -> bool:
+        return self.context.name in view.serving.surfaces
+
+    async def _listen(self, surface: S) -> None:
+        if not self._listens:
+            self._listens = True
+            await surface.listen()
+
+    def _view_changed(self, view: ClusterView) -> None:
+        surface = self._surface
+        if surface is None:
+            return
+        if self._serves(view):
+            self.spawn(self._listen(surface))
+        elif self._listens and self._draining is None:
+            self._draining = self.spawn(surface.drain())
+
+    async def view_changed(self, view: ClusterView) -> None:
+        """Take over a view of the cluster."""
+        if self._surface is not None:
+            self._surface.topology.install(view)
+
+    async def drained(self) -> bool:
+        """Wait until all clients have left that no longer belong here; False if some have not."""
+        if self._draining is not None:
+            await asyncio.wait([self._draining], timeout=DRAIN_S)
+        return self._draining is None or self._draining.done()
 
     async def invalidate(self, changes: list[Invalidation]) -> None:
         """Forget what was cached of these. Idempotent."""

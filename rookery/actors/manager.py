@@ -17,7 +17,7 @@ class ServerReport(msgspec.Struct, frozen=True, array_like=True):
     """What a connection server says of itself every second, and when sessions come or go.
 
     `joined` and `left` are (user id, device id) since its last report; with `whole`, `joined` is
-    everyone.
+    everyone. `draining`: no more clients are to be sent to it.
     """
 
     name: str
@@ -27,16 +27,18 @@ class ServerReport(msgspec.Struct, frozen=True, array_like=True):
     joined: list[tuple[int, str]]
     left: list[tuple[int, str]]
     whole: bool = False
+    draining: bool = False
 
 
 class _Server:
-    __slots__ = ("_devices", "heard_s", "incarnation", "sessions", "url")
+    __slots__ = ("_devices", "heard_s", "incarnation", "is_draining", "sessions", "url")
 
     def __init__(self, incarnation: str) -> None:
         self.incarnation = incarnation
         self.url = ""
         self.sessions = 0
         self.heard_s = 0.0
+        self.is_draining = False
         self._devices: dict[int, Counter[str]] = {}
 
     def clear(self) -> None:
@@ -85,7 +87,7 @@ class ConnectionManager(Actor):
         for device in report.left:
             server.leave(*device)
         server.url, server.sessions = report.url, report.sessions
-        server.heard_s = monotonic()
+        server.heard_s, server.is_draining = monotonic(), report.draining
         return True
 
     def _live(self) -> list[_Server]:
@@ -98,7 +100,7 @@ class ConnectionManager(Actor):
         Raises:
             Unavailable: there is none.
         """
-        live = self._live()
+        live = [server for server in self._live() if not server.is_draining]
         if not live:
             raise Unavailable("No connection server is available")
         return min(live, key=lambda server: server.sessions).url

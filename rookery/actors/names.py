@@ -16,3 +16,8 @@ def connection_server(number: int) -> str:
 
 def timeline_shard(number: int) -> str:
     return f"TimelineShard-{number}"
+
+
+def number_of(name: str) -> int:
+    """The number in the name of an actor that there are several of."""
+    return int(name.rpartition("-")[2])

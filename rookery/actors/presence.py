@@ -28,15 +28,12 @@ class ShardPresence:
 
     async def attach(self, user_id: int, epoch: str | None, offset: int | None) -> Attached:
         """See `PresencePort.attach`."""
-        edge = self._shards.of(user_id)
-        return Attached(
-            *await edge.attaches.submit((user_id, self._server, self.incarnation, epoch, offset))
-        )
+        request = (user_id, self._server, self.incarnation, epoch, offset)
+        return Attached(*await self._shards.attach(request))
 
     async def detach(self, user_id: int) -> None:
         """See `PresencePort.detach`."""
-        edge = self._shards.of(user_id)
-        await edge.detaches.submit((user_id, self._server, self.incarnation))
+        await self._shards.detach(user_id, self._server, self.incarnation)
 
     async def positions(self, user_ids: Sequence[int]) -> Sequence[tuple[str, int] | None]:
         """See `PresencePort.positions`."""
@@ -55,6 +52,8 @@ class Reporter:
         self._joined: list[tuple[int, str]] = []
         self._left: list[tuple[int, str]] = []
         self._whole = True
+        self.is_draining = False
+        """Whether the manager is to offer this server to no more clients."""
 
     @property
     def devices(self) -> list[tuple[int, str]]:
@@ -97,5 +96,6 @@ class Reporter:
             joined=joined,
             left=left,
             whole=self._whole,
+            draining=self.is_draining,
         )
         self._whole = not await self._manager.call("report", report)

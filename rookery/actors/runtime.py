@@ -6,8 +6,8 @@ an `ActorRef` and cannot tell the difference. Only `runtime_ray` imports ``ray``
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Coroutine, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
@@ -42,10 +42,11 @@ class Directory(Protocol):
 
 @dataclass(frozen=True)
 class ActorContext:
-    """What a runtime gives to each actor it makes."""
+    """What a runtime gives to each actor it makes; `host` is the address of its node."""
 
     name: str
     directory: Directory
+    host: str = "127.0.0.1"
 
 
 class Actor:
@@ -90,6 +91,10 @@ class Actor:
         """Current figures by metric name (`queue_depth`, `warm_rows`, …); cheap, polled."""
         return {}
 
+    async def figures_now(self) -> Mapping[str, float]:
+        """The figures, for whoever asks from outside."""
+        return dict(self.figures())
+
     async def ping(self) -> str:
         """Answer with the actor's name, to show that it is alive."""
         return self.context.name
@@ -97,12 +102,17 @@ class Actor:
 
 @dataclass(frozen=True)
 class ActorSpec:
-    """One actor to be started: its unique name, class and arguments after the context."""
+    """One actor to be started: its unique name, class and arguments after the context.
+
+    `node` is the id of the only node that it may run on, and it ends for good with that one;
+    `prefers` that of the node that it runs on while it lives. Else the runtime chooses.
+    """
 
     name: str
     cls: type[Actor]
     args: tuple[Any, ...] = ()
-    resources: Mapping[str, float] = field(default_factory=dict)
+    node: str | None = None
+    prefers: str | None = None
 
 
 class Runtime(Directory, Protocol):
@@ -120,4 +130,30 @@ class Runtime(Directory, Protocol):
 
     async def stop(self) -> None:
         """Stop all actors in reverse order of their start; each gets its `stop`."""
+        ...
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine that actors can run on; `labels` are what its operator said of it."""
+
+    id: str
+    host: str
+    cpus: float
+    labels: Mapping[str, str]
+
+
+class ClusterRuntime(Runtime, Protocol):
+    """A runtime of several nodes, which come and go."""
+
+    async def nodes(self) -> list[Node]:
+        """The nodes that are alive."""
+        ...
+
+    async def own_node(self) -> str:
+        """The id of the node that this process runs on."""
+        ...
+
+    async def end(self, names: Collection[str]) -> None:
+        """Stop these actors for good; those whose node is gone are forgotten."""
         ...

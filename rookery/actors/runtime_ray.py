@@ -13,15 +13,16 @@ import asyncio
 import pickle
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from typing import Any
 
 import ray
 import structlog
 from ray.exceptions import ActorDiedError, RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from rookery.actors.runtime import Actor, ActorContext, ActorRef, ActorSpec
+from rookery.actors.runtime import Actor, ActorContext, ActorRef, ActorSpec, Node
 from rookery.actors.runtime_ray_cluster import RayConnection, RayOptions, connect, finishes
 from rookery.errors import ActorUnavailable, RookeryError, StartupError
 from rookery.logs import configure
@@ -47,7 +48,9 @@ class _Shell:
         # that may be busy; by default that takes up to 5 ms.
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         self._spec = spec
-        self._context = ActorContext(spec.name, RayDirectory(options.namespace))
+        directory = RayDirectory(options.namespace)
+        host: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+        self._context = ActorContext(spec.name, directory, host)
         self._actor: Actor | None = None
         self._refusal: BaseException | None = None
         self._figures_every_s = options.figures_every_s
@@ -246,18 +249,41 @@ class RayRuntime:
     def ref(self, name: str) -> ActorRef:
         return self._directory.ref(name)
 
+    async def nodes(self) -> list[Node]:
+        """See `ClusterRuntime`."""
+        return [
+            Node(
+                id=node["NodeID"],
+                host=node["NodeManagerAddress"],
+                cpus=node["Resources"].get("CPU", 0.0),
+                labels=node.get("Labels") or {},
+            )
+            for node in await asyncio.to_thread(ray.nodes)
+            if node["Alive"]
+        ]
+
+    async def own_node(self) -> str:
+        """See `ClusterRuntime`."""
+        return str(ray.get_runtime_context().get_node_id())
+
+    async def end(self, names: Collection[str]) -> None:
+        """See `ClusterRuntime`."""
+        await self._end({name: self._handles.pop(name) for name in names if name in self._handles})
+
     def _create(self, spec: ActorSpec) -> Any:
         shell = type(spec.cls.__name__, (_Shell,), {"__module__": spec.cls.__module__})
-        cpus = {**spec.resources}
         options: dict[str, Any] = {
             "name": spec.name,
             "namespace": self._options.namespace,
-            "num_cpus": cpus.pop("CPU", 0),
-            "resources": cpus,
+            "num_cpus": 0,  # so that operators need not budget for them
             "max_restarts": -1,
             "max_task_retries": 0,
             "max_concurrency": MAX_CONCURRENCY,
         }
+        if (node := spec.node or spec.prefers) is not None:
+            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(
+                node, soft=spec.node is None
+            )
         actor_class: Any = ray.remote(shell)
         return actor_class.options(**options).remote(spec, self._options)
 

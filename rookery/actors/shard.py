@@ -10,17 +10,20 @@ import numpy as np
 from rookery.actors import names
 from rookery.actors.coalescer import Coalescer
 from rookery.actors.runtime import Actor, ActorContext
+from rookery.actors.topology import Topology
 from rookery.config import Config
 from rookery.domain.delivered import RecentIds
+from rookery.domain.placement import ClusterView
 from rookery.domain.presence import Recipients
 from rookery.domain.timelines import Slice, WarmTimelines
-from rookery.errors import Overloaded, RookeryError
+from rookery.errors import Moved, Overloaded, RookeryError
 from rookery.messages import AttachAnswer, AttachRequest, Delivery, Push, WarmTimeline
 from rookery.store import open_reader
 from rookery.store.graph import GraphRepository
 from rookery.store.posts import recent_posts
 
 REMEMBERED_IDS = 262_144
+FIRST_OFFSET_BITS = 40
 SWEEP_PERIOD_S = 10.0
 
 
@@ -33,7 +36,7 @@ class TimelineShard(Actor):
     remembered by their outbox id, the rest is idempotent.
     """
 
-    def __init__(self, context: ActorContext, config: Config) -> None:
+    def __init__(self, context: ActorContext, config: Config, view: ClusterView) -> None:
         super().__init__(context)
         timelines, live = config.timelines, config.live
         self._idle_s = timelines.idle_s
@@ -48,6 +51,7 @@ class TimelineShard(Actor):
         )
         self._reader = open_reader(config)
         self._graph = GraphRepository(self._reader)
+        self._topology = Topology.opened(config, view, self._reader)
         self._graph_changing = asyncio.Lock()
         self._delivered = RecentIds(REMEMBERED_IDS)
         self._building: dict[int, asyncio.Task[None]] = {}
@@ -55,6 +59,9 @@ class TimelineShard(Actor):
         self._figures = {"deliveries": 0.0, "builds": 0.0, "reads": 0.0, "events_delivered": 0.0}
 
     async def start(self) -> None:
+        await self._topology.refresh()
+        self._topology.listen(self._view_changed)
+        self.spawn(self._topology.follow())
         self.spawn(self._fetch_celebrities())
         self.spawn(self._sweep())
 
@@ -63,6 +70,19 @@ class TimelineShard(Actor):
         for pushes in self._pushes.values():
             await pushes.aclose()
         await self._reader.close()
+
+    # Ownership.
+
+    async def view_changed(self, view: ClusterView) -> None:
+        """Take over a view of the cluster: timelines and logs of users who moved are dropped."""
+        self._topology.install(view)
+
+    def _view_changed(self, view: ClusterView) -> None:
+        if self._topology.may_change:
+            self._warm.keep_only(self._owns)
+
+    def _owns(self, user_id: int) -> bool:
+        return self._topology.view.owns(self.context.name, user_id)
 
     # Reading.
 
@@ -79,6 +99,7 @@ class TimelineShard(Actor):
         Raises:
             StoreUnavailable: the store does not answer.
             Overloaded: no row is free.
+            Moved: another shard owns the user.
         """
         task = self._building.get(user_id)
         if task is None:
@@ -91,6 +112,7 @@ class TimelineShard(Actor):
         row = self._claim(user_id)
         with self._warm.held(row):
             while True:
+                self._check_ownership(user_id)
                 token = self._warm.begin(row)
                 authors = await self._authors(user_id)
                 if not self._warm.enter(row, authors, token):
@@ -101,10 +123,15 @@ class TimelineShard(Actor):
                     return
 
     def _claim(self, user_id: int) -> int:
+        self._check_ownership(user_id)
         row = self._warm.claim(user_id, monotonic())
         if row is None:
             raise Overloaded("All warm timelines of this shard are in use")
         return row
+
+    def _check_ownership(self, user_id: int) -> None:
+        if not self._owns(user_id):
+            raise Moved()
 
     async def _authors(self, user_id: int) -> list[int]:
         return await self._graph.home_authors(user_id)
@@ -114,6 +141,7 @@ class TimelineShard(Actor):
         row = self._claim(user_id)
         with self._warm.held(row):
             while not self._warm.is_entered(user_id):
+                self._check_ownership(user_id)
                 token = self._warm.begin(row)
                 if self._warm.enter(row, await self._authors(user_id), token):
                     break
@@ -211,7 +239,13 @@ class TimelineShard(Actor):
             return error
         number = self._server(server, incarnation)
         position = self._warm.presence.attach(
-            user_id, row, number, epoch, offset, secrets.token_hex(8)
+            user_id,
+            row,
+            number,
+            epoch,
+            offset,
+            secrets.token_hex(8),
+            secrets.randbits(FIRST_OFFSET_BITS),
         )
         if position is None:
             return Overloaded("All event logs of this shard are in use")

@@ -5,26 +5,28 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from time import monotonic
+from typing import Any, TypeVar
 
 import numpy as np
 
 from rookery.actors.coalescer import Coalescer
-from rookery.actors.names import timeline_shard
 from rookery.actors.runtime import ActorRef, Directory
-from rookery.domain.placement import ShardMap
+from rookery.actors.topology import Topology
+from rookery.domain.placement import ClusterView
 from rookery.domain.timelines import Slice
-from rookery.errors import DeadlineExceeded, Overloaded, Unavailable
+from rookery.errors import DeadlineExceeded, Moved, Overloaded, Unavailable
 from rookery.messages import AttachAnswer, AttachRequest, Delivery, TimelineSlice, WarmTimeline
+
+T = TypeVar("T")
 
 BUILD_DEADLINE_S = 10.0
 MAX_BUILDS = 64
 """Cold timelines that one process has built at a time, over all shards."""
 
-
-def shard_map(shards: int) -> ShardMap:
-    """The assignment of users to the configured number of shards."""
-    return ShardMap([timeline_shard(number) for number in range(shards)])
+MOVED_PAUSE_S = 0.05
+MOVED_DEADLINE_S = 10.0
+"""So long a caller looks for the shard that has taken a user over."""
 
 
 class Edge:
@@ -52,6 +54,10 @@ class Edge:
 
         return Coalescer(call, name=f"{self.ref.name}.{method}", deadline_s=deadline_s, retry=retry)
 
+    async def aclose(self) -> None:
+        """Fail what is pending after a short while, and refuse what is new."""
+        await asyncio.gather(*(each.aclose() for each in self.coalescers().values()))
+
     def coalescers(self) -> Mapping[str, Coalescer[Any, Any]]:
         return {
             "read": self.reads,
@@ -64,26 +70,70 @@ class Edge:
 
 
 class Shards:
-    """All shards, by user. One per process and event loop."""
+    """All shards, by user. One per process and event loop.
 
-    def __init__(self, directory: Directory, shards: ShardMap) -> None:
-        self.map = shards
-        self.edges = {name: Edge(directory.ref(name)) for name in shards.shards}
+    Where shards come and go, a call that finds its user's shard gone, or no longer the owner, goes
+    on at the new one.
+    """
+
+    def __init__(self, directory: Directory, topology: Topology) -> None:
+        self._directory = directory
+        self.topology = topology
+        self.edges: dict[str, Edge] = {}
+        self._closing: set[asyncio.Task[None]] = set()
         self._builds = asyncio.Semaphore(MAX_BUILDS)
         self._waiting_builds = 0
+        topology.listen(self._view_changed)
+
+    def _view_changed(self, view: ClusterView) -> None:
+        self._owner = view.shard_map.owner
+        present = view.present.shards
+        for name in [name for name in self.edges if name not in present]:
+            closing = asyncio.get_running_loop().create_task(self.edges.pop(name).aclose())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+        for name in present:
+            if name not in self.edges:
+                self.edges[name] = Edge(self._directory.ref(name))
 
     def of(self, user_id: int) -> Edge:
         """The edge towards the shard that owns a user."""
-        return self.edges[self.map.owner(user_id)]
+        return self.edges[self._owner(user_id)]
+
+    async def _at_owner(self, user_id: int, call: Callable[[Edge], Awaitable[T]]) -> T:
+        """Make a call that is safe to repeat at the shard that owns a user, wherever that goes."""
+        began_s = monotonic()
+        while True:
+            edge = self.of(user_id)
+            try:
+                return await call(edge)
+            except Unavailable as error:
+                await self._after(error, user_id, edge, began_s)
+
+    async def _after(self, error: Unavailable, user_id: int, asked: Edge, began_s: float) -> None:
+        """Return when a call that failed may be made again; raise `error` if it need not be."""
+        if not self.topology.may_change:
+            raise error
+        await self.topology.refresh()
+        if self.of(user_id) is not asked:
+            return
+        if not isinstance(error, Moved) or monotonic() > began_s + MOVED_DEADLINE_S:
+            raise error
+        await asyncio.sleep(MOVED_PAUSE_S)  # it has yet to hear of the view that we know
 
     async def read(self, user_id: int, before: int, limit: int, mask: int) -> TimelineSlice:
         """See `rookery.services.ports.TimelinePort.read`."""
-        edge = self.of(user_id)
-        found = await edge.reads.submit((user_id, before, limit, mask))
-        while found is None:
-            await self._build(edge, user_id)
-            found = await edge.reads.submit((user_id, before, limit, mask))
-        return TimelineSlice(*found)
+        began_s = monotonic()
+        while True:
+            edge = self.of(user_id)
+            try:
+                found = await edge.reads.submit((user_id, before, limit, mask))
+                while found is None:
+                    await self._build(edge, user_id)
+                    found = await edge.reads.submit((user_id, before, limit, mask))
+                return TimelineSlice(*found)
+            except Unavailable as error:
+                await self._after(error, user_id, edge, began_s)
 
     async def _build(self, edge: Edge, user_id: int) -> None:
         # Not coalesced: one slow building must not hold up the quick ones in its batch.
@@ -100,7 +150,23 @@ class Shards:
 
     async def graph_changed(self, follower_id: int, followee_id: int, follows: bool) -> None:
         """See `rookery.services.ports.TimelinePort.graph_changed`."""
-        await self.of(follower_id).graph.submit((follower_id, followee_id, follows))
+        change = (follower_id, followee_id, follows)
+        await self._at_owner(follower_id, lambda edge: edge.graph.submit(change))
+
+    async def graph_changed_anywhere(
+        self, follower_id: int, followee_id: int, follows: bool
+    ) -> None:
+        """As `graph_changed`, told to every shard that might have the follower's timeline."""
+        change = (follower_id, followee_id, follows)
+        await asyncio.gather(*(edge.graph.submit(change) for edge in self.edges.values()))
+
+    async def attach(self, request: AttachRequest) -> AttachAnswer:
+        """Connect a user (see `rookery.messages.AttachRequest`)."""
+        return await self._at_owner(request[0], lambda edge: edge.attaches.submit(request))
+
+    async def detach(self, user_id: int, server: str, incarnation: str) -> None:
+        """End a user's connection on a server."""
+        await self.of(user_id).detaches.submit((user_id, server, incarnation))
 
     async def warm_users(self) -> list[int]:
         """See `rookery.services.audit.AuditPort`."""
@@ -109,7 +175,7 @@ class Shards:
     def _by_shard(self, user_ids: Sequence[int]) -> dict[str, list[int]]:
         by_shard: dict[str, list[int]] = {}
         for user_id in user_ids:
-            by_shard.setdefault(self.map.owner(user_id), []).append(user_id)
+            by_shard.setdefault(self._owner(user_id), []).append(user_id)
         return by_shard
 
     async def inspect(self, user_ids: Sequence[int]) -> list[WarmTimeline | None]:
@@ -145,14 +211,12 @@ class Shards:
         Raises:
             Unavailable: a shard did not answer.
         """
-        edges = list(self.edges.items())
+        edges = list(self.edges.items())  # of all that are present
         answers = await asyncio.gather(*(edge.ref.call(method, *args) for _, edge in edges))
         return {name: answer for (name, _), answer in zip(edges, answers, strict=True)}
 
     async def aclose(self) -> None:
-        for edge in self.edges.values():
-            for coalescer in edge.coalescers().values():
-                await coalescer.aclose()
+        await asyncio.gather(*(edge.aclose() for edge in self.edges.values()), *self._closing)
 
     def figures(self) -> Mapping[str, float]:
         """Over all shards, per kind of call."""

@@ -9,6 +9,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -151,6 +152,11 @@ class Hub:
         """Close all sessions of a user."""
         for peer in list(self._by_user.get(user_id, ())):
             self._close(peer, code, reason)
+
+    def close_some(self, count: int, code: int, reason: str) -> None:
+        """Close the sessions of `count` users."""
+        for user_id in list(islice(self._by_user, count)):
+            self.close_user(user_id, code, reason)
 
     def close_all(self, code: int, reason: str) -> None:
         """Close all sessions."""

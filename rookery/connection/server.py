@@ -12,6 +12,7 @@ import socket
 import time
 from enum import Enum
 from http import HTTPStatus
+from math import ceil
 from typing import cast
 
 import structlog
@@ -39,6 +40,7 @@ _protocol_log = logging.getLogger("rookery.connection.protocol")
 _protocol_log.setLevel(logging.ERROR)  # the library tells of each opening and closing
 _MAX_EARLY_BYTES = 64 * 1024
 _BACKLOG = 4096
+DRAIN_STEP_S = 0.1
 
 
 class _Stage(Enum):
@@ -428,6 +430,20 @@ class ConnectionListener:
         if self._ticker is not None:
             self._ticker.cancel()
         await self.hub.stop()
+
+    async def drain(self, within_s: float) -> None:
+        """Take no new clients, and close the sessions one by one, spread over `within_s`.
+
+        They are closed with 1001, so that their clients reconnect elsewhere; not all at once.
+        """
+        if self._server is not None:
+            self._server.close()
+        while len(self.hub) and within_s > 0:
+            share = ceil(len(self.hub) * DRAIN_STEP_S / within_s)
+            self.hub.close_some(share, 1001, "this server is being drained; reconnect")
+            await asyncio.sleep(DRAIN_STEP_S)
+            within_s -= DRAIN_STEP_S
+        self.hub.close_all(1001, "this server is being drained; reconnect")
 
     def has_room(self) -> bool:
         """Whether another session may be opened; asked by a connection in its handshake."""

@@ -29,6 +29,7 @@ class EventLogs:
         self.offsets = np.zeros(slots, dtype=np.int64)
         self.user_ids = np.zeros(slots, dtype=np.int64)
         self._epochs: dict[int, str] = {}
+        self._first: dict[int, int] = {}
         self._slots: dict[int, int] = {}
         self._free: list[int] = []
         self._next = 0
@@ -43,8 +44,12 @@ class EventLogs:
     def epoch_of(self, slot: int) -> str:
         return self._epochs[slot]
 
-    def open(self, user_id: int, epoch: str) -> int | None:
-        """A new, empty log for a user without one; None if all slots are taken."""
+    def open(self, user_id: int, epoch: str, first_offset: int = 0) -> int | None:
+        """A new, empty log for a user without one; None if all slots are taken.
+
+        Offsets count from `first_offset`. Where two shards may for a moment both have a log of one
+        user, a random one keeps an event of the one from being taken for the next of the other.
+        """
         if self._free:
             slot = heapq.heappop(self._free)
         elif self._next < self._width:
@@ -53,14 +58,15 @@ class EventLogs:
             return None
         self._slots[user_id] = slot
         self._epochs[slot] = epoch
+        self._first[slot] = first_offset
         self.user_ids[slot] = user_id
-        self.offsets[slot] = 0
+        self.offsets[slot] = first_offset
         return slot
 
     def close(self, user_id: int) -> None:
         """Forget a user's log."""
         slot = self._slots.pop(user_id)
-        del self._epochs[slot]
+        del self._epochs[slot], self._first[slot]
         heapq.heappush(self._free, slot)
 
     def append(self, slots: Slots, kind: int, subject_id: int) -> Slots:
@@ -85,7 +91,7 @@ class EventLogs:
         head = int(self.offsets[slot])
         if offset is None or epoch != self._epochs[slot]:
             return None
-        if not 0 <= offset <= head or head - offset > self.capacity:
+        if not self._first[slot] <= offset <= head or head - offset > self.capacity:
             return None
         missed = np.arange(offset, head, dtype=np.int64)
         cells = missed % self.capacity * self._width + slot

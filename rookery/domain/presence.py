@@ -82,18 +82,21 @@ class Presence:
         epoch: str | None,
         offset: int | None,
         new_epoch: str,
+        first_offset: int = 0,
     ) -> Position | None:
         """Connect a user on a server, opening a log where there is none. Idempotent.
+
+        A log that is opened gets `new_epoch` and counts from `first_offset`.
 
         None: there is no room for another log.
         """
         slot = self.logs.slot_of(user_id)
         if slot == NO_SLOT:
-            opened = self.logs.open(user_id, new_epoch)
+            opened = self.logs.open(user_id, new_epoch, first_offset)
             if opened is None:
                 if not self._make_room():
                     return None
-                opened = self.logs.open(user_id, new_epoch)
+                opened = self.logs.open(user_id, new_epoch, first_offset)
                 assert opened is not None
             slot = opened
             self._server_of[slot] = NO_SERVER
@@ -133,9 +136,15 @@ class Presence:
         self._forget(min(self._lingering, key=self._lingering.__getitem__))
         return True
 
+    def forget(self, user_id: int) -> None:
+        """End a user's connections here and close the log; nothing if there is none."""
+        if self.logs.slot_of(user_id) != NO_SLOT:
+            self._forget(user_id)
+
     def _forget(self, user_id: int) -> None:
-        del self._lingering[user_id]
+        self._lingering.pop(user_id, None)
         slot = self.logs.slot_of(user_id)
+        self._more_servers.pop(slot, None)
         self._slot_of_row[self._row_of[slot]] = NO_SLOT
         self.logs.close(user_id)
 

@@ -7,7 +7,7 @@ entered and makes it unbuilt again.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -118,6 +118,22 @@ class WarmTimelines:
         self._built[row] = False
         self._generations[row] += 1
         heapq.heappush(self._free, row)
+
+    def keep_only(self, is_owned: Callable[[int], bool]) -> int:
+        """Drop the rows and event logs of users who are not owned here; the rows dropped.
+
+        A row that is being built just now is held: it is spoiled, and whoever builds it looks again
+        whether it may.
+        """
+        moved = [user for user in self._rows if not is_owned(user)]
+        for user_id in moved:
+            self.presence.forget(user_id)
+            row = self._rows[user_id]
+            if self._holders[row]:
+                self.spoil(user_id)
+            else:
+                self._drop(row)
+        return len(moved)
 
     def sweep(self, now_s: float, idle_s: float) -> int:
         """Drop rows not read for `idle_s` and logs that lingered enough; the rows dropped."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import errno
+from collections.abc import Coroutine
+from time import monotonic
 from typing import Any
 
 import structlog
@@ -17,10 +19,11 @@ log = structlog.get_logger(__name__)
 SHUTDOWN_S = 10.0
 KEEP_ALIVE_S = 75.0
 LINGERING_S = 2.0
+DRAIN_LOOK_S = 0.05
 
 
 class _Protocol(web.RequestHandler):
-    """aiohttp's connection, except for what it answers to a request that is no HTTP."""
+    """aiohttp's connection, which answers what is no HTTP in our shape, and can be drained."""
 
     def handle_error(
         self,
@@ -42,8 +45,18 @@ class _Protocol(web.RequestHandler):
         response.force_close()
         return response
 
+    def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
+        manager = self._manager
+        if isinstance(manager, _Server) and manager.is_draining:
+            resp.force_close()
+        return super().finish_response(request, resp, start_time)
+
 
 class _Server(web.Server):
+    is_draining = False
+
     def __call__(self) -> web.RequestHandler:
         return _Protocol(
             self,
@@ -54,16 +67,30 @@ class _Server(web.Server):
         )
 
 
-class _Runner(web.AppRunner):
+class Runner(web.AppRunner):
+    """aiohttp's, which can also let its clients go one by one."""
+
+    async def drain(self, within_s: float) -> None:
+        """Take no more connections, and end each with its next answer; return when none is left.
+
+        After `within_s` the idle ones are left to `cleanup`, which cuts them.
+        """
+        server = self.server
+        assert isinstance(server, _Server), "setup() comes first"
+        server.is_draining = True
+        for site in list(self.sites):
+            await site.stop()
+        until_s = monotonic() + within_s
+        while server.connections and monotonic() < until_s:  # noqa: ASYNC110 - aiohttp tells nobody
+            await asyncio.sleep(DRAIN_LOOK_S)
+
     async def _make_server(self) -> web.Server:
         server = await super()._make_server()
         dispatch = dispatcher_of(self.app.get(EXACT_ROUTES, {}), server.request_handler)
         return _Server(dispatch, request_factory=server.request_factory)
 
 
-async def serve_app(
-    app: web.Application, host: str, port: int, reuse_port: bool = False
-) -> web.AppRunner:
+async def serve_app(app: web.Application, host: str, port: int, reuse_port: bool = False) -> Runner:
     """Serve `app` until ``await runner.cleanup()``, which lets requests under way finish.
 
     With `port` 0 the system chooses one: see ``runner.addresses``. With `reuse_port`, several
@@ -72,7 +99,7 @@ async def serve_app(
     Raises:
         PortTaken: somebody else listens there; the text says what to do.
     """
-    runner = _Runner(app, shutdown_timeout=SHUTDOWN_S)
+    runner = Runner(app, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port, reuse_port=reuse_port or None, backlog=1024).start()

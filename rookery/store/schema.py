@@ -91,6 +91,8 @@ LEASES = Collection("leases", key={"worker": int}, columns={"holder": str, "expi
 """Snowflake worker numbers in use."""
 JOBS = Collection("jobs", key={"name": str})
 """How far resumable work (bulk loads, migrations) has come."""
+CLUSTER = Collection("cluster", key={"name": str}, columns={"version": int})
+"""Who takes part in a cluster (`rookery.domain.placement.ClusterView`)."""
 
 COLLECTIONS: tuple[Collection, ...] = (
     USERS,
@@ -114,4 +116,5 @@ COLLECTIONS: tuple[Collection, ...] = (
     IDEMPOTENCY,
     LEASES,
     JOBS,
+    CLUSTER,
 )

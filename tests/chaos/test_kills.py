@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from rookery.actors import names
-from rookery.actors.shards import shard_map
+from rookery.actors.topology import fixed_view
 from rookery.client import ApiError, ClientError, ConnectionFailed, Retries
 from tests.chaos.process import ServerProcess, is_alive
 from tests.integration.server.reader import Reader
@@ -156,7 +156,7 @@ class Scene:
 
     async def _impatient(self) -> Person:
         """Somebody who follows the others and repeats no request; the shard to be killed has it."""
-        owner = shard_map(self.server.config.shards).owner
+        owner = fixed_view(self.server.config).shard_map.owner
         while owner((person := await self.world.person("prober")).id) != names.timeline_shard(0):
             pass
         await person.follow(*self.authors)

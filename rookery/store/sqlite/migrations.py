@@ -24,7 +24,7 @@ from rookery.store.engine import Collection
 from rookery.store.sqlite.connection import APPLICATION_ID, schema_version
 from rookery.store.sqlite.tables import Table, tables
 
-VERSION = 1
+VERSION = 2
 """The version that this program reads and writes: that of the last step."""
 
 
@@ -45,6 +45,7 @@ def migrations(collections: Iterable[Collection]) -> tuple[Migration, ...]:
     declared = tuple(collections)
     return (
         Migration(1, "create the collections", lambda connection: create_all(connection, declared)),
+        Migration(2, "add the cluster's view", lambda c: create_missing(c, declared)),
     )
 
 
@@ -53,6 +54,13 @@ def create_all(connection: sqlite3.Connection, collections: Iterable[Collection]
     for table in tables(collections).values():
         for statement in table.create_sql():
             connection.execute(statement)
+
+
+def create_missing(connection: sqlite3.Connection, collections: Iterable[Collection]) -> None:
+    """Create the tables of those `collections` that have none yet."""
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    found = {name for (name,) in rows}
+    create_all(connection, [each for each in collections if each.name not in found])
 
 
 def migrate(connection: sqlite3.Connection, steps: Sequence[Migration]) -> list[int]:

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from rookery.actors import names
-from rookery.actors.shards import shard_map
+from rookery.actors.topology import fixed_view
 from tests.integration.server.reader import Reader
 from tests.integration.server.world import SOON, Person, ServerThread, World, settled, until
 
@@ -65,7 +65,7 @@ async def test_a_reader_that_is_cut_off_again_and_again_misses_nothing(
         await until(caught_up, what="all events after the death of the connection server")
         assert reader.promise.resets == 0
         assert sorted(reader.promise.singly) == sorted(posting.posted) or reader.promise.merged
-        shard = shard_map(server.config.shards).owner(bob.id)
+        shard = fixed_view(server.config).shard_map.owner(bob.id)
         slowly = asyncio.create_task(posting.run(EVENTS // 5, pause_s=0.05))
         await server.kill(shard)
         await slowly

@@ -13,6 +13,7 @@ from rookery.errors import StoreUnavailable
 from rookery.store.engine import Collection, Insert, Key, WriteBatch
 from rookery.store.sqlite import SqliteReader, SqliteStore
 from rookery.store.sqlite import reader as reader_module
+from rookery.store.sqlite.migrations import VERSION
 
 POSTS = Collection(
     "posts", key={"author": int, "id": int}, columns={"kind": int, "note": str}, body=False
@@ -72,11 +73,11 @@ async def test_reading_never_creates_the_file(path: Path) -> None:
     assert not path.parent.exists()
 
 
-@pytest.mark.parametrize("version", [0, 2])
+@pytest.mark.parametrize("version", [VERSION - 1, VERSION + 1])
 async def test_a_file_of_another_version_is_not_read(store: SqliteStore, version: int) -> None:
     """Neither one that is still being brought up to date, nor a newer one."""
     reader = SqliteReader(store.writer._path, COLLECTIONS, version=version)
-    with pytest.raises(StoreUnavailable, match=f"version 1 .* reads version {version}"):
+    with pytest.raises(StoreUnavailable, match=f"version {VERSION} .* reads version {version}"):
         await reader.get(POSTS, (1, 1))
     await reader.close()
 

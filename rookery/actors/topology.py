@@ -1,0 +1,101 @@
+"""What one process knows of who takes part in the cluster."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from rookery.actors import names
+from rookery.config import Config
+from rookery.domain.placement import ClusterView, Members
+from rookery.errors import RookeryError
+from rookery.store.cluster import ClusterRepository
+from rookery.store.engine import Reader
+
+log = structlog.get_logger(__name__)
+
+POLL_S = 2.0
+
+
+def fixed_view(config: Config) -> ClusterView:
+    """The view of a server on one machine, where nobody comes or goes."""
+    return ClusterView.of(
+        Members(
+            shards=tuple(names.timeline_shard(n) for n in range(config.shards)),
+            gateways=tuple(names.gateway(n) for n in range(config.gateways)),
+            connection_servers=tuple(
+                names.connection_server(n) for n in range(config.live.servers)
+            ),
+        )
+    )
+
+
+class Topology:
+    """The newest `ClusterView` this process has heard of.
+
+    A server on one machine has the one it began with. In a cluster the controller stores each
+    view and then tells everyone; whoever missed that finds it in the store.
+    """
+
+    def __init__(
+        self, view: ClusterView, fetch: Callable[[], Awaitable[ClusterView | None]] | None = None
+    ) -> None:
+        self.view = view
+        self._fetch = fetch
+        self._refreshing: asyncio.Task[None] | None = None
+        self._listeners: list[Callable[[ClusterView], None]] = []
+
+    @classmethod
+    def opened(cls, config: Config, view: ClusterView, reader: Reader) -> "Topology":
+        """The topology of a process that reads the store by `reader`."""
+        return cls(view, ClusterRepository(reader).view if config.is_clustered else None)
+
+    @property
+    def may_change(self) -> bool:
+        return self._fetch is not None
+
+    def listen(self, listener: Callable[[ClusterView], None]) -> None:
+        """Call `listener` with each newer view, and with the present one now."""
+        self._listeners.append(listener)
+        listener(self.view)
+
+    def install(self, view: ClusterView) -> bool:
+        """Take over a view if it is newer than the one known."""
+        if view.version <= self.view.version:
+            return False
+        self.view = view
+        for listener in self._listeners:
+            listener(view)
+        return True
+
+    async def refresh(self) -> None:
+        """Look in the store for a newer view. Callers at the same time share one look.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        if self._fetch is None:
+            return
+        if self._refreshing is None:
+            self._refreshing = asyncio.create_task(self._look(self._fetch))
+            self._refreshing.add_done_callback(self._refreshed)
+        await asyncio.shield(self._refreshing)
+
+    async def _look(self, fetch: Callable[[], Awaitable[ClusterView | None]]) -> None:
+        view = await fetch()
+        if view is not None:
+            self.install(view)
+
+    def _refreshed(self, task: asyncio.Task[None]) -> None:
+        self._refreshing = None
+        if not task.cancelled():
+            task.exception()  # told to those who waited, if any still did
+
+    async def follow(self) -> None:
+        """Look for newer views every now and then, for ever; nothing where none can come."""
+        while self.may_change:
+            await asyncio.sleep(POLL_S)
+            try:
+                await self.refresh()
+            except RookeryError as error:
+                log.warning("cluster view not read", error=str(error))

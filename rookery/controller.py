@@ -1,0 +1,289 @@
+"""Keeps a cluster as it should be: which actors run where, and who serves, as nodes come and go.
+
+Runs in the process of `rookery serve`. Imports what `rookery.app` composes; nothing imports it but
+`rookery.serving`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from rookery.actors import names
+from rookery.actors.runtime import ClusterRuntime, Node
+from rookery.actors.shards import until_available
+from rookery.app import members, singles
+from rookery.config import Config
+from rookery.domain.placement import ClusterView, Members
+from rookery.errors import NotFound, RookeryError, StartupError
+from rookery.store.cluster import ClusterRepository
+from rookery.store.engine import Store
+
+log = structlog.get_logger(__name__)
+
+LOOK_S = 0.5
+RETRY_NODE_S = 10.0
+TELL_PAUSE_S = 0.1
+TOLD_WITHIN_S = 3.0
+"""So long a view waits for those who need not know it before others act on it."""
+RELIED_ON_WITHIN_S = 15.0
+"""So long it waits for those who must: who delivers, and who lists celebrities' tweets."""
+
+RELIED_ON = (names.FANOUT_WORKER, names.CELEBRITY_LISTS)
+ROLE_LABEL = "rookery.io/role"
+ROLES = ("all", "edge", "timelines")
+
+
+@dataclass
+class Placed:
+    """A node, what runs on it, and whether that serves."""
+
+    node: Node
+    actors: Members
+    state: str = "joining"  # → serving → draining → drained
+
+
+@dataclass
+class Wanted:
+    """How many of each a node gets."""
+
+    shards: int
+    gateways: int
+    connection_servers: int
+
+
+def wanted(config: Config, node: Node) -> Wanted:
+    """What a node gets: counted by its cores unless configured, chosen by its role label.
+
+    Raises:
+        StartupError: its label is none of `ROLES`.
+    """
+    role = node.labels.get(ROLE_LABEL, "all")
+    if role not in ROLES:
+        raise StartupError(
+            f"node {node.id[:8]} ({node.host}) has the label {ROLE_LABEL}={role}; "
+            f"known are {', '.join(ROLES)}"
+        )
+    by_cores = max(1, int(node.cpus) // 2)
+    return Wanted(
+        shards=(config.timelines.shards or by_cores) if role != "edge" else 0,
+        gateways=(config.http.gateways or by_cores) if role != "timelines" else 0,
+        connection_servers=config.live.servers if role != "timelines" else 0,
+    )
+
+
+def _fresh(count: int, name: Callable[[int], str], taken: Collection[str]) -> tuple[str, ...]:
+    """The first `count` names that are not taken."""
+    found: list[str] = []
+    number = 0
+    while len(found) < count:
+        if name(number) not in taken:
+            found.append(name(number))
+        number += 1
+    return tuple(found)
+
+
+@dataclass
+class Controller:
+    """Starts the actors of each node, ends those of nodes that left, and publishes each view.
+
+    A node that joins first has its actors present: once the fan-out worker and the celebrity lists
+    deliver to them too, they serve. A node that is drained ceases to serve first, and its actors
+    end when their clients have left. What is on a node that died is simply taken out of the view.
+
+    One for a cluster: a second one is refused when it publishes.
+    """
+
+    config: Config
+    runtime: ClusterRuntime
+    store: Store
+    http_port: int
+    told: Callable[[ClusterView], object] = lambda _: None
+    placed: dict[str, Placed] = field(default_factory=dict)
+    _refused: dict[str, float] = field(default_factory=dict)
+    _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self._repository = ClusterRepository(self.store.reader)
+        self._view: ClusterView
+
+    @property
+    def view(self) -> ClusterView:
+        return self._view
+
+    async def start(self) -> ClusterView:
+        """Start everything on the nodes there are; the first view, in which all of it serves.
+
+        Raises:
+            StartupError: an actor refused, or no node may run shards or gateways.
+        """
+        former = await self._repository.view()
+        for node in await self.runtime.nodes():
+            self._place(node).state = "serving"
+        serving = sum((each.actors for each in self.placed.values()), Members())
+        if not serving.shards or not serving.gateways:
+            raise StartupError(
+                f"no node may run {'gateways' if serving.shards else 'timeline shards'}; "
+                f"change the label {ROLE_LABEL} of one to all"
+            )
+        self._view = ClusterView.of(serving, 1 if former is None else former.version + 1)
+        await self._repository.replace(self.store.writer, former, self._view)
+        own = await self.runtime.own_node()
+        await asyncio.gather(
+            self.runtime.start(*singles(self.config, self._view, own)),
+            *(self._start_actors(each) for each in self.placed.values()),
+        )
+        return self._view
+
+    async def run(self) -> None:
+        """Follow the nodes as they come and go, until cancelled."""
+        while True:
+            try:
+                await self.reconcile()
+            except RookeryError as error:
+                log.warning("cluster not brought up to date", error=str(error))
+            except Exception:
+                log.exception("cluster not brought up to date")
+            await asyncio.sleep(LOOK_S)
+
+    async def reconcile(self) -> None:
+        """Bring everything in line with the nodes that are alive."""
+        alive = {node.id: node for node in await self.runtime.nodes()}
+        async with self._changing:
+            if gone := [each for each in self.placed.values() if each.node.id not in alive]:
+                await self._take_out(gone)
+            now_s = asyncio.get_running_loop().time()
+            for node in alive.values():
+                if node.id not in self.placed and self._refused.get(node.id, 0.0) <= now_s:
+                    await self._bring_in(node)
+            if joining := [each for each in self.placed.values() if each.state == "joining"]:
+                await self._let_serve(joining)
+
+    async def drain(self, node_id: str) -> str:
+        """Let a node's clients and users go elsewhere, then end its actors; its whole id.
+
+        Raises:
+            NotFound: no node, or several, begin with this id.
+            StartupError: nobody would be left to serve.
+        """
+        async with self._changing:
+            placed = self._find(node_id)
+            going = placed.actors.all
+            rest = self._view.serving.without(going)
+            if not rest.shards or not rest.gateways:
+                raise StartupError("this is the last node that serves; add another one first")
+            placed.state = "draining"
+            await self._publish(self._view.after(rest, self._view.present))
+            await asyncio.gather(
+                *(self._drained(name) for name in placed.actors.surfaces), return_exceptions=True
+            )
+            await self._publish(self._view.after(rest, self._view.present.without(going)))
+            await self.runtime.end(going)
+            placed.actors, placed.state = Members(), "drained"
+            log.info("node drained", node=placed.node.id, host=placed.node.host)
+            return placed.node.id
+
+    async def undrain(self, node_id: str) -> str:
+        """Let a drained node take part again; its whole id."""
+        async with self._changing:
+            placed = self._find(node_id)
+            if placed.state == "drained":
+                del self.placed[placed.node.id]  # and it comes in again like a new one
+            return placed.node.id
+
+    def _find(self, node_id: str) -> Placed:
+        found = [each for each in self.placed.values() if each.node.id.startswith(node_id)]
+        if len(found) != 1 or not node_id:
+            known = ", ".join(each.node.id[:8] for each in self.placed.values())
+            what = "several nodes begin" if len(found) > 1 else "no node begins"
+            raise NotFound(f"{what} with {node_id!r}; there are {known}")
+        return found[0]
+
+    def _place(self, node: Node) -> Placed:
+        taken = {name for each in self.placed.values() for name in each.actors.all}
+        count = wanted(self.config, node)
+        actors = Members(
+            shards=_fresh(count.shards, names.timeline_shard, taken),
+            gateways=_fresh(count.gateways, names.gateway, taken),
+            connection_servers=_fresh(count.connection_servers, names.connection_server, taken),
+        )
+        placed = self.placed[node.id] = Placed(node, actors)
+        return placed
+
+    async def _start_actors(self, placed: Placed) -> None:
+        base = self.config.live.port
+        ports = {
+            name: base and base + names.number_of(name) for name in placed.actors.connection_servers
+        }
+        await self.runtime.start(
+            *members(self.config, self._view, placed.actors, self.http_port, ports, placed.node.id)
+        )
+
+    async def _bring_in(self, node: Node) -> None:
+        """Start a node's actors, and have everyone deliver to them."""
+        try:
+            placed = self._place(node)
+            await self._start_actors(placed)
+        except RookeryError as error:
+            log.error("node not taken in", node=node.id, host=node.host, error=str(error))
+            self.placed.pop(node.id, None)
+            self._refused[node.id] = asyncio.get_running_loop().time() + RETRY_NODE_S
+            return
+        view = self._view
+        await self._publish(view.after(view.serving, view.present + placed.actors))
+
+    async def _let_serve(self, joining: Sequence[Placed]) -> None:
+        """Have nodes serve, once everybody that is relied on delivers to them."""
+        if not await self._tell(RELIED_ON, RELIED_ON_WITHIN_S):
+            log.warning("nodes wait to serve", nodes=[each.node.id for each in joining])
+            return
+        view = self._view
+        coming = sum((each.actors for each in joining), Members())
+        await self._publish(view.after(view.serving + coming, view.present))
+        for each in joining:
+            each.state = "serving"
+            log.info("node serves", node=each.node.id, host=each.node.host, actors=each.actors.all)
+
+    async def _take_out(self, gone: Sequence[Placed]) -> None:
+        """Go on without nodes that died."""
+        going = [name for each in gone for name in each.actors.all]
+        rest = self._view.serving.without(going)
+        if going and not rest.shards:
+            log.error("no timeline shard is left", nodes=[each.node.id for each in gone])
+            return
+        for each in gone:
+            log.warning("node lost", node=each.node.id, host=each.node.host)
+            del self.placed[each.node.id]
+        if going:
+            await self._publish(self._view.after(rest, self._view.present.without(going)))
+            await self.runtime.end(going)
+
+    async def _publish(self, view: ClusterView) -> None:
+        """Store a view, then tell everyone; who is not reached finds it in the store."""
+        await until_available(lambda: self._repository.replace(self.store.writer, self._view, view))
+        self._view = view
+        self.told(view)
+        await self._tell((*RELIED_ON, *view.present.all), TOLD_WITHIN_S)
+
+    async def _tell(self, whom: Iterable[str], within_s: float) -> bool:
+        """Tell the present view; whether all have taken it in time."""
+        telling = [asyncio.create_task(self._tell_one(name, self._view)) for name in whom]
+        _, late = await asyncio.wait(telling, timeout=within_s)
+        for task in late:
+            task.cancel()
+        return not late
+
+    async def _tell_one(self, name: str, view: ClusterView) -> None:
+        ref = self.runtime.ref(name)
+        while True:
+            try:
+                await ref.call("view_changed", view)
+                return
+            except RookeryError:
+                await asyncio.sleep(TELL_PAUSE_S)
+
+    async def _drained(self, name: str) -> None:
+        drained: Awaitable[bool] = self.runtime.ref(name).call("drained")
+        if not await drained:
+            log.warning("clients are cut off by a drained node", actor=name)
