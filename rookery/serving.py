@@ -17,12 +17,14 @@ from rookery.config import Config
 from rookery.control import ControlServer, single
 from rookery.controller import Controller
 from rookery.domain.placement import ClusterView
-from rookery.errors import PortTaken
+from rookery.errors import PortTaken, RookeryError, StartupError
 from rookery.models import Identity
 from rookery.services.audit import Audit
 from rookery.services.tweets import NewTweet
 from rookery.store import StoreParts, clock_ms, open_reader
 from rookery.store.sqlite.lock import WriterLock
+
+FIGURES_WITHIN_S = 2.0
 
 
 def reserve_port(host: str, port: int, setting: str) -> int:
@@ -117,9 +119,14 @@ class RunningServer:
         return self._use_cases
 
     @property
-    def cluster(self) -> "Cluster | None":
+    def cluster(self) -> Cluster | None:
         """What keeps several nodes in line; None on one machine."""
         return self._cluster
+
+    @property
+    def view(self) -> ClusterView:
+        """Who takes part."""
+        return self.use_cases.backend.topology.view
 
     async def start(self) -> None:
         """Start everything, and return when it can be used.
@@ -206,6 +213,8 @@ class Commands:
             "home": single(self._home),
             "settle": single(self._settle),
             "fsck": self._fsck,
+            "drain": single(self._drain),
+            "undrain": single(self._undrain),
         }
 
     async def _status(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,7 +225,57 @@ class Commands:
             "live": server.live_urls,
             "runtime": server.config.server.runtime,
             "deliveries": (await worker.call("delivered")),
+            "version": server.view.version,
+            "nodes": await self._nodes(),
         }
+
+    async def _nodes(self) -> list[dict[str, Any]]:
+        """Each node with its actors and their figures; None for an actor that does not answer."""
+        server = self._server
+        nodes: list[dict[str, Any]] = [
+            {"id": "", "host": "", "state": "anywhere", "names": names.SINGLE}
+        ]
+        if server.cluster is None:
+            everything = (*names.SINGLE, *server.view.present.all)
+            nodes = [{"id": "", "host": "localhost", "state": "serving", "names": everything}]
+        else:
+            nodes += (
+                {
+                    "id": placed.node.id,
+                    "host": placed.node.host,
+                    "state": placed.state,
+                    "names": placed.actors.all,
+                }
+                for placed in server.cluster.controller.placed.values()
+            )
+        if server.config.store.engine != "sqlite":
+            for node in nodes:
+                node["names"] = [name for name in node["names"] if name != names.STORE_WRITER]
+        for node in nodes:
+            found = await asyncio.gather(*(self._figures(name) for name in node["names"]))
+            node["actors"] = dict(zip(node.pop("names"), found, strict=True))
+        return nodes
+
+    async def _figures(self, name: str) -> dict[str, float] | None:
+        try:
+            async with asyncio.timeout(FIGURES_WITHIN_S):
+                return dict(await self._server.runtime.ref(name).call("figures_now"))
+        except (RookeryError, TimeoutError):
+            return None
+
+    async def _drain(self, arguments: Mapping[str, Any]) -> str:
+        return await self._controller().drain(arguments["node"])
+
+    async def _undrain(self, arguments: Mapping[str, Any]) -> str:
+        return await self._controller().undrain(arguments["node"])
+
+    def _controller(self) -> Controller:
+        if self._server.cluster is None:
+            raise StartupError(
+                "this server runs on one machine; nodes can be drained in a cluster only "
+                "(ray.address and store.engine = mongo)"
+            )
+        return self._server.cluster.controller
 
     async def _token(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         session = await self._server.use_cases.accounts.issue_for(arguments["username"])

@@ -24,6 +24,7 @@ BUILD_DEADLINE_S = 10.0
 MAX_BUILDS = 64
 """Cold timelines that one process has built at a time, over all shards."""
 
+GONE_DRAIN_S = 0.2
 MOVED_PAUSE_S = 0.05
 MOVED_DEADLINE_S = 10.0
 """So long a caller looks for the shard that has taken a user over."""
@@ -54,9 +55,9 @@ class Edge:
 
         return Coalescer(call, name=f"{self.ref.name}.{method}", deadline_s=deadline_s, retry=retry)
 
-    async def aclose(self) -> None:
-        """Fail what is pending after a short while, and refuse what is new."""
-        await asyncio.gather(*(each.aclose() for each in self.coalescers().values()))
+    async def aclose(self, drain_s: float = 1.0) -> None:
+        """Refuse what is new, and fail what is pending after `drain_s`."""
+        await asyncio.gather(*(each.aclose(drain_s) for each in self.coalescers().values()))
 
     def coalescers(self) -> Mapping[str, Coalescer[Any, Any]]:
         return {
@@ -89,7 +90,8 @@ class Shards:
         self._owner = view.shard_map.owner
         present = view.present.shards
         for name in [name for name in self.edges if name not in present]:
-            closing = asyncio.get_running_loop().create_task(self.edges.pop(name).aclose())
+            edge = self.edges.pop(name)
+            closing = asyncio.get_running_loop().create_task(edge.aclose(GONE_DRAIN_S))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
         for name in present:

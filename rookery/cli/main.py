@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from rookery import __version__
-from rookery.cli import admin, check, demo, fsck, load, replay, serve, tail
+from rookery.cli import admin, check, demo, drain, fsck, load, replay, serve, status, tail
 
 app = typer.Typer(
     name="rookery",
@@ -21,6 +21,8 @@ app.command("load")(load.load)
 app.command("replay")(replay.replay)
 app.command("fsck")(fsck.fsck)
 app.command("check")(check.check)
+app.command("status")(status.status)
+app.command("drain")(drain.drain)
 app.add_typer(admin.app, name="admin")
 
 

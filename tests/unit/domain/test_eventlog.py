@@ -55,3 +55,13 @@ def test_append_counts_each_log_by_itself() -> None:
     assert first is not None and second is not None
     logs.append(_slots(second), 1, 5)
     assert logs.append(_slots(first, second), 2, 6).tolist() == [1, 2]
+
+
+def test_offsets_count_from_where_the_log_begins() -> None:
+    """What lies before a log's beginning was never in it."""
+    logs = EventLogs(1, 4)
+    slot = logs.open(77, "e", first_offset=1_000_003)
+    assert slot is not None
+    assert logs.append(_slots(slot), 1, 5).tolist() == [1_000_004]
+    assert logs.since(slot, "e", 1_000_003) == [(1_000_004, 1, 5)]
+    assert logs.since(slot, "e", 1_000_002) is None

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from rookery.domain.placement import ShardMap
+from rookery.domain.placement import ClusterView, Members, ShardMap
 from rookery.ids import Snowflakes
 
 
@@ -37,3 +37,30 @@ def test_no_shards_is_refused() -> None:
     """A map without shards could place nobody."""
     with pytest.raises(ValueError, match="at least one"):
         ShardMap([])
+
+
+def test_members_are_added_once_and_taken_out_by_name() -> None:
+    """A view is made from the one before."""
+    one = Members(shards=("TimelineShard-0",), gateways=("Gateway-0",))
+    more = Members(shards=("TimelineShard-0", "TimelineShard-1"))
+    both = one + more
+    assert both.all == ("TimelineShard-0", "TimelineShard-1", "Gateway-0")
+    assert both.without({"TimelineShard-0"}).all == ("TimelineShard-1", "Gateway-0")
+
+
+def test_who_serves_is_present() -> None:
+    """Nobody serves who is not told of what happens."""
+    view = ClusterView.of(Members(shards=("TimelineShard-0",)))
+    coming = Members(shards=("TimelineShard-1",))
+    later = view.after(view.serving + coming, view.present)
+    assert later.version == view.version + 1
+    assert later.present.shards == later.serving.shards == ("TimelineShard-0", "TimelineShard-1")
+
+
+def test_each_user_is_owned_by_one_serving_shard() -> None:
+    """A shard that is only present owns nobody."""
+    view = ClusterView.of(Members(shards=("TimelineShard-0", "TimelineShard-1")))
+    view = view.after(view.serving, view.present + Members(shards=("TimelineShard-2",)))
+    for user in _users(200):
+        assert [view.owns(shard, user) for shard in view.present.shards].count(True) == 1
+        assert not view.owns("TimelineShard-2", user)

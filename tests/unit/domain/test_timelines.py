@@ -79,6 +79,25 @@ def test_a_row_that_is_held_stays_with_its_user() -> None:
     assert shard.row_of(1) is None
 
 
+def test_only_the_users_who_moved_are_dropped() -> None:
+    """The others keep their rows and logs; one that is being built learns of it at the end."""
+    shard = _shard()
+    for user in (1, 2, 3):
+        _build(shard, user, [user], [10])
+        row = shard.row_of(user)
+        assert row is not None
+        shard.presence.attach(user, row, shard.presence.server("s", "i"), None, None, f"e{user}")
+    row = shard.row_of(3)
+    assert row is not None
+    with shard.held(row):
+        assert shard.keep_only(lambda user: user == 1) == 2
+        assert shard.read(3, 0, 5, 0, 0.0) is None
+    assert shard.users() == [1]
+    assert shard.presence.position(1, 0) == ("e1", 0)
+    assert shard.presence.position(2, 0) is None
+    assert shard.presence.position(3, 0) is None
+
+
 def test_the_end_of_a_celebrity_has_rows_built_anew() -> None:
     """Rows that relied on a list that is dropped are not served from memory any more."""
     shard = _shard()

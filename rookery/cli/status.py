@@ -1,0 +1,73 @@
+"""``rookery status``: what runs where, and how it fares."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from rookery.cli.console import ConfigOption, DataOption, out, run, settings, told
+from rookery.config import Config
+
+SHOWN = {
+    "Gateway": ("cached_tweets", "cached_tokens"),
+    "ConnectionServer": ("sessions", "frames_sent"),
+    "TimelineShard": ("warm_rows", "connected_users", "deliveries"),
+    "FanoutWorker": ("queue_depth", "lag_ms", "entries", "deliveries", "failures"),
+    "CelebrityLists": ("celebrities",),
+    "ConnectionManager": ("connection_servers", "connected_devices"),
+    "StoreWriter": ("store_waiting_batches", "store_commit_p50_ms"),
+}
+"""The figures that tell at a glance, by kind of actor; all of them are among Ray's metrics."""
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Everything, for machines.")] = False,
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Show the nodes of the running server, their actors, queue, lag and connections.
+
+    Exit status 1 if an actor does not answer.
+    """
+    with told():
+        chosen = settings(config, data)
+    if not run(_status(chosen, as_json)):
+        raise typer.Exit(1)
+
+
+async def _status(config: Config, as_json: bool) -> bool:
+    import json
+
+    from rookery.control import Control
+
+    async with Control(Path(config.server.data_dir)) as control:
+        found = await control.call("status")
+    if as_json:
+        out.print_json(json.dumps(found))
+    else:
+        out.print(f"{found['runtime']} runtime, {found['http']}, view {found['version']}")
+        out.print(_table(found["nodes"]))
+    return all(
+        figures is not None for node in found["nodes"] for figures in node["actors"].values()
+    )
+
+
+def _table(nodes: list[dict[str, Any]]) -> Table:
+    table = Table("node", "state", "actor", "figures", box=None, pad_edge=False)
+    for node in nodes:
+        place = f"{node['id'][:8]} {node['host']}".strip()
+        rows = [(name, _figures(name, found)) for name, found in node["actors"].items()]
+        for name, figures in rows or [("", "")]:
+            table.add_row(place, node["state"], name, figures)
+            place = node["state"] = ""
+    return table
+
+
+def _figures(name: str, found: dict[str, float] | None) -> str:
+    if found is None:
+        return "[red]does not answer[/red]"
+    wanted = SHOWN.get(name.partition("-")[0], ())
+    return "  ".join(
+        f"{figure.replace('_', ' ')} {found[figure]:,.0f}" for figure in wanted if figure in found
+    )

@@ -1,0 +1,217 @@
+"""`rookery.controller`: nodes join, leave, die and are drained; in which order who is told what."""
+
+from collections.abc import Collection
+from typing import Any
+
+import pytest
+
+from rookery.actors import names
+from rookery.actors.runtime import ActorSpec, Node
+from rookery.config import Config, load
+from rookery.controller import Controller, wanted
+from rookery.domain.placement import ClusterView
+from rookery.errors import ActorUnavailable, NotFound, StartupError
+from rookery.store.cluster import ClusterRepository
+from rookery.store.engine import ConditionFailed
+from tests.unit.memory_store import MemoryStore
+
+CONFIG = load(environ={}, overrides={"ray": {"address": "auto"}, "store": {"engine": "mongo"}})
+HEAD, OTHER = (Node(id=c * 8, host=f"10.0.0.{n}", cpus=2.0, labels={}) for n, c in enumerate("ab"))
+
+
+class FakeActor:
+    """Keeps the versions of the views it is told, and notes them in the common journal."""
+
+    def __init__(self, name: str, journal: list[str]) -> None:
+        self.name = name
+        self.journal = journal
+        self.versions: list[int] = []
+        self.is_dead = False
+
+    async def call(self, method: str, /, *args: Any) -> Any:
+        if self.is_dead:
+            raise ActorUnavailable()
+        self.journal.append(f"{method} {self.name}")
+        if method == "view_changed":
+            self.versions.append(args[0].version)
+        return True
+
+
+class FakeRuntime:
+    """A cluster whose nodes the test names."""
+
+    def __init__(self, *nodes: Node) -> None:
+        self.alive = list(nodes)
+        self.journal: list[str] = []
+        self.actors: dict[str, FakeActor] = {}
+        self.node_of: dict[str, str | None] = {}
+        self.refusal: Exception | None = None
+
+    async def nodes(self) -> list[Node]:
+        return list(self.alive)
+
+    async def own_node(self) -> str:
+        return HEAD.id
+
+    async def start(self, *specs: ActorSpec) -> None:
+        if self.refusal is not None:
+            raise self.refusal
+        for spec in specs:
+            assert spec.name not in self.actors
+            self.actors[spec.name] = FakeActor(spec.name, self.journal)
+            self.node_of[spec.name] = spec.node
+            self.journal.append(f"start {spec.name}")
+
+    async def end(self, names: Collection[str]) -> None:
+        for name in names:
+            del self.actors[name]
+            self.journal.append(f"end {name}")
+
+    async def stop(self) -> None:
+        self.actors.clear()
+
+    def ref(self, name: str) -> FakeActor:
+        return self.actors.get(name) or FakeActor(name, self.journal)
+
+
+async def started(runtime: FakeRuntime, store: MemoryStore | None = None) -> Controller:
+    controller = Controller(CONFIG, runtime, store or MemoryStore(), 8000)
+    await controller.start()
+    runtime.journal.clear()
+    return controller
+
+
+async def test_a_start_places_everything_on_the_nodes_there_are() -> None:
+    """Each node has its own; the view that all begin with is in the store."""
+    runtime, store = FakeRuntime(HEAD, OTHER), MemoryStore()
+    controller = await started(runtime, store)
+    assert controller.view.serving.shards == ("TimelineShard-0", "TimelineShard-1")
+    assert runtime.node_of["TimelineShard-1"] == runtime.node_of["Gateway-1"] == OTHER.id
+    assert runtime.node_of[names.FANOUT_WORKER] is None
+    assert await ClusterRepository(store.reader).view() == controller.view
+
+
+async def test_a_node_that_joins_is_delivered_to_before_it_serves() -> None:
+    """Its shard is first present, then owns users; who delivers has heard of it by then."""
+    runtime = FakeRuntime(HEAD)
+    controller = await started(runtime)
+    views: list[ClusterView] = []
+    controller.told = views.append
+    runtime.alive.append(OTHER)
+    await controller.reconcile()
+    assert [view.serving.shards for view in views] == [
+        ("TimelineShard-0",),
+        ("TimelineShard-0", "TimelineShard-1"),
+    ]
+    assert views[0].present.shards == ("TimelineShard-0", "TimelineShard-1")
+    first = runtime.journal.index
+    assert first("start TimelineShard-1") < first("view_changed FanoutWorker")
+    assert runtime.actors[names.FANOUT_WORKER].versions[0] == views[0].version
+
+
+async def test_nobody_serves_while_who_is_relied_on_has_not_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A shard that served too early would miss what is delivered to the others."""
+    monkeypatch.setattr("rookery.controller.RELIED_ON_WITHIN_S", 0.05)
+    monkeypatch.setattr("rookery.controller.TOLD_WITHIN_S", 0.05)
+    runtime = FakeRuntime(HEAD)
+    controller = await started(runtime)
+    runtime.actors[names.CELEBRITY_LISTS].is_dead = True
+    runtime.alive.append(OTHER)
+    await controller.reconcile()
+    assert controller.view.serving.shards == ("TimelineShard-0",)
+    runtime.actors[names.CELEBRITY_LISTS].is_dead = False
+    await controller.reconcile()
+    assert "TimelineShard-1" in controller.view.serving.shards
+
+
+async def test_a_node_that_died_is_taken_out_at_once() -> None:
+    """Its users belong to the others from then on."""
+    runtime = FakeRuntime(HEAD, OTHER)
+    controller = await started(runtime)
+    runtime.alive.remove(OTHER)
+    await controller.reconcile()
+    assert controller.view.present.shards == controller.view.serving.shards == ("TimelineShard-0",)
+    assert "TimelineShard-1" not in runtime.actors
+
+
+async def test_a_new_node_takes_the_numbers_that_are_free() -> None:
+    """So that the map is what it was before."""
+    runtime = FakeRuntime(HEAD, OTHER)
+    controller = await started(runtime)
+    before = controller.view.serving
+    runtime.alive = [HEAD, Node(id="c" * 8, host="10.0.0.3", cpus=2.0, labels={})]
+    await controller.reconcile()
+    assert controller.view.serving == before
+    assert runtime.node_of["TimelineShard-1"] == "c" * 8
+
+
+async def test_a_drained_node_stops_serving_before_its_actors_end() -> None:
+    """First nobody is sent there, then its clients leave, then it ends."""
+    runtime = FakeRuntime(HEAD, OTHER)
+    controller = await started(runtime)
+    views: list[ClusterView] = []
+    controller.told = views.append
+    assert await controller.drain("bb") == OTHER.id
+    assert views[0].serving.shards == ("TimelineShard-0",)
+    assert "TimelineShard-1" in views[0].present.shards
+    assert views[1].present.shards == ("TimelineShard-0",)
+    first = runtime.journal.index
+    assert first("drained Gateway-1") < first("end Gateway-1")
+    await controller.reconcile()
+    assert "TimelineShard-1" not in runtime.actors
+    await controller.undrain("bb")
+    await controller.reconcile()
+    assert controller.view.serving.shards == ("TimelineShard-0", "TimelineShard-1")
+
+
+@pytest.mark.parametrize("node_id", ["", "x", "aaaaaaaab"])
+async def test_draining_names_the_nodes_there_are(node_id: str) -> None:
+    """For whoever mistypes one."""
+    controller = await started(FakeRuntime(HEAD, OTHER))
+    with pytest.raises(NotFound, match="aaaaaaaa, bbbbbbbb"):
+        await controller.drain(node_id)
+
+
+async def test_the_last_node_cannot_be_drained() -> None:
+    """Nobody would be left to serve."""
+    controller = await started(FakeRuntime(HEAD))
+    with pytest.raises(StartupError, match="last node"):
+        await controller.drain("a")
+
+
+async def test_a_node_that_refuses_leaves_the_others_alone() -> None:
+    """A port that is taken there is a matter of that node."""
+    runtime = FakeRuntime(HEAD)
+    controller = await started(runtime)
+    runtime.alive.append(OTHER)
+    runtime.refusal = StartupError("port 8001 is in use")
+    await controller.reconcile()
+    assert list(controller.placed) == [HEAD.id]
+
+
+async def test_a_second_controller_is_refused() -> None:
+    """Two of them would undo what the other does."""
+    store = MemoryStore()
+    first = await started(FakeRuntime(HEAD, OTHER), store)
+    await started(FakeRuntime(HEAD, OTHER), store)
+    with pytest.raises(ConditionFailed):
+        await first.drain("b")
+
+
+@pytest.mark.parametrize(
+    ("role", "expected"), [("all", (2, 2, 1)), ("edge", (0, 2, 1)), ("timelines", (2, 0, 0))]
+)
+def test_labels_say_what_a_node_is_for(role: str, expected: tuple[int, int, int]) -> None:
+    """One gateway and one shard for two cores, unless the settings count them."""
+    node = Node(id="a", host="10.0.0.1", cpus=4.0, labels={"rookery.io/role": role})
+    count = wanted(CONFIG, node)
+    assert (count.shards, count.gateways, count.connection_servers) == expected
+
+
+def test_an_unknown_label_is_named() -> None:
+    """With the labels there are."""
+    node = Node(id="a" * 8, host="10.0.0.1", cpus=4.0, labels={"rookery.io/role": "egde"})
+    with pytest.raises(StartupError, match="egde; known are all, edge, timelines"):
+        wanted(Config(), node)
