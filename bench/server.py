@@ -15,6 +15,7 @@ from typing import IO, Any
 
 import psutil
 
+from rookery.config import Limits
 from rookery.control import Control, find
 
 START_S = 90.0
@@ -52,6 +53,7 @@ class Server:
             **os.environ,
             "ROOKERY_SERVER_LOG_LEVEL": "warning",
             "ROOKERY_RAY_DASHBOARD_PORT": str(free_port()),
+            **{f"ROOKERY_LIMITS_{name}".upper(): "0" for name in Limits.__struct_fields__},
             **{f"ROOKERY_{name}": str(value) for name, value in self._settings.items()},
         }
         command = [sys.executable, "-c", SERVE, "serve", "--runtime", self._runtime]

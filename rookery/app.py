@@ -27,6 +27,7 @@ from rookery.connection.server import ConnectionListener
 from rookery.connection.settings import StreamSettings
 from rookery.domain.placement import ClusterView, Members
 from rookery.errors import RookeryError, Unavailable
+from rookery.http.addresses import Addresses
 from rookery.http.app import build_app, serve_app
 from rookery.http.server import Runner
 from rookery.http.services import Services
@@ -41,6 +42,8 @@ from rookery.services.engagement import Engagement
 from rookery.services.graph import Graph
 from rookery.services.idempotency import Idempotency
 from rookery.services.liked import LikedTweets
+from rookery.services.limits import Limits
+from rookery.services.limits_redis import RedisCounts
 from rookery.services.passwords import PasswordCost, Passwords
 from rookery.services.profiles import Profiles
 from rookery.services.readiness import store_answers
@@ -248,6 +251,8 @@ class GatewaySurface:
         self._config = config
         self._port = port
         self._use_cases = UseCases(Backend(context, config, view))
+        shared = RedisCounts(config.redis, clock_ms) if config.redis.url else None
+        self._limits = Limits(config.limits, clock_ms, shared)
         self._runner: Runner | None = None
 
     @property
@@ -273,6 +278,8 @@ class GatewaySurface:
             stream=streams,
             connected=streams.connected,
             ready=self._ready,
+            limits=self._limits,
+            addresses=Addresses(self._config.http.trusted_proxies),
             heartbeat_s=self._config.live.heartbeat_s,
         )
         self._runner = await serve_app(
@@ -311,6 +318,7 @@ class GatewaySurface:
     async def stop(self) -> None:
         if self._runner is not None:
             await self._runner.cleanup()
+        await self._limits.close()
         await self._use_cases.close()
 
     def invalidate(self, change: Invalidation) -> None:

@@ -10,6 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -25,6 +26,7 @@ NOT_SETTINGS = ("ROOKERY_TEST_", "ROOKERY_CONFIG")
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
+PerMinute = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -78,6 +80,13 @@ class Http(Section, frozen=True, kw_only=True):
     gateways: Annotated[
         int, Meta(ge=0, description="Gateway processes sharing the port; 0: one for two cores.")
     ] = 0
+    trusted_proxies: Annotated[
+        str,
+        Meta(
+            description="Addresses and networks of proxies whose X-Forwarded-For is believed,"
+            " separated by commas."
+        ),
+    ] = ""
 
 
 class Live(Section, frozen=True, kw_only=True):
@@ -155,6 +164,37 @@ class Auth(Section, frozen=True, kw_only=True):
     argon2_memory_kib: Annotated[int, Meta(ge=8, description="Argon2id memory.")] = 65_536
 
 
+class Limits(Section, frozen=True, kw_only=True):
+    """How much each may do in a minute; 0 takes a limit off."""
+
+    reads_per_user: Annotated[
+        PerMinute, Meta(description="Reads a minute of a signed-in user; 0: no limit.")
+    ] = 6_000
+    reads_per_address: Annotated[
+        PerMinute, Meta(description="Reads a minute of an address, not signed in; 0: no limit.")
+    ] = 1_200
+    writes_per_user: Annotated[
+        PerMinute, Meta(description="Changes a minute by a signed-in user; 0: no limit.")
+    ] = 1_200
+    writes_per_address: Annotated[
+        PerMinute,
+        Meta(
+            description="Changes a minute from an address, not signed in (renewing tokens);"
+            " 0: no limit."
+        ),
+    ] = 600
+    signups_per_address: Annotated[
+        PerMinute, Meta(description="Sign-ups a minute from an address; 0: no limit.")
+    ] = 600
+    logins_per_address: Annotated[
+        PerMinute, Meta(description="Log-ins a minute from an address; 0: no limit.")
+    ] = 600
+    logins_per_account: Annotated[
+        PerMinute,
+        Meta(description="Attempts a minute to log in to one account; 0: no limit."),
+    ] = 20
+
+
 class Tweets(Section, frozen=True, kw_only=True):
     max_length: Annotated[
         int, Meta(ge=1, le=10_000, description="Weighted characters a tweet may have.")
@@ -184,6 +224,7 @@ class Config(Section, frozen=True, kw_only=True):
     live: Live = Live()
     timelines: Timelines = Timelines()
     auth: Auth = Auth()
+    limits: Limits = Limits()
     tweets: Tweets = Tweets()
     ray: Ray = Ray()
 
@@ -320,5 +361,13 @@ def _check(config: Config) -> None:
             "the inline runtime has one gateway and one shard;"
             " leave http.gateways and timelines.shards alone, or use server.runtime = ray"
         )
+    for proxy in filter(None, map(str.strip, http.trusted_proxies.split(","))):
+        try:
+            ip_network(proxy)
+        except ValueError as error:
+            raise ConfigError(
+                f"http.trusted_proxies: {error}; write addresses and networks such as"
+                " 127.0.0.1, 10.0.0.0/8"
+            ) from error
     if "{port}" not in live.public_url and live.public_url and live.servers > 1:
         raise ConfigError("live.public_url needs {port} when there are several live.servers")

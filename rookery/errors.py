@@ -18,6 +18,7 @@ Leaf module: imports nothing of the project.
     ├── PayloadTooLarge               413  4413  payload_too_large
     ├── UnsupportedMediaType          415  4400  unsupported_media_type
     ├── IdempotencyMismatch           422  4400  idempotency_mismatch
+    ├── TooManyRequests               429  4429  rate_limited      (retry after a while)
     ├── Unavailable                   503  4503  unavailable       (retry after a while)
     │   ├── ActorUnavailable          503  4503  actor_unavailable
     │   ├── Moved                     503  4503  moved
@@ -45,7 +46,7 @@ class RookeryError(Exception):
     code: str = "internal"
     status: ClassVar[int] = 500
     close_code: ClassVar[int] = 4500
-    retry_after_s: ClassVar[float | None] = None
+    retry_after_s: float | None = None
     text: ClassVar[str] = "Internal server error"
 
     def __init__(self, message: str | None = None) -> None:
@@ -206,6 +207,32 @@ class IdempotencyMismatch(RookeryError):
     status = 422
     close_code = 4400
     text = "This Idempotency-Key was used for a different request"
+
+
+class TooManyRequests(RookeryError):
+    """Over a rate limit; nothing was done. `limit` is how many there may be in a minute, and
+    `reset_s` the time until the present minute ends."""
+
+    code = "rate_limited"
+    status = 429
+    close_code = 4429
+    text = "Too many requests; try again later"
+
+    def __init__(
+        self,
+        message: str | None = None,
+        retry_after_s: float = 1.0,
+        limit: int = 0,
+        reset_s: int = 0,
+    ) -> None:
+        text = self.text if message is None else message
+        Exception.__init__(self, text, retry_after_s, limit, reset_s)
+        self.retry_after_s = retry_after_s
+        self.limit = limit
+        self.reset_s = reset_s
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class Unavailable(RookeryError):

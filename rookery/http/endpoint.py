@@ -14,6 +14,7 @@ from rookery.errors import RookeryError, Unauthenticated
 from rookery.http.schemas import Parameters
 from rookery.http.services import Services
 from rookery.models import Identity
+from rookery.services.limits import Rate
 
 PREFIX = "/api/v1"
 JSON_TYPE = "application/json"
@@ -102,6 +103,7 @@ class Endpoint:
     auth: Auth
     media_type: str
     hidden: bool
+    rate: Rate
 
     @property
     def status(self) -> int:
@@ -128,11 +130,14 @@ def endpoint(
     auth: Auth = Auth.REQUIRED,
     media_type: str = JSON_TYPE,
     hidden: bool = False,
+    rate: Rate | None = None,
 ) -> Callable[[Handler[P, Q, B]], Endpoint]:
     """Declare the decorated handler as an endpoint.
 
-    The types of path, query and body are those in the annotation of its ``call`` argument.
+    The types of path, query and body are those in the annotation of its ``call`` argument. Where
+    `rate` is not given, requests count as reads or as writes, by the method.
     """
+    counted = rate or (Rate.READ if method == "GET" else Rate.WRITE)
 
     def declare(handler: Handler[P, Q, B]) -> Endpoint:
         path_type, query_type, body_type = get_args(get_type_hints(handler)["call"])
@@ -149,6 +154,7 @@ def endpoint(
             auth=auth,
             media_type=media_type,
             hidden=hidden,
+            rate=counted,
         )
 
     return declare

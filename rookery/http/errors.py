@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 from multidict import CIMultiDict
 
-from rookery.errors import RookeryError
+from rookery.errors import RookeryError, TooManyRequests
 from rookery.http.schemas import ErrorBody
 
 log = structlog.get_logger(__name__)
@@ -24,6 +24,13 @@ def error_body(error: RookeryError) -> bytes:
     """The JSON that tells a client of `error`."""
     text = INTERNAL_TEXT if error.status == 500 else str(error) or error.code
     return _encode(ErrorBody(error=text, code=error.code, field=error.field or msgspec.UNSET))
+
+
+def limit_headers(headers: "CIMultiDict[str]", limit: int, remaining: int, reset_s: int) -> None:
+    """Say how the client stands towards its rate limit."""
+    headers["RateLimit-Limit"] = str(limit)
+    headers["RateLimit-Remaining"] = str(remaining)
+    headers["RateLimit-Reset"] = str(reset_s)
 
 
 def error_response(
@@ -43,6 +50,8 @@ def error_response(
         log.warning("unavailable", request_id=request_id, code=error.code, exc_info=error.__cause__)
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, TooManyRequests):
+        limit_headers(headers, error.limit, 0, error.reset_s)
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
     return web.Response(status=error.status, body=error_body(error), headers=headers)

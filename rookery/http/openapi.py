@@ -1,8 +1,8 @@
 """The OpenAPI 3.1 document, generated from the declared endpoints.
 
 Pure: no aiohttp. What each endpoint declares is complemented by what the surface itself answers:
-400 for what cannot be read, 401 where a token is taken, 413 and 415 with a body, 503 anywhere
-behind which a service stands.
+400 for what cannot be read, 401 where a token is taken, 413 and 415 with a body, 429 where requests
+are counted, 503 anywhere behind which a service stands.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,12 +17,14 @@ from rookery.errors import (
     InvalidToken,
     PayloadTooLarge,
     RookeryError,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
     UnsupportedMediaType,
 )
 from rookery.http.endpoint import JSON_TYPE, PREFIX, Auth, Endpoint
 from rookery.http.schemas import ErrorBody, Nothing, Parameters
+from rookery.services.limits import Rate
 
 _REF = "#/components/schemas/{name}"
 _KEY_PATTERN = "^[!-~]{1,255}$"
@@ -35,7 +37,11 @@ _HEADERS = {
     "RequestId": ("X-Request-Id", "The client's own, or one made for this request"),
     "Authenticate": ("WWW-Authenticate", "Always `Bearer`"),
     "RetryAfter": ("Retry-After", "Seconds after which to try again"),
+    "RateLimit": ("RateLimit-Limit", "Requests of this kind in a minute; absent: no limit"),
+    "RateRemaining": ("RateLimit-Remaining", "How many of them are left just now"),
+    "RateReset": ("RateLimit-Reset", "Seconds until the present minute ends"),
 }
+_RATE_HEADERS = ("RateLimit", "RateRemaining", "RateReset")
 
 
 def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
@@ -61,7 +67,11 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
         "components": {
             "schemas": components,
             "headers": {
-                name: {"description": text, "required": True, "schema": {"type": "string"}}
+                name: {
+                    "description": text,
+                    "required": name not in _RATE_HEADERS,  # A limit may be switched off.
+                    "schema": {"type": "string"},
+                }
                 for name, (_, text) in _HEADERS.items()
             },
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
@@ -134,6 +144,8 @@ def errors_of(endpoint: Endpoint) -> Sequence[type[RookeryError]]:
         errors += [Unauthenticated, InvalidToken]
     if endpoint.body_type is not Nothing:
         errors += [PayloadTooLarge, UnsupportedMediaType]
+    if endpoint.rate is not Rate.FREE:
+        errors.append(TooManyRequests)
     if endpoint.auth is not Auth.NONE or endpoint.body_type is not Nothing:
         errors.append(Unavailable)
     return list(dict.fromkeys([*errors, *endpoint.errors]))
@@ -141,11 +153,12 @@ def errors_of(endpoint: Endpoint) -> Sequence[type[RookeryError]]:
 
 def _responses(endpoint: Endpoint, by_type: dict[Any, Any]) -> dict[str, Any]:
     responses: dict[str, Any] = {}
+    rate = () if endpoint.rate is Rate.FREE else _RATE_HEADERS
     for status, shape in endpoint.answers.items():
         schema = {"type": "string"} if shape is None else by_type[_identity(shape)]
         responses[str(status)] = {
             "description": "Done" if status < 400 else "Not now",
-            "headers": _header_refs("RequestId"),
+            "headers": _header_refs("RequestId", *rate),
             "content": {endpoint.media_type: {"schema": schema}},
         }
     by_status: dict[int, list[str]] = {}
@@ -157,7 +170,7 @@ def _responses(endpoint: Endpoint, by_type: dict[Any, Any]) -> dict[str, Any]:
             str(status),
             {
                 "description": "Code " + ", ".join(f"`{code}`" for code in codes),
-                "headers": _header_refs("RequestId", *extra),
+                "headers": _header_refs("RequestId", *extra, *rate),
                 "content": {JSON_TYPE: {"schema": by_type[ErrorBody]}},
             },
         )

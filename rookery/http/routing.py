@@ -1,8 +1,8 @@
 """Makes aiohttp handlers of declared endpoints: the one way every request takes.
 
-Order: who makes it, then path, query and body, then the use-case. A handler raises; the answer to
-an error is made by `errors`. This is on the path of every request, so it allocates little and no
-middleware runs.
+Order: who makes it, whether its rate limit lets it, then path, query and body, then the use-case.
+A handler raises; the answer to an error is made by `errors`. This is on the path of every request,
+so it allocates little and no middleware runs.
 """
 
 import itertools
@@ -15,6 +15,7 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from multidict import CIMultiDict
 
+from rookery.domain.windows import Verdict
 from rookery.errors import (
     InvalidRequest,
     MethodNotAllowed,
@@ -23,7 +24,7 @@ from rookery.errors import (
     Unauthenticated,
 )
 from rookery.http.endpoint import JSON_TYPE, Auth, Call, Endpoint, Reply
-from rookery.http.errors import error_response
+from rookery.http.errors import error_response, limit_headers
 from rookery.http.requests import (
     BodyReader,
     QueryReader,
@@ -35,6 +36,7 @@ from rookery.http.requests import (
 )
 from rookery.http.schemas import Nothing, Parameters
 from rookery.http.services import Services
+from rookery.services.limits import Rate, demand
 
 MAX_BODY_BYTES = 1 << 20
 REQUEST_ID = "X-Request-Id"
@@ -100,6 +102,19 @@ def handler_of(endpoint: Endpoint, services: Services) -> AiohttpHandler:
     default_query = endpoint.query_type()
     body_reader = None if endpoint.body_type is Nothing else BodyReader(endpoint.body_type)
     is_post = endpoint.method == hdrs.METH_POST
+    user_limit = services.limits.by_user.get(endpoint.rate)
+    address_limit = services.limits.by_address.get(endpoint.rate)
+    is_shared = endpoint.rate in (Rate.SIGN_UP, Rate.LOGIN)
+    key_of = services.addresses.key_of
+
+    async def count_address(request: web.Request, headers: "CIMultiDict[str]") -> None:
+        if address_limit is not None:
+            forwarded = request.headers.getall("X-Forwarded-For", ())
+            key = key_of(request.remote, ",".join(forwarded))
+            if is_shared:
+                admit(await address_limit.hit_shared(key), headers)
+            else:
+                admit(address_limit.hit(key), headers)
 
     async def handle(request: web.Request) -> web.StreamResponse:
         headers, request_id = common_headers(request)
@@ -110,9 +125,17 @@ def handler_of(endpoint: Endpoint, services: Services) -> AiohttpHandler:
             if auth_used:
                 token = bearer_token(request.headers.get(hdrs.AUTHORIZATION))
                 if token is not None:
-                    viewer = await identify(token)
-                elif auth_required:
+                    try:
+                        viewer = await identify(token)
+                    except Unauthenticated:
+                        await count_address(request, headers)
+                        raise
+            if viewer is None:
+                await count_address(request, headers)
+                if auth_required:
                     raise Unauthenticated
+            elif user_limit is not None:
+                admit(user_limit.hit(viewer.user_id), headers)
             path = _NOTHING if path_type is None else convert(request.match_info, path_type)
             raw_query = request.rel_url.raw_query_string
             query = read_query(raw_query) if raw_query else default_query
@@ -140,6 +163,16 @@ def handler_of(endpoint: Endpoint, services: Services) -> AiohttpHandler:
         return web.Response(status=status, body=_encode(result), headers=headers)
 
     return handle
+
+
+def admit(verdict: Verdict, headers: "CIMultiDict[str]") -> None:
+    """Let a request through its rate limit, and say so in the headers of its answer.
+
+    Raises:
+        TooManyRequests: it is over the limit.
+    """
+    demand(verdict)
+    limit_headers(headers, verdict.limit, verdict.remaining, verdict.reset_s)
 
 
 class ClientGone(ConnectionError):

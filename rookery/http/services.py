@@ -4,13 +4,15 @@ Composed by `rookery.app`. Must not import aiohttp or actors.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from rookery.http.addresses import Addresses
 from rookery.services.accounts import Accounts
 from rookery.services.authentication import Authenticator
 from rookery.services.cards import Cards
 from rookery.services.engagement import Engagement
 from rookery.services.graph import Graph
+from rookery.services.limits import Limits
 from rookery.services.ports import StreamDirectoryPort
 from rookery.services.profiles import Profiles
 from rookery.services.timelines import Timelines
@@ -40,5 +42,7 @@ class Services:
     timelines: Timelines
     stream: StreamDirectoryPort
     ready: Callable[[], Awaitable[Mapping[str, bool]]]
+    limits: Limits
+    addresses: Addresses = field(default_factory=Addresses)
     connected: Callable[[int], Awaitable[Collection[str]]] = _nobody
     heartbeat_s: float = 20.0

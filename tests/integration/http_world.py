@@ -9,7 +9,9 @@ from typing import Any
 
 from aiohttp import ClientSession
 
+from rookery.config import Limits as LimitSettings
 from rookery.errors import Unavailable
+from rookery.http.addresses import Addresses
 from rookery.http.app import Services, build_app, port_of, serve_app
 from rookery.ids import Snowflakes
 from rookery.services.accounts import Accounts
@@ -21,6 +23,7 @@ from rookery.services.engagement import Engagement
 from rookery.services.graph import Graph
 from rookery.services.idempotency import Idempotency
 from rookery.services.liked import LikedTweets
+from rookery.services.limits import Limits, SharedCounts
 from rookery.services.passwords import PasswordCost, Passwords
 from rookery.services.ports import Invalidation, TimelinePort, TimelineSlice
 from rookery.services.profiles import Profiles
@@ -32,6 +35,7 @@ from rookery.store.engine import Store
 from tests.unit.memory_store import MemoryStore
 
 PASSWORD = "correct horse battery"
+NO_LIMITS = LimitSettings(**dict.fromkeys(LimitSettings.__struct_fields__, 0))
 
 
 class ColdTimelines:
@@ -147,6 +151,9 @@ async def http_world(
     store: Store | None = None,
     timeline: TimelinePort | None = None,
     clock_ms: Callable[[], int] = wall_clock_ms,
+    limits: LimitSettings = NO_LIMITS,
+    shared: SharedCounts | None = None,
+    trusted_proxies: str = "",
 ) -> AsyncIterator[World]:
     """A world of its own, closed at the end."""
     store, timeline = store or MemoryStore(), timeline or ColdTimelines()
@@ -178,6 +185,8 @@ async def http_world(
         timelines=Timelines(store, timeline, cards, authors),
         stream=streams,
         ready=ready,
+        limits=Limits(limits, clock_ms, shared),
+        addresses=Addresses(trusted_proxies),
     )
     runner = await serve_app(build_app(services), "127.0.0.1", 0)
     try:

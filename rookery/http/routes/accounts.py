@@ -29,6 +29,7 @@ from rookery.http.schemas import (
 )
 from rookery.http.services import Services
 from rookery.services.accounts import Session, SignUp
+from rookery.services.limits import Rate
 from rookery.services.validation import MAX_NAME_CHARS, MAX_PASSWORD_CHARS
 from rookery.views import UserView
 
@@ -96,6 +97,7 @@ class Refreshed(Answer, frozen=True, kw_only=True):
     answers={201: SignedUp},
     errors=(Conflict, IdempotencyMismatch),
     auth=Auth.NONE,
+    rate=Rate.SIGN_UP,
 )
 async def signup(services: Services, call: Call[Nothing, Nothing, SignUpBody]) -> SignedUp:
     body = call.body
@@ -126,12 +128,14 @@ async def signup(services: Services, call: Call[Nothing, Nothing, SignUpBody]) -
     answers={200: LoggedIn},
     errors=(BadCredentials, Forbidden),
     auth=Auth.NONE,
+    rate=Rate.LOGIN,
 )
 async def login(services: Services, call: Call[Nothing, Nothing, LoginBody]) -> LoggedIn:
     body = call.body
     given = [name for name in (body.username, body.email) if name is not msgspec.UNSET]
     if len(given) != 1:
         raise InvalidRequest("Give either username or email", "username")
+    await services.limits.login(given[0])
     session = await services.accounts.login(
         given[0],
         body.password,

@@ -9,6 +9,7 @@ from rookery.http.documentation import ASSETS, PAGE, PAGE_HEADERS, asset
 from rookery.http.endpoint import Auth, Call, Endpoint, Reply, endpoint
 from rookery.http.schemas import Answer, Nothing, Parameters
 from rookery.http.services import Services
+from rookery.services.limits import Rate
 
 
 class Health(Answer, frozen=True, kw_only=True):
@@ -31,7 +32,14 @@ class AssetPath(Parameters, frozen=True, kw_only=True):
     name: str
 
 
-@endpoint("GET", "/health", "Whether the process answers", answers={200: Health}, auth=Auth.NONE)
+@endpoint(
+    "GET",
+    "/health",
+    "Whether the process answers",
+    answers={200: Health},
+    auth=Auth.NONE,
+    rate=Rate.FREE,
+)
 async def health(services: Services, call: Call[Nothing, Nothing, Nothing]) -> Health:
     return Health(status="ok", version=__version__)
 
@@ -42,6 +50,7 @@ async def health(services: Services, call: Call[Nothing, Nothing, Nothing]) -> H
     "Whether everything answers that serving needs",
     answers={200: Readiness, 503: Readiness},
     auth=Auth.NONE,
+    rate=Rate.FREE,
 )
 async def ready(services: Services, call: Call[Nothing, Nothing, Nothing]) -> Reply:
     checks = dict(await services.ready())

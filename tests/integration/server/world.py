@@ -30,7 +30,7 @@ from rookery.client import (
     Tweet,
     TweetEvent,
 )
-from rookery.config import Config, load
+from rookery.config import Config, Limits, load
 from rookery.control import Control
 from rookery.serving import RunningServer
 
@@ -53,6 +53,7 @@ def config(data_dir: Path, runtime: str, **overrides: Mapping[str, Any]) -> Conf
         "live": {"port": 0, "log_events": 5_000, "max_logs": 1_024},
         "timelines": {"ring_size": 20, "celebrity_threshold": 5},
         "auth": {"argon2_time_cost": 1, "argon2_memory_kib": 8},
+        "limits": dict.fromkeys(Limits.__struct_fields__, 0),
     }
     if runtime == "ray":
         sections["http"]["gateways"] = 2

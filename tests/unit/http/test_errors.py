@@ -41,7 +41,7 @@ def test_documented_errors_follow_the_declaration(endpoint: object) -> None:
 def test_documented_error_responses_have_codes_and_shape() -> None:
     """Each error response of the document lists its codes and has the one error shape."""
     responses = document(ENDPOINTS)["paths"]["/api/v1/tweets"]["post"]["responses"]
-    assert set(responses) == {"201", "400", "401", "404", "413", "415", "422", "503"}
+    assert set(responses) == {"201", "400", "401", "404", "413", "415", "422", "429", "503"}
     assert "`idempotency_mismatch`" in responses["422"]["description"]
     for status in ("400", "503"):
         schema = responses[status]["content"]["application/json"]["schema"]
