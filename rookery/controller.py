@@ -164,7 +164,7 @@ class Controller:
         """Let a node's clients and users go elsewhere, then end its actors; its whole id.
 
         Raises:
-            NotFound: no node, or several, begin with this id.
+            NotFound: no node, or several, have an id that begins so, or this address.
             StartupError: nobody would be left to serve.
         """
         async with self._changing:
@@ -193,11 +193,15 @@ class Controller:
             return placed.node.id
 
     def _find(self, node_id: str) -> Placed:
-        found = [each for each in self.placed.values() if each.node.id.startswith(node_id)]
+        found = [
+            each
+            for each in self.placed.values()
+            if each.node.id.startswith(node_id) or each.node.host == node_id
+        ]
         if len(found) != 1 or not node_id:
             known = ", ".join(each.node.id[:8] for each in self.placed.values())
-            what = "several nodes begin" if len(found) > 1 else "no node begins"
-            raise NotFound(f"{what} with {node_id!r}; there are {known}")
+            what = "several nodes are" if len(found) > 1 else "no node is"
+            raise NotFound(f"{what} called {node_id!r}; there are {known}")
         return found[0]
 
     def _place(self, node: Node) -> Placed:

@@ -10,7 +10,9 @@ from rookery.config import Config
 
 
 def drain(
-    node: Annotated[str, typer.Argument(help="The node's id, or its beginning (rookery status).")],
+    node: Annotated[
+        str, typer.Argument(help="Its id's beginning, or its address (see rookery status).")
+    ],
     undo: Annotated[bool, typer.Option("--undo", help="Let the node take part again.")] = False,
     data: DataOption = None,
     config: ConfigOption = None,

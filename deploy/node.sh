@@ -1,0 +1,56 @@
+#!/bin/sh
+# Starts or restarts this node of a cluster, as services of systemd that come back when they end.
+#
+#   node.sh head            Ray's head, and `rookery serve`, which is the cluster's controller
+#   node.sh worker ADDRESS  a node that joins the head at ADDRESS
+#   node.sh stop            stops both
+#
+# Reads the settings in cluster.env beside it. NODE_ROLE=all|edge|timelines says what the controller
+# puts on this node (default: all). Arguments of `ray start` may follow.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+bin=$(dirname "$here")/.venv/bin
+
+stop() {
+    sudo systemctl stop rookery.service rookery-ray.service 2>/dev/null || true
+    sudo systemctl reset-failed rookery.service rookery-ray.service 2>/dev/null || true
+}
+
+service() {
+    name=$1
+    shift
+    # EnvironmentFile: what a service needs to know stands in one place. KillMode=mixed: SIGTERM goes
+    # to the main process, which stops the others in order.
+    sudo systemd-run --quiet --unit="$name" --uid="$(id -u)" --working-directory="$(dirname "$here")" \
+        --property=EnvironmentFile="$here/cluster.env" --property=Restart=always \
+        --property=RestartSec=3 --property=LimitNOFILE=1048576 --property=KillMode=mixed \
+        --setenv=HOME="$HOME" --setenv=PATH="$bin:/usr/local/bin:/usr/bin:/bin" -- "$@"
+}
+
+role="${1:-}"
+[ $# -eq 0 ] || shift
+label="rookery.io/role=${NODE_ROLE:-all}"
+case "$role" in
+head)
+    stop
+    service rookery-ray "$bin/ray" start --head --port=6379 --block --labels="$label" "$@"
+    # Until Ray answers it ends, and is started again 3 s later.
+    service rookery "$bin/rookery" serve
+    ;;
+worker)
+    address=${1:?usage: node.sh worker ADDRESS}
+    shift
+    stop
+    # Redis is the head's affair.
+    service rookery-ray env -u RAY_REDIS_ADDRESS \
+        "$bin/ray" start --address="$address:6379" --block --labels="$label" "$@"
+    ;;
+stop)
+    stop
+    ;;
+*)
+    echo "usage: node.sh head | node.sh worker ADDRESS | node.sh stop" >&2
+    exit 2
+    ;;
+esac
