@@ -34,6 +34,7 @@ def test_precedence_rises_from_file_to_command_line(tmp_path: Path) -> None:
         ("[server]\nruntime = 'rai'\n", "server.runtime"),
         ("[http]\nport = 8001\n", "connection servers"),
         ("[live]\nsoft_buffer_bytes = 2000000\n", "hard_buffer_bytes"),
+        ("[http]\ntrusted_proxies = '10.0.0.0/8, proxy'\n", "http.trusted_proxies: 'proxy'"),
         ("[server]\nruntime = 'inline'\n[timelines]\nshards = 2\n", "inline"),
     ],
 )

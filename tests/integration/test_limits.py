@@ -1,0 +1,270 @@
+"""Rate limits over real HTTP, in one gateway and shared by two through a real Redis."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import msgspec
+import pytest_asyncio
+
+from rookery.config import Redis
+from rookery.services.limits_redis import RedisCounts
+from tests.integration.http_world import (
+    NO_LIMITS,
+    PASSWORD,
+    Client,
+    World,
+    http_world,
+    wall_clock_ms,
+)
+from tests.unit.memory_store import MemoryStore
+
+WITHIN_S = 10.0
+MINUTE_MS = 60_000
+HOME = "/timeline/home"
+
+
+class Clock:
+    """The wall clock, moved to the begin of a minute that only the test ends."""
+
+    def __init__(self) -> None:
+        self.now_ms = wall_clock_ms() // MINUTE_MS * MINUTE_MS
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+    def advance(self, seconds: float) -> None:
+        self.now_ms += int(seconds * 1000)
+
+
+async def _statuses(client: Client, method: str, path: str, count: int, body: Any = None) -> str:
+    """``.`` for each request that was let through, ``x`` for each that was too much."""
+    told = ""
+    for _ in range(count):
+        status, answer, _ = await client.request(method, path, body)
+        assert status != 429 or answer["code"] == "rate_limited"
+        told += "x" if status == 429 else "."
+    return told
+
+
+def _limits(**per_minute: int) -> Any:
+    return msgspec.structs.replace(NO_LIMITS, **per_minute)
+
+
+async def test_a_user_over_the_limit_is_told_when_to_come_back() -> None:
+    """429 with `Retry-After`; others, and the user after that time, are not concerned."""
+    clock = Clock()
+    async with http_world(limits=_limits(reads_per_user=3), clock_ms=clock) as world:
+        ada, bob = await world.user("ada"), await world.user("bob")
+        assert await _statuses(ada, "GET", HOME, 5) == "...xx"
+        _, _, headers = await ada.request("GET", HOME)
+        assert await _statuses(bob, "GET", HOME, 1) == "."
+        assert await _statuses(world.nobody, "GET", f"/users/{ada.user_id}", 5) == "....."
+        clock.advance(int(headers["Retry-After"]))
+        assert await _statuses(ada, "GET", HOME, 1) == "."
+
+
+async def test_ordinary_answers_and_refusals_say_how_one_stands() -> None:
+    """`RateLimit-*` on success, on errors and on 429; none where there is no limit."""
+    clock = Clock()
+    async with http_world(limits=_limits(reads_per_user=2), clock_ms=clock) as world:
+        ada = await world.user("ada")
+        seen = []
+        for path in (HOME, "/tweets/1", HOME):
+            status, _, headers = await ada.request("GET", path)
+            names = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+            seen.append((status, *(headers[name] for name in names)))
+        assert seen == [(200, "2", "1", "60"), (404, "2", "0", "60"), (429, "2", "0", "60")]
+        _, _, headers = await ada.request("POST", "/tweets", {"text": "hello"})
+        assert "RateLimit-Limit" not in headers
+
+
+async def test_those_who_are_not_signed_in_count_by_address() -> None:
+    """So does everyone with a token that is not good; health is free."""
+    async with http_world(limits=_limits(reads_per_address=4), clock_ms=Clock()) as world:
+        ada = await world.user("ada")
+        liar = Client(world.session, world.base, "not.a.token")
+        assert await _statuses(world.nobody, "GET", f"/users/{ada.user_id}", 2) == ".."
+        assert await _statuses(liar, "GET", HOME, 2) == ".."
+        assert await _statuses(liar, "GET", HOME, 1) == "x"
+        assert await _statuses(world.nobody, "GET", HOME, 1) == "x"
+        assert await _statuses(ada, "GET", HOME, 1) == "."
+        assert await _statuses(world.nobody, "GET", "/health", 3) == "..."
+
+
+async def test_a_forwarded_address_counts_only_behind_a_trusted_proxy() -> None:
+    """A client that names other addresses does not get around its limit."""
+    limits, path = _limits(reads_per_address=2), "/docs"
+    for trusted, expected in (("", "..xx"), ("127.0.0.0/8", "....")):
+        async with http_world(limits=limits, clock_ms=Clock(), trusted_proxies=trusted) as world:
+            told = ""
+            for number in range(4):
+                async with world.session.get(
+                    world.base + path, headers={"X-Forwarded-For": f"192.0.2.{number}"}
+                ) as answer:
+                    told += "x" if answer.status == 429 else "."
+            assert told == expected
+
+
+async def test_sign_ups_count_by_address() -> None:
+    """Writes of those who are signed in go on."""
+    async with http_world(limits=_limits(signups_per_address=2), clock_ms=Clock()) as world:
+        ada, _ = await world.user("ada"), await world.user("bob")
+        body = {"email": "c@example.org", "username": "cyd", "password": PASSWORD, "name": "Cyd"}
+        assert await _statuses(world.nobody, "POST", "/signup", 1, body) == "x"
+        await ada.ok("POST", "/tweets", {"text": "hello"})
+
+
+async def test_guessing_at_one_account_is_slowed_down_whether_it_exists_or_not() -> None:
+    """Even with the right password, however the name is written; other accounts can log in."""
+    async with http_world(limits=_limits(logins_per_account=3), clock_ms=Clock()) as world:
+        await world.user("ada")
+        await world.user("bob")
+        for name in ("ada", "nobody"):
+            guess = {"username": name, "password": "wrong wrong"}
+            assert await _statuses(world.nobody, "POST", "/login", 4, guess) == "...x"
+        right = {"username": "ADA", "password": PASSWORD}
+        assert await _statuses(world.nobody, "POST", "/login", 1, right) == "x"
+        await world.nobody.ok("POST", "/login", {"username": "bob", "password": PASSWORD})
+
+
+# Two gateways.
+
+
+class RedisServer:
+    """A ``redis-server`` of the test's own, which may be ended and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self._folder = folder
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            *("redis-server", "--port", str(self.port), "--bind", "127.0.0.1"),
+            *("--save", "", "--dir", str(self._folder)),
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        until_s = monotonic() + WITHIN_S
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            except OSError:
+                assert monotonic() < until_s, "redis-server does not start"
+                await asyncio.sleep(0.02)
+            else:
+                writer.close()
+                await writer.wait_closed()
+                return
+
+    def pause(self) -> None:
+        """Let it hang until `stop`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    async def stop(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            await self._process.wait()
+            self._process = None
+
+
+class TwoGateways:
+    """Two gateways over one store, one Redis and one clock; ada is signed in at both."""
+
+    def __init__(self, redis: RedisServer, clock: Clock, worlds: list[World], ada: Client) -> None:
+        self.redis = redis
+        self.clock = clock
+        self.worlds = worlds
+        self.ada = [Client(world.session, world.base, ada.token) for world in worlds]
+
+    async def settle(self) -> None:
+        """What the gateways have begun to tell each other was told."""
+        for world in self.worlds:
+            for limit in world.services.limits.by_user.values():
+                if limit is not None:
+                    await limit.settled()
+
+
+@pytest_asyncio.fixture
+async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest_asyncio.fixture
+async def gateways(redis: RedisServer) -> AsyncIterator[TwoGateways]:
+    store, clock = MemoryStore(), Clock()
+    limits = _limits(reads_per_user=40, logins_per_account=6, signups_per_address=6)
+    settings = Redis(url=f"redis://127.0.0.1:{redis.port}/0", timeout_s=0.5)
+    async with AsyncExitStack() as stack:
+        worlds = []
+        for _ in range(2):
+            shared = RedisCounts(settings, clock)
+            stack.push_async_callback(shared.close)
+            world = http_world(store=store, clock_ms=clock, limits=limits, shared=shared)
+            worlds.append(await stack.enter_async_context(world))
+        yield TwoGateways(redis, clock, worlds, await worlds[0].user("ada"))
+
+
+LOGIN = {"username": "ada", "password": "wrong wrong"}
+
+
+async def _logins(gateways: TwoGateways, each: int) -> str:
+    """As many attempts at each gateway, by turns."""
+    told = ""
+    for _ in range(each):
+        for world in gateways.worlds:
+            told += await _statuses(world.nobody, "POST", "/login", 1, LOGIN)
+    return told
+
+
+async def test_two_gateways_share_the_limit_of_logins_exactly(gateways: TwoGateways) -> None:
+    """What was tried at the one counts at the other, at once."""
+    assert await _logins(gateways, 4) == "......xx"
+
+
+async def test_two_gateways_share_the_limit_of_reads_nearly(gateways: TwoGateways) -> None:
+    """Both together let through the limit and no more than a twentieth of it for each."""
+    let_through = 0
+    for _ in range(40):
+        for ada in gateways.ada:
+            let_through += (await _statuses(ada, "GET", HOME, 1)).count(".")
+        await gateways.settle()
+    assert 40 <= let_through <= 44
+
+
+async def test_without_redis_each_gateway_counts_alone(gateways: TwoGateways) -> None:
+    """Requests go on under the limit of their gateway."""
+    await gateways.redis.stop()
+    assert await _logins(gateways, 7) == "............xx"
+
+
+async def test_redis_that_comes_back_is_used_again(gateways: TwoGateways) -> None:
+    """By itself, after a second; what was counted meanwhile is told then."""
+    await gateways.redis.stop()
+    assert await _logins(gateways, 2) == "...."
+    await gateways.redis.start()
+    gateways.clock.advance(1.1)
+    assert await _logins(gateways, 3) == "..xxxx"
+
+
+async def test_a_redis_that_hangs_delays_one_request_and_not_all(gateways: TwoGateways) -> None:
+    """Who finds out waits for the time limit of Redis; for a second nobody else does."""
+    gateways.redis.pause()
+    began_s = monotonic()
+    await _statuses(gateways.worlds[0].nobody, "POST", "/login", 1, LOGIN)
+    first_s = monotonic() - began_s
+    assert first_s >= 0.4
+    began_s = monotonic()
+    await _statuses(gateways.worlds[0].nobody, "POST", "/login", 10, LOGIN)
+    assert monotonic() - began_s < first_s
