@@ -241,7 +241,9 @@ class Config(Section, frozen=True, kw_only=True):
     @property
     def is_clustered(self) -> bool:
         """Whether nodes may come and go: on a Ray cluster, with a store that all can reach."""
-        return bool(self.ray.address) and self.store.engine == "mongo"
+        return (
+            self.server.runtime == "ray" and bool(self.ray.address) and self.store.engine == "mongo"
+        )
 
 
 def _pairs_of_cores() -> int:
@@ -369,5 +371,10 @@ def _check(config: Config) -> None:
                 f"http.trusted_proxies: {error}; write addresses and networks such as"
                 " 127.0.0.1, 10.0.0.0/8"
             ) from error
+    if config.server.runtime == "inline" and config.ray.address:
+        raise ConfigError(
+            "ray.address names a cluster, but the inline runtime runs in one process;"
+            " use server.runtime = ray, or leave ray.address empty"
+        )
     if "{port}" not in live.public_url and live.public_url and live.servers > 1:
         raise ConfigError("live.public_url needs {port} when there are several live.servers")

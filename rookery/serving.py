@@ -3,12 +3,12 @@
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from rookery.actors import names
-from rookery.actors.runtime import ActorContext, ClusterRuntime, Runtime
+from rookery.actors.runtime import ActorContext, ClusterRuntime, Node, Runtime
 from rookery.actors.runtime_inline import InlineRuntime
 from rookery.actors.topology import Topology, fixed_view
 from rookery.actors.writer import group_writer
@@ -64,11 +64,21 @@ def make_runtime(config: Config) -> Runtime:
     )
 
 
+def _refuse_several(nodes: Sequence[Node], config: Config) -> None:
+    if len(nodes) > 1:
+        raise StartupError(
+            f"the Ray cluster at {config.ray.address} has {len(nodes)} nodes, but the store is an "
+            "SQLite file, which the processes of one machine can share only: set store.engine = "
+            "mongo, or leave ray.address empty to run on this machine alone"
+        )
+
+
 class Cluster:
     """The controller of a cluster, with the store it needs for itself."""
 
     def __init__(self, config: Config, runtime: Runtime, http_port: int) -> None:
-        self._runtime = cast(ClusterRuntime, runtime)
+        assert isinstance(runtime, ClusterRuntime), "checked with the settings"
+        self._runtime = runtime
         self._reader = open_reader(config)
         self._writer = group_writer(runtime, config)
         store = StoreParts(self._reader, self._writer)
@@ -169,6 +179,9 @@ class RunningServer:
 
     async def _start_actors(self) -> None:
         """Start all together; if the store's writer refuses, the others do not wait for it."""
+        if self.config.ray.address and isinstance(self.runtime, ClusterRuntime):
+            await self.runtime.start()  # connects
+            _refuse_several(await self.runtime.nodes(), self.config)
         writer, *others = specs(self.config, self.http_port, self.live_ports)
         starting = [
             asyncio.create_task(self.runtime.start(writer)),

@@ -8,7 +8,7 @@ an `ActorRef` and cannot tell the difference. Only `runtime_ray` imports ``ray``
 import asyncio
 from collections.abc import Collection, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import structlog
 
@@ -143,6 +143,7 @@ class Node:
     labels: Mapping[str, str]
 
 
+@runtime_checkable
 class ClusterRuntime(Runtime, Protocol):
     """A runtime of several nodes, which come and go."""
 

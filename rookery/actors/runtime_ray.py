@@ -19,7 +19,12 @@ from typing import Any
 
 import ray
 import structlog
-from ray.exceptions import ActorDiedError, RayError, RayTaskError
+from ray.exceptions import (
+    ActorDiedError,
+    ActorUnschedulableError,
+    RayError,
+    RayTaskError,
+)
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rookery.actors.runtime import Actor, ActorContext, ActorRef, ActorSpec, Node
@@ -294,6 +299,8 @@ class RayRuntime:
                 for name, handle in reversed(handles.items()):
                     try:
                         await handle.stop.remote()
+                    except (ActorDiedError, ActorUnschedulableError):
+                        pass  # its node is gone
                     except RayError as error:
                         log.warning("actor did not stop in order", actor=name, exc_info=error)
         await asyncio.to_thread(finishes, lambda: _kill(handles.values()), self._options.stop_s)

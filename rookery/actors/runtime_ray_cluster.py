@@ -108,7 +108,7 @@ def connect(options: RayOptions) -> "RayConnection":
     if options.address is not None:
         place: dict[str, Any] = {"address": options.address}
     else:
-        _keep_to_loopback()
+        keep_to_loopback()
         _prepare_authentication(options.dashboard_token)
         if options.dashboard:
             _check_port(options.dashboard_host, options.dashboard_port)
@@ -209,7 +209,7 @@ def _check_port(host: str, port: int) -> None:
             ) from error
 
 
-def _keep_to_loopback() -> None:
+def keep_to_loopback() -> None:
     """Let Ray's processes listen on 127.0.0.1 only.
 
     Ray replaces a loopback `_node_ip_address` by the machine's outer address, and listens on all

@@ -75,12 +75,16 @@ async def _serve(config: Config) -> None:
 
 
 def _announce(http_url: str, live_urls: list[str], config: Config, took_s: float) -> None:
+    store = f"{config.server.data_dir}/" if config.store.engine == "sqlite" else "MongoDB"
     lines = [
-        f"[bold]Rookery[/bold] is ready after {took_s:.1f} s; data in {config.server.data_dir}/",
+        f"[bold]Rookery[/bold] is ready after {took_s:.1f} s; data in {store}",
         f"  HTTP        {http_url}/api/v1   (interactive: {http_url}/api/v1/docs)",
         *(f"  WebSocket   {url}" for url in live_urls),
     ]
-    if config.server.runtime == "ray":
+    if config.is_clustered:
+        lines.append(f"  WebSocket   of each node; {http_url}/api/v1/stream names one")
+        lines.append("  Nodes       rookery status")
+    elif config.server.runtime == "ray":
         lines.append(f"  Ray         {_dashboard()}   (asks for a token: ray get-auth-token)")
     lines += [
         "Try it, in another terminal:",
