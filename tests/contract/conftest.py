@@ -1,17 +1,27 @@
 """One suite over every engine: a new one adds its name to ENGINES and a branch to `engine`."""
 
-from collections.abc import AsyncIterator, Callable
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
+from pymongo import AsyncMongoClient
 
+from rookery import config
 from rookery.store.engine import Operation, Reader, Store, WriteBatch
+from rookery.store.mongo import MongoReader, MongoStore
 from rookery.store.sqlite import SqliteReader, SqliteStore
 from tests.contract.collections import COLLECTIONS
+from tests.servers.mongo import MongoServer, need_secantus
 from tests.unit.memory_store import MemoryStore
 
-ENGINES = ("sqlite", "memory")
+REAL_MONGODB = os.environ.get("ROOKERY_TEST_MONGODB_URI", "")
+"""Address of a real MongoDB, whose databases `rookery_test_…` the tests make and drop."""
+MONGO_ENGINES = ("mongo", *(["real-mongo"] if REAL_MONGODB else []))
+ENGINES = ("sqlite", "memory", *MONGO_ENGINES)
 
 
 @dataclass
@@ -29,14 +39,48 @@ class Engine:
         await self.store.writer.write(WriteBatch(operations))
 
 
+@pytest.fixture(scope="session")
+def secantus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a SecantusDB for the whole session."""
+    need_secantus()
+    with MongoServer(tmp_path_factory.mktemp("secantus")) as server:
+        yield server.uri
+
+
+@asynccontextmanager
+async def _database(uri: str) -> AsyncIterator[config.Store]:
+    settings = config.Store(
+        engine="mongo", mongo_uri=uri, mongo_database=f"rookery_test_{token_hex(6)}", timeout_s=20
+    )
+    yield settings
+    async with AsyncMongoClient(uri) as client:  # type: ignore[var-annotated]
+        await client.drop_database(settings.mongo_database)
+
+
+@pytest.fixture(params=MONGO_ENGINES)
+async def mongo_database(request: pytest.FixtureRequest) -> AsyncIterator[config.Store]:
+    """An empty database of each MongoDB server there is."""
+    real = request.param == "real-mongo"
+    uri = REAL_MONGODB if real else request.getfixturevalue("secantus")
+    async with _database(uri) as settings:
+        yield settings
+
+
 @pytest.fixture(params=ENGINES)
 async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
     """An empty store of each engine."""
     if request.param == "memory":
         memory = MemoryStore(COLLECTIONS)
         yield Engine(memory, lambda: memory.reader)
-        return
-    path = tmp_path / "rookery.db"
-    store = SqliteStore(path, COLLECTIONS, clock_ms=lambda: 0)
-    yield Engine(store, lambda: SqliteReader(path, COLLECTIONS))
-    await store.close()
+    elif request.param == "sqlite":
+        path = tmp_path / "rookery.db"
+        store = SqliteStore(path, COLLECTIONS, clock_ms=lambda: 0)
+        yield Engine(store, lambda: SqliteReader(path, COLLECTIONS))
+        await store.close()
+    else:
+        real = request.param == "real-mongo"
+        uri = REAL_MONGODB if real else request.getfixturevalue("secantus")
+        async with _database(uri) as settings:
+            mongo = await MongoStore.open(settings, COLLECTIONS)
+            yield Engine(mongo, lambda: MongoReader(settings, COLLECTIONS))
+            await mongo.close()

@@ -1,0 +1,116 @@
+"""A SecantusDB for tests: a server that speaks MongoDB's protocol, as a process of its own."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+
+import pytest
+
+START_BOUND_S = 30.0
+STOP_BOUND_S = 15.0
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def need_secantus() -> None:
+    """Skip the test where SecantusDB is not installed; fail it where CI runs."""
+    if find_spec("secantus") is None:
+        why = "SecantusDB is not installed; make install-dev does it"
+        if os.environ.get("CI") == "true":
+            pytest.fail(why)
+        pytest.skip(why)
+
+
+class MongoServer:
+    """One server process over a folder; can be killed and started again on the same data."""
+
+    def __init__(self, folder: Path, *arguments: str, port: int | None = None) -> None:
+        self.folder = folder
+        self.port = port or free_port()
+        self._arguments = arguments
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def uri(self) -> str:
+        return f"mongodb://127.0.0.1:{self.port}/?replicaSet=secantus"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "start() comes first"
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start the process and return when it answers."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        program = Path(sys.executable).with_name("secantusd-py")
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    str(program),
+                    *("--host", "127.0.0.1", "--port", str(self.port)),
+                    *("--storage-path", str(self.folder / "data"), "--log-level", "WARNING"),
+                    *("--cache-size", "128M"),
+                    *self._arguments,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + START_BOUND_S
+        while True:
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(("127.0.0.1", self.port), timeout=1),
+            ):
+                return
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise AssertionError(f"SecantusDB did not start: {self.log()}")
+            time.sleep(0.02)
+
+    def log(self) -> str:
+        """What the server has written so far."""
+        return (self.folder / "log").read_text(errors="replace")[-4000:]
+
+    def kill(self) -> None:
+        """End it at once (SIGKILL), and return when it is gone."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it in order."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(how)
+        try:
+            process.wait(STOP_BOUND_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def __enter__(self) -> "MongoServer":
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
