@@ -47,7 +47,9 @@ def error_response(
         )
         error = RookeryError(INTERNAL_TEXT)
     elif error.status == 503 and error.__cause__ is not None:
-        log.warning("unavailable", request_id=request_id, code=error.code, exc_info=error.__cause__)
+        # No stack: while a part is away there are as many of these as requests.
+        cause = f"{type(error.__cause__).__name__}: {error.__cause__}"
+        log.warning("unavailable", request_id=request_id, code=error.code, cause=cause[:500])
     if error.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, TooManyRequests):

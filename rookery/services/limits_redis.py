@@ -59,7 +59,8 @@ class RedisCounts:
                 total: int = await self._storage.incr(name, 2 * WINDOW_MS // 1000, amount)
         except (RedisError, OSError, TimeoutError) as error:
             if not self._outage.is_on:
-                log.warning("Redis does not answer; limits are counted locally", exc_info=error)
+                reason = str(error) or type(error).__name__
+                log.warning("Redis does not answer; limits are counted locally", reason=reason)
             self._outage.failed(self._clock_ms())
             return None
         if self._outage.is_on:

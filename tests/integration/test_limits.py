@@ -1,8 +1,5 @@
 """Rate limits over real HTTP, in one gateway and shared by two through a real Redis."""
 
-import asyncio
-import signal
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,8 +7,11 @@ from time import monotonic
 from typing import Any
 
 import msgspec
+import pytest
 import pytest_asyncio
 
+from rookery.client import Client as RookeryClient
+from rookery.client import TooManyRequests
 from rookery.config import Redis
 from rookery.services.limits_redis import RedisCounts
 from tests.integration.http_world import (
@@ -22,9 +22,9 @@ from tests.integration.http_world import (
     http_world,
     wall_clock_ms,
 )
+from tests.integration.redis_server import RedisServer
 from tests.unit.memory_store import MemoryStore
 
-WITHIN_S = 10.0
 MINUTE_MS = 60_000
 HOME = "/timeline/home"
 
@@ -133,47 +133,19 @@ async def test_guessing_at_one_account_is_slowed_down_whether_it_exists_or_not()
         await world.nobody.ok("POST", "/login", {"username": "bob", "password": PASSWORD})
 
 
+async def test_the_client_says_how_long_to_wait() -> None:
+    """Where that is longer than it may take; a short wait it would sit out."""
+    async with http_world(limits=_limits(logins_per_address=1), clock_ms=Clock()) as world:
+        await world.user("ada")
+        async with RookeryClient(f"http://127.0.0.1:{world.port}", timeout_s=5) as client:
+            await client.log_in(PASSWORD, username="ada")
+            with pytest.raises(TooManyRequests) as refused:
+                await client.log_in(PASSWORD, username="ada")
+    assert refused.value.code == "rate_limited"
+    assert refused.value.retry_after_s == 120
+
+
 # Two gateways.
-
-
-class RedisServer:
-    """A ``redis-server`` of the test's own, which may be ended and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
-        self._folder = folder
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        self._process = await asyncio.create_subprocess_exec(
-            *("redis-server", "--port", str(self.port), "--bind", "127.0.0.1"),
-            *("--save", "", "--dir", str(self._folder)),
-            stdout=asyncio.subprocess.DEVNULL,
-        )
-        until_s = monotonic() + WITHIN_S
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-            except OSError:
-                assert monotonic() < until_s, "redis-server does not start"
-                await asyncio.sleep(0.02)
-            else:
-                writer.close()
-                await writer.wait_closed()
-                return
-
-    def pause(self) -> None:
-        """Let it hang until `stop`."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    async def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            await self._process.wait()
-            self._process = None
 
 
 class TwoGateways:
