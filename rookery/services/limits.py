@@ -9,6 +9,7 @@ Must not import http, connection or actors.
 import asyncio
 from collections.abc import Callable
 from enum import Enum
+from hashlib import sha256
 from typing import Protocol
 
 from rookery.config import Limits as LimitSettings
@@ -128,7 +129,10 @@ class Limits:
             TooManyRequests: there were too many, from wherever they came.
         """
         if self._per_account is not None:
-            demand(await self._per_account.hit_shared(account.lower()))
+            # As accounts are found, or each way to write a name would have attempts of its own.
+            name = account.strip(" ").lower().encode(errors="surrogatepass")
+            # Hashed, because keys leave the process, and e-mail addresses should not.
+            demand(await self._per_account.hit_shared(sha256(name).hexdigest()))
 
     async def close(self) -> None:
         if self._shared is not None:

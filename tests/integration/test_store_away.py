@@ -103,6 +103,16 @@ async def test_a_page_that_lacks_anything_is_refused(scene: Scene) -> None:
     await scene.unavailable(scene.ada, "GET", HOME)
 
 
+async def test_a_tweet_that_is_not_cached_is_not_said_to_be_missing(scene: Scene) -> None:
+    """Nobody knows whether it exists; one that is cached is shown, to anyone."""
+    known = scene.timeline.held[0][0]
+    scene.store.is_away = True
+    scene.clock.advance(LONG_S)
+    await scene.world.nobody.ok("GET", f"/tweets/{known}")
+    for _ in range(2):
+        await scene.unavailable(scene.world.nobody, "GET", "/tweets/1")
+
+
 async def test_a_viewer_whose_likes_are_unknown_is_refused(scene: Scene) -> None:
     """Cards alone are not enough: whether the viewer likes them must be known, too."""
     other = await scene.world.user("bob")
