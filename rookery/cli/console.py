@@ -97,8 +97,8 @@ class Bars:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def show(self, stage: str, done: int, total: int, note: str = "") -> None:
-        """Set how far `stage` is."""
+    def show(self, stage: str, done: int, total: int | None, note: str = "") -> None:
+        """Set how far `stage` is; a `total` of None is not known yet."""
         task = self._tasks.get(stage)
         if task is None:
             task = self._tasks[stage] = self._progress.add_task(stage, total=total, note=note)

@@ -5,7 +5,19 @@ from typing import Annotated
 import typer
 
 from rookery import __version__
-from rookery.cli import admin, check, demo, drain, fsck, load, replay, serve, status, tail
+from rookery.cli import (
+    admin,
+    check,
+    demo,
+    drain,
+    fsck,
+    load,
+    migrate_store,
+    replay,
+    serve,
+    status,
+    tail,
+)
 
 app = typer.Typer(
     name="rookery",
@@ -20,6 +32,7 @@ app.command("tail")(tail.tail)
 app.command("load")(load.load)
 app.command("replay")(replay.replay)
 app.command("fsck")(fsck.fsck)
+app.command("migrate-store")(migrate_store.migrate_store)
 app.command("check")(check.check)
 app.command("status")(status.status)
 app.command("drain")(drain.drain)
