@@ -163,3 +163,22 @@ async def test_a_store_that_fails_is_no_revocation(
     monkeypatch.setattr(world.store, "get", fail)
     with pytest.raises(StoreUnavailable):
         await world.authenticator.identify(session.access_token)
+
+
+async def test_an_outage_does_not_lengthen_a_token_s_life(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A known token counts on while the store is away, and ends when it ends."""
+    session = await world.sign_up()
+    await world.authenticator.identify(session.access_token)
+
+    async def fail(collection: Collection, key: Key) -> Document | None:
+        raise StoreUnavailable()
+
+    monkeypatch.setattr(world.store, "get", fail)
+    world.clock.advance(session.expires_in_s - 0.5)
+    for _ in range(2):
+        assert await world.authenticator.identify(session.access_token) == identity_of(session)
+    world.clock.advance(0.5)
+    with pytest.raises(TokenExpired):
+        await world.authenticator.identify(session.access_token)
