@@ -306,7 +306,7 @@ class GatewaySurface:
             return True
 
         needed = [
-            names.STORE_WRITER,
+            *([names.STORE_WRITER] if self._config.store.engine == "sqlite" else []),
             names.CONNECTION_MANAGER,
             *backend.topology.view.serving.shards,
         ]

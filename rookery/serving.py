@@ -21,8 +21,7 @@ from rookery.errors import PortTaken, RookeryError, StartupError
 from rookery.models import Identity
 from rookery.services.audit import Audit
 from rookery.services.tweets import NewTweet
-from rookery.store import StoreParts, clock_ms, open_reader
-from rookery.store.sqlite.lock import WriterLock
+from rookery.store import StoreParts, open_reader, prepare_store
 
 FIGURES_WITHIN_S = 2.0
 
@@ -145,8 +144,8 @@ class RunningServer:
             StartupError: something stands in the way; the text says what to do.
         """
         config = self.config
-        # The writer will hold it; asking first saves a start of everything that would fail.
-        WriterLock(Path(config.server.data_dir), now_ms=clock_ms()).close()
+        # Asking first saves a start of everything that would fail.
+        await prepare_store(config)
         self.http_port = reserve_port(
             config.http.host, config.http.port, "http.port or ROOKERY_HTTP_PORT"
         )

@@ -1,4 +1,7 @@
-"""How every process writes to the store, and SQLite's single writer as an actor."""
+"""How every process writes to the store, and SQLite's single writer as an actor.
+
+SQLite is written by one process, which the others send their batches to; MongoDB by each itself.
+"""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,10 +18,12 @@ from rookery.config import Config
 from rookery.models import OutboxEntry
 from rookery.store import clock_ms, open_writer
 from rookery.store.engine import Insert, WriteBatch
-from rookery.store.schema import OUTBOX
+from rookery.store.schema import COLLECTIONS, OUTBOX
 from rookery.store.sqlite import SqliteWriter
 
 SWEEP_PERIOD_S = 60.0
+WAITING_S = 1.0
+"""So long a batch may wait for the transaction before its own, which has a limit itself."""
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[WriteBatch])
@@ -38,6 +43,8 @@ class GroupWriter(Protocol):
 
 def group_writer(directory: Directory, config: Config) -> GroupWriter:
     """The configured store's writer for this process."""
+    if config.store.engine == "mongo":
+        return LocalWriter(directory, config)
     return RemoteWriter(directory)
 
 
@@ -121,3 +128,37 @@ class RemoteWriter:
 
     def figures(self) -> Mapping[str, float]:
         return self._batches.figures()
+
+
+class LocalWriter:
+    """`GroupWriter` over MongoDB: what arrives during a transaction is the next one."""
+
+    def __init__(self, directory: Directory, config: Config) -> None:
+        from rookery.store.mongo import MongoWriter
+
+        self._writer = MongoWriter(config.store, COLLECTIONS)
+        self._announcer = announcer(directory, config)
+        self._batches: Coalescer[WriteBatch, None] = Coalescer(
+            self._write,
+            name="store_write",
+            max_batch=500,
+            max_pending=5_000,
+            deadline_s=config.store.timeout_s + WAITING_S,
+        )
+
+    async def _write(self, batches: list[WriteBatch]) -> list[Exception | None]:
+        outcomes = await self._writer.write_many(batches)
+        if entries := outbox_entries(batches, outcomes):
+            self._announcer.announce(entries)
+        return outcomes
+
+    async def write(self, batch: WriteBatch) -> None:
+        await self._batches.submit(batch)
+
+    async def close(self) -> None:
+        await self._batches.aclose()
+        await self._announcer.close()
+        await self._writer.close()
+
+    def figures(self) -> Mapping[str, float]:
+        return {**self._batches.figures(), **self._writer.figures()}

@@ -57,3 +57,29 @@ async def _rotate(config: Config) -> None:
     async with Control(Path(config.server.data_dir)) as control:
         await control.call("rotate-keys")
     out.print("new access tokens are signed with a new key")
+
+
+@app.command("shard-collections")
+def shard_collections(data: DataOption = None, config: ConfigOption = None) -> None:
+    """Spread the collections over the shards of a MongoDB cluster; the server may run meanwhile.
+
+    For store.engine = mongo with store.mongo_uri at a router (mongos). May be run again.
+    """
+    with told():
+        chosen = settings(config, data)
+    run(_shard(chosen))
+
+
+async def _shard(config: Config) -> None:
+    from rookery.errors import ConfigError
+
+    if config.store.engine != "mongo":
+        raise ConfigError(
+            "only MongoDB has shards: set store.engine = mongo and store.mongo_uri to a router "
+            "(mongos) of a sharded cluster"
+        )
+    from rookery.store.mongo.sharding import shard_collections
+    from rookery.store.schema import COLLECTIONS
+
+    async for name, field in shard_collections(config.store, COLLECTIONS):
+        out.print(f"{name} is sharded by {field} (hashed)")

@@ -28,10 +28,10 @@ def load(
 async def _load(config: Config, file: Path) -> None:
     from rookery.bulk import higgs
     from rookery.bulk.loading import Loader
-    from rookery.store import StoreParts, open_reader, open_writer
+    from rookery.store import StoreParts, open_bulk_writer, open_reader
 
     began_s = time.monotonic()
-    writer = open_writer(Path(config.server.data_dir))
+    writer = await open_bulk_writer(config)
     reader = open_reader(config)
     try:
         err.print(f"reading {file} …", style="dim")

@@ -79,10 +79,6 @@ class Connection:
         """Whether the server is a router; False until one was spoken with."""
         return self.client.topology_description.topology_type == TOPOLOGY_TYPE.Sharded
 
-    async def ping(self) -> None:
-        """Return if a primary answers; raises `PyMongoError`."""
-        await self.database().command("ping", read_preference=ReadPreference.PRIMARY)
-
     async def close(self) -> None:
         """Give the client up; the last one to do so closes it."""
         self._closed = True

@@ -203,7 +203,7 @@ def _changed(shape: Shape, step: Step, state: State, number: int) -> State:
         if step.is_insert:
             if state.columns is not None and state.columns is not UNKNOWN:
                 raise ConditionFailed(shape.name)
-            was_there = bool(state.was_there)  # an insert of what was not read counts on that
+            was_there: bool | None = bool(state.was_there)  # where not read, it counts on that
         else:
             was_there = state.was_there
         return State(shape.columns(step.whole.stored), was_there, step.whole, number)

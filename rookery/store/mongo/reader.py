@@ -129,14 +129,6 @@ class MongoReader:
                     groups[found["n"]] = _rows(shape, fields, found["rows"])
         return groups
 
-    async def ping(self) -> None:
-        """Return if the store can be read now; raises `StoreUnavailable`."""
-        async with self._reading():
-            try:
-                await self._connection.ping()
-            except PyMongoError as error:
-                raise StoreUnavailable from error
-
     async def close(self) -> None:
         """Close the connection, if nobody else uses it; later reads raise."""
         await self._connection.close()

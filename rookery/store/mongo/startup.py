@@ -1,4 +1,4 @@
-"""What is looked at before a server starts on MongoDB; everything that is wrong has its sentence."""
+"""What is looked at before a server starts on MongoDB; whatever is wrong has its sentence."""
 
 from collections.abc import Mapping, Sequence
 from itertools import islice

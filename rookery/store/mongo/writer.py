@@ -114,13 +114,6 @@ class MongoWriter:
             await self._commit([made for made in plans if made.error is None])
         return [made.error for made in plans]
 
-    async def ping(self) -> None:
-        """Return if the store takes writes now; raises `StoreUnavailable`."""
-        try:
-            await self._connection.ping()
-        except PyMongoError as error:
-            raise StoreUnavailable from error
-
     def figures(self) -> Mapping[str, float]:
         """Counts since the start."""
         return {
@@ -309,7 +302,7 @@ def _cause(error: PyMongoError) -> PyMongoError:
 def _codes(error: PyMongoError) -> set[int | None]:
     codes: set[int | None] = set()
     if isinstance(error, ClientBulkWriteException):
-        codes |= {each.get("code") for each in error.write_errors or ()}
+        codes |= {each.get("code") for each in error.details.get("writeErrors", ())}
     cause = _cause(error)
     if isinstance(cause, OperationFailure):
         codes.add(cause.code)
