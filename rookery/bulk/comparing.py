@@ -5,11 +5,10 @@ Both are walked in the order of keys, a batch at a time. Reads only.
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from collections.abc import Collection as Container
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import NamedTuple
 
 import msgspec
 
@@ -46,21 +45,20 @@ def key_of(collection: Collection, document: Document) -> Key:
 
 @dataclass(frozen=True)
 class Side:
-    """One of two stores: its name for people, and what reads it."""
+    """One of two stores: its name for people, what reads it, and how many documents at once."""
 
     name: str
     reader: Reader
+    batch: int = BATCH
 
-    async def following(
-        self, collection: Collection, after: Key | None, limit: int = BATCH
-    ) -> list[Document]:
-        """The next documents after a key, or the first.
+    async def following(self, collection: Collection, after: Key | None) -> list[Document]:
+        """The next batch after a key, or the first; less than a whole one at the end.
 
         Raises:
             StoreUnavailable: the store cannot be read; the text names it.
         """
         with naming(self.name):
-            return await self.reader.range(collection, after=after, limit=limit)
+            return await self.reader.range(collection, after=after, limit=self.batch)
 
 
 @dataclass(frozen=True)
@@ -108,17 +106,13 @@ class Comparison:
         return "; ".join([counts, *parts])
 
 
-class _Entry(NamedTuple):
-    key: Key
-    content: bytes
-    expires_ms: int | None
-
-
 class _Walk:
     """Goes through a collection of one store, and counts and hashes what it passes."""
 
-    def __init__(self, side: Side, collection: Collection, left_out: Container[Key]) -> None:
-        self.ahead: deque[_Entry] = deque()
+    def __init__(self, side: Side, collection: Collection, left_out: AbstractSet[Key]) -> None:
+        self.contents: deque[bytes] = deque()
+        """The next documents, each in the one form that equal documents have."""
+        self._ahead: deque[Document] = deque()
         self._side = side
         self._collection = collection
         self._left_out = left_out
@@ -128,21 +122,47 @@ class _Walk:
         self._hash = blake2b(digest_size=16)
 
     async def look(self) -> None:
-        """See to it that `ahead` is empty only at the end."""
-        collection = self._collection
-        while not self.ahead and not self._is_at_end:
-            documents = await self._side.following(collection, self._after)
-            for document in documents:
-                self._after = key_of(collection, document)
-                if self._after not in self._left_out:
-                    expires_ms = document[collection.expires] if collection.expires else None
-                    self.ahead.append(_Entry(self._after, _encoder.encode(document), expires_ms))
-            self._is_at_end = len(documents) < BATCH
+        """See to it that something is ahead, but at the end."""
+        collection, left_out = self._collection, self._left_out
+        while not self.contents and not self._is_at_end:
+            found = await self._side.following(collection, self._after)
+            if found:
+                self._after = key_of(collection, found[-1])
+            self._is_at_end = len(found) < self._side.batch
+            if left_out:
+                found = [each for each in found if key_of(collection, each) not in left_out]
+            self._ahead.extend(found)
+            self.contents.extend(map(_encoder.encode, found))
 
-    def take(self, entries: int) -> None:
-        """Go past the next entries, which count."""
-        self._documents += entries
-        self._hash.update(b"".join(self.ahead.popleft().content for _ in range(entries)))
+    @property
+    def key(self) -> Key:
+        """That of the next document."""
+        return key_of(self._collection, self._ahead[0])
+
+    def is_expired(self, now_ms: int) -> bool:
+        """Whether the next document's time is over."""
+        expires = self._collection.expires
+        if expires is None:
+            return False
+        expires_ms = self._ahead[0][expires]
+        return expires_ms is not None and int(expires_ms) < now_ms
+
+    def take(self, documents: int) -> None:
+        """Go past the next documents, which count."""
+        self._documents += documents
+        if documents == len(self.contents):
+            self._hash.update(b"".join(self.contents))
+            self.contents.clear()
+            self._ahead.clear()
+            return
+        for _ in range(documents):
+            self._hash.update(self.contents.popleft())
+            self._ahead.popleft()
+
+    def skip(self) -> None:
+        """Go past the next document, which does not count."""
+        self.contents.popleft()
+        self._ahead.popleft()
 
     @property
     def content(self) -> Content:
@@ -170,7 +190,7 @@ async def compare(
     *,
     clock_ms: Callable[[], int],
     progress: Callable[[int], None],
-    left_out: Container[Key] = (),
+    left_out: AbstractSet[Key] = frozenset(),
 ) -> Comparison:
     """Compare a collection of two stores, except the keys `left_out`.
 
@@ -186,11 +206,11 @@ async def compare(
         await one.look()
         await other.look()
         progress(one.content.documents)
-        if not one.ahead and not other.ahead:
+        if not one.contents and not other.contents:
             break
-        if one.ahead == other.ahead:
-            one.take(len(one.ahead))
-            other.take(len(other.ahead))
+        if one.contents == other.contents:
+            one.take(len(one.contents))
+            other.take(len(other.contents))
         else:
             _merge(one, other, differences, clock_ms() + CLOCKS_MS)
     return Comparison(
@@ -202,30 +222,29 @@ async def compare(
     )
 
 
-def _merge(one: _Walk, other: _Walk, differences: _Differences, expired_ms: int) -> None:
+def _merge(one: _Walk, other: _Walk, differences: _Differences, now_ms: int) -> None:
     """Go on until one of them has to be looked at again.
 
     Where one is at its end, the rest of the other is without counterpart.
     """
 
     def alone(walk: _Walk, kind: str) -> None:
-        entry = walk.ahead[0]
-        if entry.expires_ms is not None and entry.expires_ms < expired_ms:
-            walk.ahead.popleft()
+        if walk.is_expired(now_ms):
+            walk.skip()
             return
-        differences.note(kind, entry.key)
+        differences.note(kind, walk.key)
         walk.take(1)
 
-    at_end = not one.ahead or not other.ahead
-    while one.ahead or other.ahead:
-        if not at_end and not (one.ahead and other.ahead):
+    at_end = not one.contents or not other.contents
+    while one.contents or other.contents:
+        if not at_end and not (one.contents and other.contents):
             return
-        if not other.ahead or (one.ahead and one.ahead[0].key < other.ahead[0].key):
+        if not other.contents or (one.contents and one.key < other.key):
             alone(one, "missing")
-        elif not one.ahead or other.ahead[0].key < one.ahead[0].key:
+        elif not one.contents or other.key < one.key:
             alone(other, "foreign")
         else:
-            if one.ahead[0].content != other.ahead[0].content:
-                differences.note("changed", one.ahead[0].key)
+            if one.contents[0] != other.contents[0]:
+                differences.note("changed", one.key)
             one.take(1)
             other.take(1)

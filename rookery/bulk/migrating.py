@@ -31,7 +31,7 @@ from rookery.store.engine import (
 from rookery.store.schema import CLUSTER, COLLECTIONS, JOBS, LEASES
 
 JOB = "migrate-store"
-NOT_COPIED = {JOBS.name: {(JOB,)}}
+NOT_COPIED: dict[str, frozenset[Key]] = {JOBS.name: frozenset({(JOB,)})}
 
 COPIED = (*(each for each in COLLECTIONS if each not in (LEASES, CLUSTER)), LEASES)
 """The collections that are copied, in the order of copying."""
@@ -124,8 +124,8 @@ class Migration:
             each.name
             for each in collections
             if any(
-                key_of(each, document) not in NOT_COPIED.get(each.name, ())
-                for document in await side.following(each, None, limit=2)
+                key_of(each, document) not in NOT_COPIED.get(each.name, frozenset())
+                for document in await side.following(each, None)
             )
         ]
 
@@ -143,16 +143,11 @@ class Migration:
     def _inserts(
         self, collection: Collection, documents: Sequence[Document], note: Note
     ) -> tuple[Operation, ...]:
+        if left_out := NOT_COPIED.get(collection.name):
+            documents = [each for each in documents if key_of(collection, each) not in left_out]
         # Inserted, not put: what is there already was written by somebody else.
-        left_out = NOT_COPIED.get(collection.name, ())
-        return (
-            Put(JOBS.name, msgspec.structs.asdict(note)),
-            *(
-                Insert(collection.name, document)
-                for document in documents
-                if key_of(collection, document) not in left_out
-            ),
-        )
+        inserts = [Insert(collection.name, document) for document in documents]
+        return (Put(JOBS.name, msgspec.structs.asdict(note)), *inserts)
 
     async def _write(self, operations: tuple[Operation, ...]) -> None:
         try:
@@ -176,7 +171,7 @@ class Migration:
             self._target,
             clock_ms=self._clock_ms,
             progress=lambda done: progress(f"comparing {collection.name}", done, max(done, total)),
-            left_out=NOT_COPIED.get(collection.name, ()),
+            left_out=NOT_COPIED.get(collection.name, frozenset()),
         )
 
 
