@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Mapping
-from contextlib import suppress
 from functools import partial
 from time import time
 from typing import Any
@@ -17,14 +16,15 @@ from rookery.actors.topology import Topology
 from rookery.actors.writer import group_writer
 from rookery.config import Config
 from rookery.domain.placement import ClusterView
-from rookery.errors import RookeryError
+from rookery.errors import RookeryError, Unavailable
 from rookery.ids import time_ms_of
 from rookery.messages import Delivery, Invalidation
 from rookery.models import EventKind, OutboxEntry
-from rookery.store import StoreParts, open_reader
+from rookery.store import StoreParts, clock_ms, open_reader
 from rookery.store.outbox import Outbox
 from rookery.store.queue import Queue
 from rookery.store.queue_outbox import OutboxQueue
+from rookery.store.queue_redis import RedisQueue
 
 log = structlog.get_logger(__name__)
 
@@ -52,9 +52,12 @@ class FanoutWorker(Actor):
         self._broadcast = Broadcast(context.directory, self._topology)
         self._lists = context.directory.ref(names.CELEBRITY_LISTS)
         self._celebrities: frozenset[int] = frozenset()
-        self._grown = asyncio.Event()
         outbox = Outbox(StoreParts(self._reader, self._writer))
-        self._queue: Queue = OutboxQueue(outbox, self._outbox_grown)
+        self._queue: Queue = (
+            RedisQueue(outbox, config.redis, context.name, clock_ms)
+            if config.redis.url
+            else OutboxQueue(outbox)
+        )
         self._done: list[int] = []
         self._any_done = asyncio.Event()
         self._room = asyncio.Event()
@@ -71,6 +74,7 @@ class FanoutWorker(Actor):
 
     async def stop(self) -> None:
         await super().stop()
+        await self._queue.close()
         await self._broadcast.aclose()
         await self._shards.aclose()
         await self._writer.close()
@@ -92,13 +96,12 @@ class FanoutWorker(Actor):
             await asyncio.sleep(10.0)
 
     async def nudge(self) -> None:
-        """Something was added to the outbox."""
-        self._grown.set()
+        """Something was added to the outbox that only the outbox tells of."""
+        self._queue.wake()
 
-    async def _outbox_grown(self, wait_s: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._grown.wait(), wait_s)
-        self._grown.clear()
+    async def requeue_dead(self) -> int:
+        """Deliver again what was put aside; see `rookery.store.queue.Queue.requeue_dead`."""
+        return await self._queue.requeue_dead()
 
     async def _work(self) -> None:
         await until_available(self._queue.is_empty)  # the store may still be starting
@@ -126,7 +129,8 @@ class FanoutWorker(Actor):
             self._figures["failures"] += 1
             log.warning("delivery failed and will be repeated", exc_info=error)
             await asyncio.sleep(RETRY_PAUSE_S)
-            self._queue.release([entry.id for entry in entries])
+            fault = None if isinstance(error, Unavailable) else error
+            self._queue.release([entry.id for entry in entries], fault)
             self._let_go()
             return
         self._figures["entries"] += len(entries)
@@ -210,6 +214,7 @@ class FanoutWorker(Actor):
     def figures(self) -> Mapping[str, float]:
         return {
             **self._figures,
+            **self._queue.figures(),
             "queue_depth": self._queue.held,
             "lag_ms": self._lag_ms,
             "celebrities_known": len(self._celebrities),

@@ -47,13 +47,21 @@ class Outbox:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def pending(self, in_flight: Collection[int], limit: int) -> list[OutboxEntry]:
+    async def pending(
+        self, in_flight: Collection[int], limit: int, before: int | None = None
+    ) -> list[OutboxEntry]:
         """The oldest entries, at most `limit`, except those with ids `in_flight`.
 
-        Always read from the start: an entry with a smaller id may be committed after one with a
-        greater id was read. Pass a set where `in_flight` is long.
+        Only ids below `before`, where that is given. Always read from the start: an entry with a
+        smaller id may be committed after one with a greater id was read. Pass a set where
+        `in_flight` is long.
         """
-        rows = await self._store.reader.select(OUTBOX, ("id",), limit=limit + len(in_flight))
+        rows = await self._store.reader.select(
+            OUTBOX,
+            ("id",),
+            before=None if before is None else (before,),
+            limit=limit + len(in_flight),
+        )
         keys = [(entry_id,) for (entry_id,) in rows if entry_id not in in_flight][:limit]
         if not keys:
             return []
@@ -61,6 +69,13 @@ class Outbox:
         return [
             msgspec.convert(document, OutboxEntry) for document in documents if document is not None
         ]
+
+    async def present(self, entry_ids: Collection[int]) -> set[int]:
+        """Which of these were not acknowledged yet."""
+        lists = await self._store.reader.select_many(
+            OUTBOX, ("id",), [(entry_id,) for entry_id in entry_ids], limit=1
+        )
+        return {entry_id for rows in lists for (entry_id,) in rows}
 
     async def acknowledge(self, entry_ids: Sequence[int]) -> None:
         """Remove entries that were delivered; entries already gone are no error."""

@@ -1,12 +1,13 @@
 """The fan-out queue: what was committed and must reach timelines and connections.
 
-Interface. `queue_outbox` is the one for a single SQLite store (the outbox itself is the queue);
-in a cluster Redis carries it. Guarantees of every variant: each committed entry is handed out at
-least once until it is acknowledged, also across the death of any process; entries come roughly in
-the order of their ids.
+Interface. In `queue_outbox` the outbox in the store is the queue; in `queue_redis` a Redis stream
+carries the entries, and the outbox what the stream lost. Guarantees of every variant: each
+committed entry is handed out at least once until it is acknowledged, also across the death of any
+process; one that was acknowledged may come again, though rarely, and must be recognised by those
+it is delivered to; entries come roughly in the order of their ids.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from rookery.models import OutboxEntry
@@ -33,18 +34,40 @@ class Queue(Protocol):
         """
         ...
 
-    def release(self, entry_ids: Sequence[int]) -> None:
-        """Give entries back that could not be delivered; they will be handed out again."""
+    def release(self, entry_ids: Sequence[int], fault: Exception | None = None) -> None:
+        """Give entries back that could not be delivered; they will be handed out again.
+
+        `fault` is why not, where the entries themselves may be the cause; None where a part that
+        they must reach did not answer.
+        """
+        ...
+
+    def wake(self) -> None:
+        """Something was committed that only the outbox tells of; look there at once."""
         ...
 
     async def is_empty(self) -> bool:
-        """Whether everything that was ever added has been acknowledged."""
+        """Whether everything that was ever added has been acknowledged.
+
+        Raises:
+            Unavailable: that cannot be known now.
+        """
+        ...
+
+    async def requeue_dead(self) -> int:
+        """Hand out again what was put aside because its delivery failed; how many that are."""
         ...
 
     @property
     def held(self) -> int:
         """Entries handed out and neither acknowledged nor released."""
         ...
+
+    def figures(self) -> Mapping[str, float]:
+        """Current figures for the operator."""
+        ...
+
+    async def close(self) -> None: ...
 
 
 class Announcer(Protocol):
