@@ -8,7 +8,16 @@ import pytest
 from rookery.bulk.comparing import Comparison, Side
 from rookery.bulk.migrating import COPIED, JOB, Migration
 from rookery.errors import Conflict, StoreUnavailable
-from rookery.store.engine import Collection, Delete, Document, Key, Operation, Put, WriteBatch
+from rookery.store.engine import (
+    Collection,
+    Delete,
+    Document,
+    Insert,
+    Key,
+    Operation,
+    Put,
+    WriteBatch,
+)
 from rookery.store.leases import WorkerLease
 from rookery.store.schema import (
     CLUSTER,
