@@ -1,5 +1,6 @@
 """Rate limits over real HTTP, in one gateway and shared by two through a real Redis."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -22,7 +23,7 @@ from tests.integration.http_world import (
     http_world,
     wall_clock_ms,
 )
-from tests.integration.redis_server import RedisServer
+from tests.servers.redis import RedisServer, required
 from tests.unit.memory_store import MemoryStore
 
 MINUTE_MS = 60_000
@@ -168,17 +169,18 @@ class TwoGateways:
 
 @pytest_asyncio.fixture
 async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    required()
     server = RedisServer(tmp_path)
-    await server.start()
+    await asyncio.to_thread(server.start)
     yield server
-    await server.stop()
+    await asyncio.to_thread(server.stop)
 
 
 @pytest_asyncio.fixture
 async def gateways(redis: RedisServer) -> AsyncIterator[TwoGateways]:
     store, clock = MemoryStore(), Clock()
     limits = _limits(reads_per_user=40, logins_per_account=6, signups_per_address=6)
-    settings = Redis(url=f"redis://127.0.0.1:{redis.port}/0", timeout_s=0.5)
+    settings = Redis(url=redis.url, timeout_s=0.5)
     async with AsyncExitStack() as stack:
         worlds = []
         for _ in range(2):
@@ -218,22 +220,22 @@ async def test_two_gateways_share_the_limit_of_reads_nearly(gateways: TwoGateway
 
 async def test_without_redis_each_gateway_counts_alone(gateways: TwoGateways) -> None:
     """Requests go on under the limit of their gateway."""
-    await gateways.redis.stop()
+    await asyncio.to_thread(gateways.redis.stop)
     assert await _logins(gateways, 7) == "............xx"
 
 
 async def test_redis_that_comes_back_is_used_again(gateways: TwoGateways) -> None:
     """By itself, after a second; what was counted meanwhile is told then."""
-    await gateways.redis.stop()
+    await asyncio.to_thread(gateways.redis.stop)
     assert await _logins(gateways, 2) == "...."
-    await gateways.redis.start()
+    await asyncio.to_thread(gateways.redis.start)
     gateways.clock.advance(1.1)
     assert await _logins(gateways, 3) == "..xxxx"
 
 
 async def test_a_redis_that_hangs_delays_one_request_and_not_all(gateways: TwoGateways) -> None:
     """Who finds out waits for the time limit of Redis; for a second nobody else does."""
-    gateways.redis.pause()
+    await asyncio.to_thread(gateways.redis.pause)
     began_s = monotonic()
     await _statuses(gateways.worlds[0].nobody, "POST", "/login", 1, LOGIN)
     first_s = monotonic() - began_s

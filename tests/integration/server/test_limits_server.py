@@ -1,5 +1,6 @@
 """Rate limits of a whole server, as its settings say."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -7,23 +8,23 @@ import pytest
 from redis.asyncio import Redis
 
 from rookery.client import Retries, TooManyRequests
-from tests.integration.redis_server import RedisServer
 from tests.integration.server.world import ServerThread, World
+from tests.servers.redis import RedisServer, required
 
 
 async def test_a_server_with_redis_counts_there(
     start_inline: Callable[..., Awaitable[ServerThread]], tmp_path: Path
 ) -> None:
     """A user over the limit is refused, and Redis has the count under the configured prefix."""
-    redis = RedisServer(tmp_path)
-    await redis.start()
-    url = f"redis://127.0.0.1:{redis.port}/0"
+    required()
+    redis = RedisServer(tmp_path / "redis")
+    await asyncio.to_thread(redis.start)
     try:
         server = await start_inline(
-            redis={"url": url, "prefix": "test:"},
+            redis={"url": redis.url, "prefix": "test:"},
             limits={"reads_per_user": 30, "signups_per_address": 100},
         )
-        async with World(server) as world, Redis.from_url(url) as at_redis:
+        async with World(server) as world, Redis.from_url(redis.url) as at_redis:
             person = await world.person()
             one_by_one = await world.client(token=person.client.token, retries=Retries(1))
             with pytest.raises(TooManyRequests) as refused:
@@ -34,4 +35,4 @@ async def test_a_server_with_redis_counts_there(
             assert any(b"reads_per_user" in name for name in names)
             assert any(b"signups_per_address" in name for name in names)
     finally:
-        await redis.stop()
+        await asyncio.to_thread(redis.stop)
