@@ -54,6 +54,8 @@ async def end(task: asyncio.Task[None]) -> None:
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=0.1)
+    if not task.cancelled():
+        task.exception()  # not to be logged as never looked at
 
 
 async def check_redis(settings: Redis) -> None:
