@@ -4,7 +4,8 @@ The only module that knows all rooms. Everything below it gets what it needs han
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 import msgspec
 import structlog
@@ -16,6 +17,7 @@ from rookery.actors.fanout import FanoutWorker
 from rookery.actors.gateway import ConnectionServer, Gateway
 from rookery.actors.manager import ConnectionManager
 from rookery.actors.presence import REPORT_PERIOD_S, Reporter, ShardPresence
+from rookery.actors.revocations import Revocations
 from rookery.actors.runtime import ActorContext, ActorSpec
 from rookery.actors.shard import TimelineShard
 from rookery.actors.shards import Shards, until_available
@@ -53,6 +55,7 @@ from rookery.services.tweets import Tweets
 from rookery.store import StoreParts, clock_ms, open_reader
 from rookery.store.devices import Devices
 from rookery.store.leases import WorkerLease
+from rookery.store.redis_connection import end
 from rookery.store.tweets import TweetRepository
 from rookery.views import tweet_card
 
@@ -125,7 +128,8 @@ class Backend:
         self.store = StoreParts(self.reader, self.writer)
         self.topology = Topology.opened(config, view, self.reader)
         self.shards = Shards(directory, self.topology)
-        self.broadcast = Broadcast(directory, self.topology)
+        self._revocations = Revocations(config.redis) if config.redis.url else None
+        self.broadcast = Broadcast(directory, self.topology, self._revocations)
         self.lease = WorkerLease(self.store, clock_ms, name=context.name)
         self._background: list[asyncio.Task[None]] = []
 
@@ -134,10 +138,20 @@ class Backend:
         await until_available(self.lease.acquire)
         self._background.append(asyncio.create_task(self.lease.run()))
 
+    def follow_revocations(
+        self, invalidate: Callable[[Invalidation], None], missed: Callable[[], None]
+    ) -> None:
+        """Hear of revoked devices over Redis, too, where there is one; see `Revocations`."""
+        if self._revocations is not None:
+            following = self._revocations.follow(
+                lambda devices: invalidate(Invalidation(devices=devices)), missed
+            )
+            self._background.append(asyncio.create_task(following))
+
     async def close(self) -> None:
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
+        await asyncio.gather(*map(end, self._background))
+        if self._revocations is not None:
+            await self._revocations.close()
         try:
             await asyncio.wait_for(self.lease.release(), 1.0)
         except (RookeryError, TimeoutError):
@@ -265,6 +279,7 @@ class GatewaySurface:
 
     async def listen(self) -> None:
         cases = self._use_cases
+        cases.backend.follow_revocations(cases.invalidate, cases.authenticator.forget_all)
         streams = StreamDirectory(cases.backend.context)
         services = Services(
             authenticator=cases.authenticator,
@@ -381,6 +396,7 @@ class StreamSurface:
         )
         self._listener = ConnectionListener(live.host, port, self._hub, self._authenticate)
         self._reporter: Reporter | None = None
+        self._recheck_now = asyncio.Event()
         self._background: list[asyncio.Task[None]] = []
 
     @property
@@ -403,6 +419,7 @@ class StreamSurface:
             asyncio.create_task(self._recheck_devices(reporter)),
             asyncio.create_task(_reload(self._keys)),
         ]
+        self._backend.follow_revocations(self.invalidate, self._revocations_missed)
 
     async def drain(self) -> None:
         if self._reporter is not None:
@@ -426,7 +443,10 @@ class StreamSurface:
         """Close sessions whose revocation was not told, because a process died meanwhile."""
         devices = Devices(self._backend.reader)
         while True:
-            await asyncio.sleep(self._config.auth.recheck_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._config.auth.recheck_s):
+                    await self._recheck_now.wait()
+            self._recheck_now.clear()
             try:
                 connected = reporter.devices
                 for first in range(0, len(connected), RECHECK_BATCH):
@@ -434,6 +454,10 @@ class StreamSurface:
                     self._hub.close_devices(await devices.missing(batch, clock_ms()))
             except RookeryError as error:
                 log.warning("devices not looked at", error=str(error))
+
+    def _revocations_missed(self) -> None:
+        self._authenticator.forget_all()
+        self._recheck_now.set()
 
     async def _fetch_counts(self, tweet_ids: Sequence[int]) -> dict[int, TweetCounts]:
         counts = await self._tweets.counts(tweet_ids)

@@ -22,6 +22,7 @@ from rookery.models import Identity
 from rookery.services.audit import Audit
 from rookery.services.tweets import NewTweet
 from rookery.store import StoreParts, open_reader, prepare_store
+from rookery.store.redis_connection import check_redis
 
 FIGURES_WITHIN_S = 2.0
 
@@ -146,6 +147,7 @@ class RunningServer:
         config = self.config
         # Asking first saves a start of everything that would fail.
         await prepare_store(config)
+        await check_redis(config.redis)
         self.http_port = reserve_port(
             config.http.host, config.http.port, "http.port or ROOKERY_HTTP_PORT"
         )
@@ -224,6 +226,7 @@ class Commands:
             "warm": single(self._warm),
             "home": single(self._home),
             "settle": single(self._settle),
+            "requeue-dead": single(self._requeue_dead),
             "fsck": self._fsck,
             "drain": single(self._drain),
             "undrain": single(self._undrain),
@@ -346,6 +349,12 @@ class Commands:
 
     async def _settle(self, arguments: Mapping[str, Any]) -> None:
         await self._server.settle()
+
+    async def _requeue_dead(self, arguments: Mapping[str, Any]) -> int:
+        """Deliver again what was put aside because it could not be delivered; how many."""
+        worker = self._server.runtime.ref(names.FANOUT_WORKER)
+        count: int = await worker.call("requeue_dead")
+        return count
 
     async def _fsck(self, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
         use_cases = self._server.use_cases

@@ -3,6 +3,7 @@
 import asyncio
 
 from rookery.actors.coalescer import Coalescer
+from rookery.actors.revocations import Revocations
 from rookery.actors.runtime import ActorRef, Directory
 from rookery.actors.topology import Topology
 from rookery.domain.placement import ClusterView
@@ -13,10 +14,16 @@ BOUND_S = 1.0
 
 
 class Broadcast:
-    """`rookery.services.ports.InvalidationPort` over the actors. One per process."""
+    """`rookery.services.ports.InvalidationPort` over the actors. One per process.
 
-    def __init__(self, directory: Directory, topology: Topology) -> None:
+    Revoked devices are told over Redis, too, where there is one.
+    """
+
+    def __init__(
+        self, directory: Directory, topology: Topology, revocations: Revocations | None = None
+    ) -> None:
         self._directory = directory
+        self._revocations = revocations
         self._edges: dict[str, Coalescer[Invalidation, None]] = {}
         topology.listen(self._view_changed)
 
@@ -36,7 +43,10 @@ class Broadcast:
 
     async def broadcast(self, change: Invalidation) -> None:
         """See `rookery.services.ports.InvalidationPort.broadcast`."""
-        await asyncio.gather(*(self._tell(edge, change) for edge in self._edges.values()))
+        telling = [self._tell(edge, change) for edge in self._edges.values()]
+        if change.devices and self._revocations is not None:
+            telling.append(self._revocations.publish(change.devices))
+        await asyncio.gather(*telling)
 
     async def _tell(self, edge: Coalescer[Invalidation, None], change: Invalidation) -> None:
         try:

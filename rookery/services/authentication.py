@@ -80,6 +80,12 @@ class Authenticator:
             for token in self._tokens.pop(device, ()):
                 self._entries.pop(token, None)
 
+    def forget_all(self) -> None:
+        """Look at every device again before its token counts: some may have been revoked."""
+        self._forgotten += 1
+        for token, (verified, _) in self._entries.items():
+            self._entries[token] = (verified, 0)
+
     async def _verified(self, token: str) -> VerifiedToken:
         try:
             return self._keys.verify(token, self._clock_ms())

@@ -182,3 +182,16 @@ async def test_an_outage_does_not_lengthen_a_token_s_life(
     world.clock.advance(0.5)
     with pytest.raises(TokenExpired):
         await world.authenticator.identify(session.access_token)
+
+
+async def test_after_forgetting_all_a_revoked_device_is_noticed(world: World) -> None:
+    """At once, though its own revocation was never told; others are looked at and go on."""
+    session, other = await world.sign_up(), await world.sign_up("eve")
+    for each in (session, other):
+        await world.authenticator.identify(each.access_token)
+    await remove_device(world, session.user.id, session.device.device_id)
+    await world.authenticator.identify(session.access_token)
+    world.authenticator.forget_all()
+    with pytest.raises(DeviceRevoked):
+        await world.authenticator.identify(session.access_token)
+    assert await world.authenticator.identify(other.access_token) == identity_of(other)
