@@ -13,10 +13,10 @@ import msgspec
 from rookery.bulk.higgs import Follow, Network, user_id, username
 from rookery.errors import Conflict
 from rookery.models import User
-from rookery.store.engine import Document, Operation, Put, Store, WriteBatch
+from rookery.store.engine import Document, Insert, Operation, Put, Store, WriteBatch
 from rookery.store.schema import FOLLOWEES, FOLLOWERS, JOBS, USER_COUNTS, USERNAMES, USERS
 
-CHUNK = 5_000
+CHUNK = 500
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total)."""
@@ -79,8 +79,8 @@ class Loader:
         for number in self._numbers[first:last]:
             name = username(number)
             user = User(id=user_id(number), username=name, name=name)
-            yield Put(USERS.name, msgspec.structs.asdict(user))
-            yield Put(
+            yield Insert(USERS.name, msgspec.structs.asdict(user))
+            yield Insert(
                 USER_COUNTS.name,
                 {
                     "user_id": user.id,
@@ -94,15 +94,15 @@ class Loader:
     def _names(self, first: int, last: int) -> Iterator[Operation]:
         for number in self._by_name[first:last]:
             document = {"username_key": username(number), "user_id": user_id(number)}
-            yield Put(USERNAMES.name, document)
+            yield Insert(USERNAMES.name, document)
 
     def _followees(self, first: int, last: int) -> Iterator[Operation]:
         for follow in self._by_follower[first:last]:
-            yield Put(FOLLOWEES.name, _edge(follow))
+            yield Insert(FOLLOWEES.name, _edge(follow))
 
     def _followers(self, first: int, last: int) -> Iterator[Operation]:
         for follow in self._by_followee[first:last]:
-            yield Put(FOLLOWERS.name, _edge(follow))
+            yield Insert(FOLLOWERS.name, _edge(follow))
 
     @cached_property
     def _counts(self) -> tuple[Counter[int], Counter[int]]:
