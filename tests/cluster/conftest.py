@@ -53,7 +53,12 @@ def server(
         tmp_path_factory.mktemp("cluster") / "data",
         "ray",
         ray={"address": raylets.address},
-        store={"engine": "mongo", "mongo_uri": mongo.uri, "mongo_database": "cluster"},
+        store={
+            "engine": "mongo",
+            "mongo_uri": mongo.uri,
+            "mongo_database": "cluster",
+            "timeout_s": 10.0,
+        },
         redis={"url": redis.url},
         http={"gateways": 1},
         timelines={"shards": 1},

@@ -1,6 +1,8 @@
 """A Ray cluster of several nodes on this machine, each a raylet, which tests add and kill."""
 
+import asyncio
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
 CPUS = 2
@@ -16,6 +18,8 @@ class Raylets:
     def __init__(self, more: int) -> None:
         self._more = more
         self._nodes: dict[str, Any] = {}
+        # Ray's processes die with the thread that started them.
+        self._thread = ThreadPoolExecutor(1, "raylets")
 
     def __enter__(self) -> Self:
         os.environ["RAY_AUTH_MODE"] = "disabled"
@@ -31,16 +35,18 @@ class Raylets:
             "object_store_memory": OBJECT_STORE_BYTES,
             "include_dashboard": False,
         }
-        self._cluster: Any = Cluster(initialize_head=True, head_node_args=head)
-        self._head_id: str = self._cluster.head_node.node_id
+        cluster: Any = Cluster(initialize_head=True, head_node_args=head, shutdown_at_exit=False)
+        self._cluster = cluster
+        self._head_id: str = cluster.head_node.node_id
         for _ in range(self._more):
-            self.add()
+            self._thread.submit(self._add, {}).result()
         self._connection = connect(RayOptions(address=self.address))
         return self
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
         self._cluster.shutdown()
+        self._thread.shutdown()
 
     @property
     def address(self) -> str:
@@ -56,8 +62,11 @@ class Raylets:
         """The nodes that may be killed."""
         return list(self._nodes)
 
-    def add(self, **labels: str) -> str:
+    async def add(self, **labels: str) -> str:
         """Start one more node; its id."""
+        return await asyncio.wrap_future(self._thread.submit(self._add, labels))
+
+    def _add(self, labels: dict[str, str]) -> str:
         node = self._cluster.add_node(
             num_cpus=CPUS, object_store_memory=OBJECT_STORE_BYTES, labels=labels or None
         )
@@ -71,6 +80,8 @@ class Raylets:
         processes = self._nodes[node_id].all_processes[ray_constants.PROCESS_TYPE_RAYLET]
         return int(processes[0].process.pid)
 
-    def kill(self, node_id: str) -> None:
+    async def kill(self, node_id: str) -> None:
         """Kill a node as a power cut would; its processes are gone when this returns."""
-        self._cluster.remove_node(self._nodes.pop(node_id), allow_graceful=False)
+        node = self._nodes.pop(node_id)
+        killing = self._thread.submit(self._cluster.remove_node, node, allow_graceful=False)
+        await asyncio.wrap_future(killing)
