@@ -1,13 +1,28 @@
 """Logging: structured, on stderr; one JSON line an event, or readable text in a terminal.
 
-Tracebacks never show local variables, which may hold passwords and tokens.
+Tracebacks never show local variables, which may hold passwords and tokens. What cannot be written
+is lost: where the log's disk is full, nobody who logs may fail for that.
 """
 
 import logging
 import sys
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import Processor
+
+
+class _Lossy:
+    """The present stderr, without its errors."""
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):  # ValueError: closed
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def configure(level: str) -> None:
@@ -31,5 +46,5 @@ def configure(level: str) -> None:
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
         processors=shared,
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Lossy())),
     )

@@ -234,15 +234,15 @@ class SqliteWriter:
             self._connection.execute("ROLLBACK")
 
     def _fail(self, plans: Sequence[Plan], error: Exception) -> None:
+        for made in plans:  # before anything else can go wrong: without an error it counts as done
+            made.rows = 0
+            made.error = StoreUnavailable("The store cannot take writes for the moment")
+            made.error.__cause__ = error
         log.error("commit failed", path=str(self._path), batches=len(plans), error=str(error))
         try:
             self._roll_back()
         except sqlite3.Error as second:  # the next group tries again before it begins
             log.error("rollback failed", path=str(self._path), error=str(second))
-        for made in plans:
-            made.rows = 0
-            made.error = StoreUnavailable("The store cannot take writes for the moment")
-            made.error.__cause__ = error
 
     def _end(self) -> None:
         try:

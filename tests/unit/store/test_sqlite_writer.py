@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import errno
 import resource
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -241,6 +243,21 @@ async def test_a_full_disk_fails_the_batches_and_nothing_else(
     assert "full" not in str(refused.value)
     await writer.write(batch(thing(3)))
     assert stored(path) == [3]
+
+
+async def test_a_log_on_the_full_disk_acknowledges_nothing(
+    writer: SqliteWriter, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failed commit is a failed one, even if telling of it fails too."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(writer_module, "log", SimpleNamespace(error=full))
+    with files_limited_to(1), pytest.raises(StoreUnavailable):
+        await writer.write(batch(thing(1)))
+    await writer.write(batch(thing(2)))
+    assert stored(path) == [2]
 
 
 async def test_a_fault_inside_does_not_stop_the_writer(
