@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 import structlog
@@ -18,9 +19,11 @@ def restored() -> Iterator[None]:
 
 def test_a_log_that_cannot_be_written_fails_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was to be told is lost."""
-    with open("/dev/full", "w", buffering=1) as full:
-        monkeypatch.setattr(sys, "stderr", full)
-        configure("warning")
-        structlog.get_logger().error("no room", text="x" * 10_000)
-        with pytest.raises(OSError, match="No space left"):
-            sys.stderr.write("for comparison\n")
+    full = open("/dev/full", "w", buffering=1)
+    monkeypatch.setattr(sys, "stderr", full)
+    configure("warning")
+    structlog.get_logger().error("no room", text="x" * 10_000)
+    with pytest.raises(OSError, match="No space left"):
+        full.write("for comparison\n")
+    with suppress(OSError):
+        full.close()
