@@ -19,7 +19,7 @@ from rookery.store.mongo.migrations import stored_version
 from rookery.store.schema import COLLECTIONS, LEASES
 from rookery.store.sqlite import SqliteStore
 
-TIMEOUT_S = 30.0
+TIMEOUT_S = 20.0
 """So long MongoDB may take for a batch or a read, or be away."""
 _FORMS = "write sqlite:FOLDER or mongodb://HOST:PORT/DATABASE?replicaSet=NAME"
 
