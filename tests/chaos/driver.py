@@ -1,8 +1,9 @@
 """A program that runs a server, like ``rookery serve``, and answers in JSON lines.
 
-Started with the settings as JSON; prints where it listens, then answers lines of its input:
-``pids`` (of the actors that are alive, by name), ``limit BYTES`` and ``unlimit`` (how large its
-files may get; of this process). The end of its input stops it in order.
+Started with the settings as JSON, and perhaps the name of a broken build
+(`tests.chaos.broken`); prints where it listens, then answers lines of its input: ``pids`` (of the
+actors that are alive, by name), ``limit BYTES`` and ``unlimit`` (how large its files may get; of
+this process). The end of its input stops it in order.
 """
 
 import asyncio
@@ -27,7 +28,11 @@ def say(**facts: object) -> None:
     sys.stdout.flush()
 
 
-def make_runtime(config: Config) -> Runtime:
+def make_runtime(config: Config, build: str | None = None) -> Runtime:
+    if build is not None:
+        from tests.chaos.broken import BrokenRuntime
+
+        return BrokenRuntime(make_runtime(config), build)
     if config.server.runtime == "inline":
         return InlineRuntime()
     from rookery.actors.runtime_ray import RayOptions, RayRuntime
@@ -62,7 +67,7 @@ def limit(soft_bytes: int) -> None:
 async def main() -> None:
     config = load(environ={}, overrides=json.loads(sys.argv[1]))
     configure(config.server.log_level)
-    server = RunningServer(config, make_runtime(config))
+    server = RunningServer(config, make_runtime(config, *sys.argv[2:3]))
     await server.start()
     say(http=server.http_url, live=server.live_urls)
     while line := (await asyncio.to_thread(sys.stdin.readline)).split():

@@ -20,10 +20,14 @@ STOP_S = 15.0
 
 
 class ServerProcess:
-    """``tests.chaos.driver`` with these settings: an async context manager."""
+    """``tests.chaos.driver`` with these settings: an async context manager.
 
-    def __init__(self, config: Config, log: Path) -> None:
+    `build` names one of `tests.chaos.broken.BUILDS`.
+    """
+
+    def __init__(self, config: Config, log: Path, build: str | None = None) -> None:
         self.config = config
+        self._build = [] if build is None else [build]
         self.http_url = ""
         self._log = log
         self._answering = asyncio.Lock()
@@ -32,7 +36,7 @@ class ServerProcess:
         settings = json.dumps(msgspec.to_builtins(self.config))
         with self._log.open("ab") as log:
             self._process: Process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tests.chaos.driver", settings),
+                *(sys.executable, "-m", "tests.chaos.driver", settings, *self._build),
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=log,

@@ -60,14 +60,14 @@ VICTIMS = [
 class Load:
     """Authors posting at a steady rate over HTTP, several at a time each; what was accepted."""
 
-    def __init__(self, authors: list[Person]) -> None:
+    def __init__(self, authors: list[Person], posts_per_s: float = POSTS_PER_S) -> None:
         self.accepted: dict[int, list[int]] = {author.id: [] for author in authors}
         self.failed = 0
         self.took_s = 0.0
         self._began_s = time.monotonic()
         self._ended = False
         senders = authors * SENDERS
-        pace_s = len(senders) / POSTS_PER_S
+        pace_s = len(senders) / posts_per_s
         self._tasks = [asyncio.create_task(self._post(author, pace_s)) for author in senders]
 
     async def end(self) -> None:
