@@ -22,7 +22,7 @@ from rookery.actors.runtime import ActorContext, ActorSpec
 from rookery.actors.shard import TimelineShard
 from rookery.actors.shards import Shards, until_available
 from rookery.actors.topology import Topology, fixed_view
-from rookery.actors.writer import StoreWriter, group_writer
+from rookery.actors.writer import GroupWriter, StoreWriter, group_writer
 from rookery.config import Config
 from rookery.connection.hub import Hub
 from rookery.connection.server import ConnectionListener
@@ -53,6 +53,7 @@ from rookery.services.timelines import Timelines
 from rookery.services.tokens import KeyRing
 from rookery.services.tweets import Tweets
 from rookery.store import StoreParts, clock_ms, open_reader
+from rookery.store.cache_redis import CachedReader, CachingWriter, SharedCache
 from rookery.store.devices import Devices
 from rookery.store.leases import WorkerLease
 from rookery.store.redis_connection import end
@@ -124,8 +125,16 @@ class Backend:
         self.config = config
         self.context = context
         self.reader = open_reader(config)
-        self.writer = group_writer(directory, config)
+        self.writer: GroupWriter = group_writer(directory, config)
+        self._cache: SharedCache | None = None
+        if config.store.engine == "mongo" and config.redis.url:
+            self._cache = SharedCache(config.redis, clock_ms)
+            self.writer = CachingWriter(self.writer, self._cache)
         self.store = StoreParts(self.reader, self.writer)
+        self.shown: StoreParts = self.store
+        """What tweets and authors are read from for showing them; it may be a little behind."""
+        if self._cache is not None:
+            self.shown = StoreParts(CachedReader(self.reader, self._cache), self.writer)
         self.topology = Topology.opened(config, view, self.reader)
         self.shards = Shards(directory, self.topology)
         self._revocations = Revocations(config.redis) if config.redis.url else None
@@ -137,6 +146,10 @@ class Backend:
         """Wait for the store, and lease a worker number for ids."""
         await until_available(self.lease.acquire)
         self._background.append(asyncio.create_task(self.lease.run()))
+
+    def cache_figures(self) -> Mapping[str, float]:
+        """Those of the shared cache, where there is one."""
+        return {} if self._cache is None else self._cache.figures()
 
     def follow_revocations(
         self, invalidate: Callable[[Invalidation], None], missed: Callable[[], None]
@@ -159,6 +172,8 @@ class Backend:
         await self.broadcast.aclose()
         await self.shards.aclose()
         await self.writer.close()
+        if self._cache is not None:
+            await self._cache.close()
         await self.reader.close()
 
 
@@ -197,10 +212,10 @@ class UseCases:
             backend.broadcast,
             refresh_life_s=config.auth.refresh_token_s,
         )
-        self.authors = Authors(store, clock_ms)
+        self.authors = Authors(backend.shown, clock_ms)
         self.liked = LikedTweets(store, clock_ms)
         self.cards = Cards(
-            store, clock_ms, self.authors, self.liked, capacity=config.tweets.cache_size
+            backend.shown, clock_ms, self.authors, self.liked, capacity=config.tweets.cache_size
         )
         self.changes = CountChanges(self.cards, backend.broadcast)
         self.profiles = Profiles(store, backend.broadcast)
@@ -345,6 +360,7 @@ class GatewaySurface:
             "cached_tokens": len(self._use_cases.authenticator),
             "cached_tweets": len(self._use_cases.cards),
             **{f"write_{name}": value for name, value in backend.writer.figures().items()},
+            **backend.cache_figures(),
             **backend.shards.figures(),
         }
 
@@ -379,8 +395,8 @@ class StreamSurface:
         self._authenticator = Authenticator(
             self._keys, store, clock_ms, recheck_s=config.auth.recheck_s
         )
-        self._authors = Authors(store, clock_ms)
-        self._tweets = TweetRepository(store.reader)
+        self._authors = Authors(self._backend.shown, clock_ms)
+        self._tweets = TweetRepository(self._backend.shown.reader)
         self._presence = ShardPresence(self._backend.shards, context.name)
         self._hub = Hub(
             self._presence,
@@ -482,7 +498,7 @@ class StreamSurface:
         self._hub.counts_changed(change.counts)
 
     def figures(self) -> Mapping[str, float]:
-        return self._hub.figures()
+        return {**self._hub.figures(), **self._backend.cache_figures()}
 
 
 async def compose_connection_server(
