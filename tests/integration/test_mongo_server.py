@@ -10,7 +10,7 @@ import pytest
 
 from rookery.errors import StartupError
 from tests.integration.server.world import Person, ServerThread, World, config, settled, until
-from tests.servers.mongo import MongoServer, need_secantus
+from tests.servers.mongo import DURABLE, MongoServer, need_secantus
 
 TIMEOUT_S = 1.0
 
@@ -19,7 +19,7 @@ TIMEOUT_S = 1.0
 async def mongo(tmp_path: Path) -> AsyncIterator[MongoServer]:
     """A MongoDB of the test's own, so that it can be killed."""
     need_secantus()
-    server = MongoServer(tmp_path / "mongo")
+    server = MongoServer(tmp_path / "mongo", DURABLE)
     await asyncio.to_thread(server.start)
     yield server
     await asyncio.to_thread(server.stop)

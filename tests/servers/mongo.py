@@ -15,6 +15,8 @@ import pytest
 
 START_BOUND_S = 30.0
 STOP_BOUND_S = 15.0
+DURABLE = "--sync-on-commit"
+"""Argument with which what was acknowledged survives a kill; SecantusDB ignores `j: true`."""
 
 
 def free_port() -> int:
