@@ -5,6 +5,7 @@ FROM python:3.11-slim
 WORKDIR /opt/rookery
 COPY constraints.txt pyproject.toml README.md ./
 COPY rookery rookery
+COPY deploy/head.sh /usr/local/bin/
 RUN pip install --no-cache-dir -c constraints.txt . \
     && useradd --create-home --uid 1000 rookery \
     && install -d -o rookery /data

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Starts or restarts this node of a cluster, as services of systemd that come back when they end.
+# Starts or restarts this node of a cluster, as a service of systemd that comes back when it ends.
 #
 #   node.sh head            Ray's head, and `rookery serve`, which is the cluster's controller
 #   node.sh worker ADDRESS  a node that joins the head at ADDRESS
-#   node.sh stop            stops both
+#   node.sh stop            stops it
 #
 # Reads the settings in cluster.env beside it. NODE_ROLE=all|edge|timelines says what the controller
 # puts on this node (default: all). Arguments of `ray start` may follow.
@@ -13,8 +13,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 bin=$(dirname "$here")/.venv/bin
 
 stop() {
-    sudo systemctl stop rookery.service rookery-ray.service 2>/dev/null || true
-    sudo systemctl reset-failed rookery.service rookery-ray.service 2>/dev/null || true
+    sudo systemctl stop rookery-node.service 2>/dev/null || true
+    sudo systemctl reset-failed rookery-node.service 2>/dev/null || true
 }
 
 service() {
@@ -34,16 +34,14 @@ label="rookery.io/role=${NODE_ROLE:-all}"
 case "$role" in
 head)
     stop
-    service rookery-ray "$bin/ray" start --head --port=6379 --block --labels="$label" "$@"
-    # Until Ray answers it ends, and is started again 3 s later.
-    service rookery "$bin/rookery" serve
+    service rookery-node "$here/head.sh" ray start --head --block --port=6379 --labels="$label" "$@"
     ;;
 worker)
     address=${1:?usage: node.sh worker ADDRESS}
     shift
     stop
     # Redis is the head's affair.
-    service rookery-ray env -u RAY_REDIS_ADDRESS \
+    service rookery-node env -u RAY_REDIS_ADDRESS \
         "$bin/ray" start --address="$address:6379" --block --labels="$label" "$@"
     ;;
 stop)

@@ -24,6 +24,7 @@ FILES = (
     "Dockerfile",
     "docs/operations.md",
     "deploy/cluster.env",
+    "deploy/head.sh",
     "deploy/node.sh",
     "deploy/nginx.conf",
     "deploy/kuberay.yaml",
@@ -142,9 +143,10 @@ def test_the_guide_is_read_for_commands() -> None:
     assert {"serve", "check", "fsck", "status", "drain", "admin"} <= found
 
 
-def test_the_shell_reads_the_script() -> None:
-    """node.sh is a shell script without syntax errors."""
-    subprocess.run(["sh", "-n", ROOT / "deploy/node.sh"], check=True)
+@pytest.mark.parametrize(("shell", "name"), [("bash", "head.sh"), ("sh", "node.sh")])
+def test_the_shell_reads_the_script(shell: str, name: str) -> None:
+    """The scripts are without syntax errors."""
+    subprocess.run([shell, "-n", ROOT / "deploy" / name], check=True)
 
 
 def test_nginx_reads_its_configuration(tmp_path: Path) -> None:

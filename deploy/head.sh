@@ -1,0 +1,33 @@
+#!/bin/bash
+# Runs Ray's head and `rookery serve`, the cluster's controller, as one:
+#
+#   head.sh ray start --head --block --port=6379 …
+#
+# When either ends, both do, so that what started this script (systemd, Docker, Kubernetes) starts them
+# again: left alone, `rookery serve` would wait a minute for a Ray that has died. SIGTERM stops both.
+set -u
+
+stopping=
+trap 'stopping=1' TERM INT
+
+"$@" &
+ray=$!
+until (exec 3<>/dev/tcp/127.0.0.1/"${RAY_PORT:-6379}") 2>/dev/null; do
+    kill -0 "$ray" 2>/dev/null && [ -z "$stopping" ] || break
+    sleep 0.2
+done
+rookery serve &
+serve=$!
+[ -n "$stopping" ] || wait -n "$ray" "$serve"
+
+# The controller first: it ends its actors in order, for which it needs Ray. SIGKILL for what hangs.
+end() {
+    kill -TERM "$1" 2>/dev/null || return
+    for _ in $(seq "$2"); do
+        kill -0 "$1" 2>/dev/null || return
+        sleep 1
+    done
+    kill -KILL "$1" 2>/dev/null
+}
+end "$serve" 8
+end "$ray" 35
