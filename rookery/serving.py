@@ -13,6 +13,7 @@ from rookery.actors.runtime_inline import InlineRuntime
 from rookery.actors.topology import Topology, fixed_view
 from rookery.actors.writer import group_writer
 from rookery.app import Backend, UseCases, specs
+from rookery.bulk.migrating import check_is_whole
 from rookery.config import Config
 from rookery.control import ControlServer, single
 from rookery.controller import Controller
@@ -147,6 +148,7 @@ class RunningServer:
         config = self.config
         # Asking first saves a start of everything that would fail.
         await prepare_store(config)
+        await check_is_whole(open_reader(config))
         await check_redis(config.redis)
         self.http_port = reserve_port(
             config.http.host, config.http.port, "http.port or ROOKERY_HTTP_PORT"

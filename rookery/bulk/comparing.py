@@ -15,8 +15,8 @@ import msgspec
 from rookery.errors import StoreUnavailable, Unavailable
 from rookery.store.engine import Collection, Document, Key, Reader
 
-BATCH = 2_000
-"""Documents read at once."""
+BATCH = 1_000
+"""Documents read at once, and copied in one write: MongoDB advises against longer transactions."""
 EXAMPLES = 3
 """Keys that are named of the documents that differ."""
 CLOCKS_MS = 60_000

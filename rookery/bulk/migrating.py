@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from rookery.bulk.comparing import Comparison, Side, compare, key_of, naming
-from rookery.errors import Conflict
+from rookery.errors import Conflict, StartupError, Unavailable
 from rookery.store.engine import (
     Collection,
     ConditionFailed,
@@ -25,6 +25,7 @@ from rookery.store.engine import (
     Key,
     Operation,
     Put,
+    Reader,
     WriteBatch,
     Writer,
 )
@@ -172,6 +173,25 @@ class Migration:
             clock_ms=self._clock_ms,
             progress=lambda done: progress(f"comparing {collection.name}", done, max(done, total)),
             left_out=NOT_COPIED.get(collection.name, frozenset()),
+        )
+
+
+async def check_is_whole(reader: Reader) -> None:
+    """Refuse to serve a store that is an unfinished copy; closes `reader`.
+
+    Raises:
+        StartupError: it is one; the text says what to do.
+    """
+    try:
+        document = await reader.get(JOBS, (JOB,))
+    except Unavailable:  # it is not there yet, or of an older version: no copy either way
+        return
+    finally:
+        await reader.close()
+    if document is not None:
+        raise StartupError(
+            f"The store is an unfinished copy of {document['source']}: run rookery migrate-store"
+            " again to finish it, and start the server when it has ended with exit status 0"
         )
 
 

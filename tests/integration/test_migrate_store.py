@@ -17,14 +17,16 @@ from rookery import config
 from rookery.bulk import addresses
 from rookery.bulk.migrating import COPIED, JOB
 from rookery.cli.main import app
-from rookery.errors import RookeryError
+from rookery.errors import RookeryError, StartupError
 from rookery.models import User
+from rookery.serving import RunningServer
 from rookery.store import SQLITE_FILE, StoreParts, clock_ms
 from rookery.store.engine import Collection, Document, Operation, Put, Reader, WriteBatch
 from rookery.store.leases import WorkerLease
 from rookery.store.mongo import MongoReader
 from rookery.store.schema import CLUSTER, COLLECTIONS, JOBS, TWEETS, USERS
 from rookery.store.sqlite import SqliteReader, SqliteStore
+from tests.integration.server.world import config as server_config
 from tests.servers.mongo import MongoServer, need_secantus
 
 # PyMongo 4.20.0 leaves a socket to the collector when a client is closed while its monitor connects
@@ -255,6 +257,15 @@ async def test_a_difference_is_named_and_the_exit_status_is_1(source: str, tmp_p
     status, said = await migrate(source, target)
     assert status == 1
     assert "users differs: 20 documents in FROM, 20 in TO; 1 not the same (7)" in said
+
+
+async def test_no_server_starts_on_an_unfinished_copy(source: str, tmp_path: Path) -> None:
+    """It would show half of everything, and write in the way of the rest."""
+    status, said = await migrate(source, f"sqlite:{tmp_path / 'target'}", program=DYING + COMMAND)
+    assert status == -9, said
+    server = RunningServer(server_config(tmp_path / "target", "inline"))
+    with pytest.raises(StartupError, match=r"an unfinished copy of sqlite:.*migrate-store again"):
+        await server.start()
 
 
 async def test_a_database_that_servers_use_is_not_copied(
