@@ -2,8 +2,9 @@
 
 Started with the settings as JSON, and perhaps the name of a broken build
 (`tests.chaos.broken`); prints where it listens, then answers lines of its input: ``pids`` (of the
-actors that are alive, by name), ``limit BYTES`` and ``unlimit`` (how large its files may get; of
-this process). The end of its input stops it in order.
+actors that are alive, by name), ``restart NAME`` (of an inline runtime: as if that actor had been
+killed), ``limit BYTES`` and ``unlimit`` (how large its files may get; of this process). The end of
+its input stops it in order.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from rookery.app import specs
 from rookery.config import Config, load
 from rookery.logs import configure
 from rookery.serving import RunningServer
+from tests.chaos.broken import BrokenRuntime
 
 NAMESPACE = "chaos"
 ALIVE_S = 1.0
@@ -28,11 +30,7 @@ def say(**facts: object) -> None:
     sys.stdout.flush()
 
 
-def make_runtime(config: Config, build: str | None = None) -> Runtime:
-    if build is not None:
-        from tests.chaos.broken import BrokenRuntime
-
-        return BrokenRuntime(make_runtime(config), build)
+def make_runtime(config: Config) -> Runtime:
     if config.server.runtime == "inline":
         return InlineRuntime()
     from rookery.actors.runtime_ray import RayOptions, RayRuntime
@@ -67,12 +65,19 @@ def limit(soft_bytes: int) -> None:
 async def main() -> None:
     config = load(environ={}, overrides=json.loads(sys.argv[1]))
     configure(config.server.log_level)
-    server = RunningServer(config, make_runtime(config, *sys.argv[2:3]))
+    runtime = make_runtime(config)
+    build = sys.argv[2:3]
+    server = RunningServer(config, BrokenRuntime(runtime, build[0]) if build else runtime)
     await server.start()
     say(http=server.http_url, live=server.live_urls)
     while line := (await asyncio.to_thread(sys.stdin.readline)).split():
         if line[0] == "pids":
             say(**await pids(server))
+        elif line[0] == "restart":
+            assert isinstance(runtime, InlineRuntime)
+            before = runtime.instance(line[1])
+            await runtime.restart(line[1])
+            say(replaced=runtime.instance(line[1]) is not before)
         elif line[0] == "limit":
             limit(int(line[1]))
             say()

@@ -32,6 +32,10 @@ class Site(Protocol):
         """How to start again what nobody else does; None where the server sees to it."""
         ...
 
+    async def restart(self, name: str) -> bool:
+        """Let an actor that has no process of its own die; whether there is another one."""
+        ...
+
     def proxy(self, name: str) -> Proxy: ...
 
     async def flush(self, name: str) -> int:
@@ -67,6 +71,7 @@ class Injector:
         self._refusals = refusals
         self._acts = {
             "kill": self._kill,
+            "restart": self._restart,
             "pause": self._pause,
             "fill disk of": self._fill_disk,
             "refuse": self._refuse,
@@ -119,6 +124,11 @@ class Injector:
         await until(is_replaced, within_s=REPLACED_WITHIN_S, what=f"another {name}")
         outcome.replaced_s = time.monotonic()
         outcome.effect += f", pid {(await self._site.pids()).get(name)} in its place"
+
+    async def _restart(self, injection: Injection, outcome: Outcome) -> None:
+        outcome.took_effect = await self._site.restart(injection.target)
+        outcome.effect = "another in its place"
+        outcome.ended_s = outcome.replaced_s = time.monotonic()
 
     async def _pause(self, injection: Injection, outcome: Outcome) -> None:
         victim = await self._victim(injection.target)

@@ -27,6 +27,13 @@ ACTORS = (
     names.FANOUT_WORKER,
     names.STORE_WRITER,
 )
+WITHOUT_SOCKETS = (
+    names.CONNECTION_MANAGER,
+    names.timeline_shard(0),
+    names.CELEBRITY_LISTS,
+    names.FANOUT_WORKER,
+)
+"""Actors that may die within a process without leaving a port or a file locked behind."""
 PAUSES_S = (0.5, 4.0)
 OUTAGES_S = (1.0, 4.0)
 RECHECK_S = 3.0
@@ -45,6 +52,9 @@ class LocalSite:
 
     def revivable(self, name: str) -> Callable[[], Awaitable[None]] | None:
         return None
+
+    async def restart(self, name: str) -> bool:
+        raise AssertionError(f"{name} has a process of its own to be killed")
 
     def proxy(self, name: str) -> Proxy:
         raise AssertionError(f"nothing stands between the server and {name}")
@@ -73,6 +83,10 @@ class InlineSite(LocalSite):
             await self.server.__aenter__()
 
         return start_again
+
+    async def restart(self, name: str) -> bool:
+        answer = await self.server.tell(f"restart {name}")
+        return bool(answer["replaced"])
 
 
 def settings(folder: Path, runtime: str, **overrides: Mapping[str, Any]) -> Config:
@@ -107,6 +121,7 @@ def _decks() -> Mapping[str, Sequence[Card]]:
             Card("kill", SERVER, 0.1, 1.0),
             Card("pause", SERVER, *PAUSES_S),
             Card("fill disk of", SERVER, *OUTAGES_S),
+            *(Card("restart", name) for name in WITHOUT_SOCKETS),
         ],
         "single": [*kills, *pauses, Card("fill disk of", names.STORE_WRITER, *OUTAGES_S)],
     }

@@ -1,0 +1,77 @@
+"""The chaos suite itself: it passes a server that is whole, and catches every broken one.
+
+The long runs stand under ``make chaos``; these are short, with everything in one process.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from rookery.actors import names
+from tests.chaos.broken import BUILDS
+from tests.chaos.faults import Sort
+from tests.chaos.running import Result, run_seed
+from tests.chaos.schedule import Card, Injection, schedule
+from tests.chaos.sites import DECKS, SERVER
+
+WORKER_DIES = [Injection(at_s, "restart", names.FANOUT_WORKER, 0.0) for at_s in (1.0, 1.8, 2.6)]
+SERVER_DIES = [Injection(2.0, "kill", SERVER, 0.1)]
+PLANS = {
+    "acknowledge-early": SERVER_DIES,
+    "forget-delivered": WORKER_DIES,
+    "drop-pushes": [],
+}
+CAUGHT_AS = {
+    "acknowledge-early": Sort.LOST,
+    "forget-delivered": Sort.DOUBLED,
+    "drop-pushes": Sort.WRONG,
+}
+SECONDS = 3.5
+
+
+async def short(folder: Path, plan: list[Injection], build: str | None = None) -> Result:
+    return await run_seed(
+        1,
+        "inline",
+        folder,
+        seconds=SECONDS,
+        plan=plan,
+        build=build,
+        people=16,
+        streams=6,
+        exact_within_s=15.0 if build is None else 1.0,
+    )
+
+
+async def test_a_whole_server_passes(tmp_path: Path) -> None:
+    """Killed and started again, its worker too, it has everything, once."""
+    result = await short(tmp_path, [*WORKER_DIES[:1], *SERVER_DIES])
+    assert [each.effect for each in result.injected if not each.took_effect] == []
+    assert result.verdict.faults == []
+    assert result.passed
+    assert result.acknowledged > 50
+
+
+@pytest.mark.parametrize("build", BUILDS)
+async def test_a_broken_build_is_caught(tmp_path: Path, build: str) -> None:
+    """As what it is."""
+    result = await short(tmp_path, PLANS[build], build)
+    assert all(each.took_effect for each in result.injected)
+    assert not result.passed
+    assert result.verdict.count(CAUGHT_AS[build]) > 0
+
+
+def test_twenty_seeds_do_everything() -> None:
+    """At least once each, and every seed has a schedule of its own."""
+    for deck in DECKS.values():
+        plans = [schedule(seed, 30.0, deck) for seed in range(1, 21)]
+        assert {(each.kind, each.target) for plan in plans for each in plan} == {
+            (card.kind, card.target) for card in deck
+        }
+        assert len({tuple(plan) for plan in plans}) == 20
+
+
+def test_a_seed_draws_the_same_again() -> None:
+    """Whatever the order of the deck."""
+    deck = [Card("kill", "a"), Card("pause", "b", 1.0, 2.0)]
+    assert schedule(3, 30.0, deck) == schedule(3, 30.0, deck[::-1])
