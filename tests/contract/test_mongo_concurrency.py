@@ -118,10 +118,8 @@ async def increment_often(settings: config.Store) -> None:
     await store.close()
 
 
-async def test_processes_lose_no_update(mongo_database: config.Store) -> None:
-    """Increments, and swaps by read and condition, of three processes all count."""
-    store = await MongoStore.open(mongo_database, COLLECTIONS)
-    await store.writer.write(WriteBatch((Insert("items", {"id": 1, "score": 0}),)))
+def start_processes(settings: config.Store) -> list[subprocess.Popen[bytes]]:
+    """Three that run `increment_often`."""
     program = (
         "import asyncio, sys, msgspec\n"
         "from rookery import config\n"
@@ -129,8 +127,8 @@ async def test_processes_lose_no_update(mongo_database: config.Store) -> None:
         "settings = msgspec.json.decode(sys.argv[1], type=config.Store)\n"
         "asyncio.run(increment_often(settings))\n"
     )
-    argument = msgspec.json.encode(mongo_database).decode()
-    processes = [
+    argument = msgspec.json.encode(settings).decode()
+    return [
         subprocess.Popen(
             [sys.executable, "-c", program, argument],
             cwd=Path(__file__).parents[2],
@@ -138,6 +136,13 @@ async def test_processes_lose_no_update(mongo_database: config.Store) -> None:
         )
         for _ in range(3)
     ]
+
+
+async def test_processes_lose_no_update(mongo_database: config.Store) -> None:
+    """Increments, and swaps by read and condition, of three processes all count."""
+    store = await MongoStore.open(mongo_database, COLLECTIONS)
+    await store.writer.write(WriteBatch((Insert("items", {"id": 1, "score": 0}),)))
+    processes = start_processes(mongo_database)
     ended = [await asyncio.to_thread(process.wait, 50) for process in processes]
     count = await store.reader.get(COUNTS, ("w", 1))
     item = await store.reader.get(ITEMS, (1,))

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aiohttp
@@ -10,9 +10,17 @@ import pytest
 
 from rookery.errors import StartupError
 from tests.integration.server.world import Person, ServerThread, World, config, settled, until
-from tests.servers.mongo import DURABLE, MongoServer, need_secantus
+from tests.servers.mongo import DURABLE, MongoServer, lost_sockets_collected, need_secantus
 
 TIMEOUT_S = 1.0
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    with lost_sockets_collected():
+        yield
 
 
 @pytest.fixture

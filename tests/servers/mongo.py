@@ -1,12 +1,15 @@
 """A SecantusDB for tests: a server that speaks MongoDB's protocol, as a process of its own."""
 
 import contextlib
+import gc
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import warnings
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +36,19 @@ def need_secantus() -> None:
         if os.environ.get("CI") == "true":
             pytest.fail(why)
         pytest.skip(why)
+
+
+@contextlib.contextmanager
+def lost_sockets_collected() -> Iterator[None]:
+    """Have done with the sockets that PyMongo loses, before other tests hear of them.
+
+    It does not close a socket whose connecting is cancelled, as by closing a client whose server
+    is gone (`pymongo.pool_shared._async_create_connection`).
+    """
+    yield
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "unclosed <socket", ResourceWarning)
+        gc.collect()
 
 
 class MongoServer:

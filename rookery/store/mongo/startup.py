@@ -1,5 +1,6 @@
 """What is looked at before a server starts on MongoDB; whatever is wrong has its sentence."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -23,6 +24,7 @@ from rookery.store.mongo.migrations import Migration, migrate, migrations, schem
 LEAST_VERSION = (8, 0)
 """The first MongoDB that writes to several collections in one command."""
 
+_SCHEMES = ("mongodb://", "mongodb+srv://")
 _AUTHENTICATION_FAILED = 18
 _UNAUTHORIZED = 13
 _EXAMPLE = "mongodb://HOST:27017/?replicaSet=rs0"
@@ -48,6 +50,8 @@ async def prepare(
     connection = Connection(settings)
     try:
         try:
+            if not settings.mongo_uri.startswith(_SCHEMES):  # the driver takes a bare host as well
+                raise InvalidURI(f"it does not begin with {' or '.join(_SCHEMES)}")
             database = connection.database()
             hello = await database.client.admin.command("hello")
             check_server(hello, await database.client.admin.command("buildInfo"), settings)
@@ -92,8 +96,9 @@ def shown(settings: config.Store) -> str:
 
 async def _why_not_reached(settings: config.Store, error: ConnectionFailure) -> str:
     """Why no primary was found, as told by the first server of the address that does answer."""
-    wanted = parse_uri(settings.mongo_uri)["options"].get("replicaSet")
-    for host, port in _seeds(settings):
+    parsed = await asyncio.to_thread(_parsed, settings)
+    wanted = parsed.get("options", {}).get("replicaSet")
+    for host, port in parsed.get("nodelist", ()):
         client: pymongo.AsyncMongoClient[dict[str, Any]] = pymongo.AsyncMongoClient(
             host, port, directConnection=True, serverSelectionTimeoutMS=1000, timeoutMS=2000
         )
@@ -127,11 +132,12 @@ async def _why_not_reached(settings: config.Store, error: ConnectionFailure) -> 
     )
 
 
-def _seeds(settings: config.Store) -> list[tuple[str, int | None]]:
+def _parsed(settings: config.Store) -> dict[str, Any]:
+    """The parts of the address; for one that DNS holds the members of, as DNS has them now."""
     try:
-        return list(parse_uri(settings.mongo_uri)["nodelist"])
+        return dict(parse_uri(settings.mongo_uri))
     except PyMongoError:
-        return []
+        return {}
 
 
 def _cannot_use(settings: config.Store, error: Exception) -> str:

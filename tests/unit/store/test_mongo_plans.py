@@ -74,6 +74,7 @@ def test_many_increments_become_one_write() -> None:
     states = group(*(planned(Increment("counts", ("w", 1), {"seen": 1})) for _ in range(100)))
     (write,) = written(WORD, states)
     assert isinstance(write, UpdateOne)
+    assert isinstance(write._doc, dict)
     assert write._doc["$inc"] == {"seen": 100}
 
 
