@@ -57,8 +57,8 @@ class RedisQueue:
     One task reads the stream into a buffer. Entries from the outbox join them: all there are at
     the start, after `wake`, and while Redis is away; at other times those that are `OVERDUE_MS`
     old, looked for every `SWEEP_S`, whose announcement was lost (or is still behind many others:
-    its copy is then recognised). What comes out of the stream late, or was read before by a
-    consumer that died, is looked up in the outbox first, for it may have been acknowledged.
+    its copy is then recognised). What comes out of the stream late, or was committed or read in
+    the time of a former consumer, is looked up in the outbox first: it may be acknowledged.
 
     Dead letters: entries whose delivery failed with a `fault` are handed out alone from then on;
     one that failed alone `max_failures` times is put aside, with the reason, into a stream of its
@@ -79,6 +79,7 @@ class RedisQueue:
         self._outbox = outbox
         self._consumer = consumer
         self._clock_ms = clock_ms
+        self._first_own = first_id_at(clock_ms())
         self._max_failures = max_failures
         self._reclaim_s = reclaim_s
         self._key = stream_key(settings)
@@ -192,16 +193,15 @@ class RedisQueue:
         Raises:
             Unavailable: Redis, which knows what was put aside, does not answer.
         """
-        dead, self._dead = self._dead, set()
-        self._burials.clear()
-        self._known -= dead
-        self._behind = True
-        self._woken.set()
-        try:
-            async with self._tidying:
+        async with self._tidying:
+            try:
                 await self._commands.delete(self._dead_key)
-        except FAILURES as error:
-            raise Unavailable("Redis does not answer; requeue again when it does") from error
+            except FAILURES as error:
+                raise Unavailable("Redis does not answer; requeue again when it does") from error
+            dead, self._dead = self._dead, set()
+            self._burials.clear()
+        self._known -= dead
+        self.wake()
         return len(dead)
 
     def wake(self) -> None:
@@ -348,7 +348,8 @@ class RedisQueue:
         """Put what is new into the buffer; remove what was acknowledged; how many were new."""
         arrived: list[OutboxEntry] = []
         doubtful: list[OutboxEntry] = []
-        overdue = first_id_at(self._clock_ms() - OVERDUE_MS)
+        # Those before its own time another consumer may have acknowledged.
+        sure_from = max(self._first_own, first_id_at(self._clock_ms() - OVERDUE_MS))
         for message_id, fields in messages:
             if message_id is None:  # how Redis 6 shows what was removed
                 continue
@@ -358,7 +359,7 @@ class RedisQueue:
                 continue
             self._message_ids[entry.id] = message_id
             if entry.id not in self._known:
-                (doubtful if reclaimed or entry.id < overdue else arrived).append(entry)
+                (doubtful if reclaimed or entry.id < sure_from else arrived).append(entry)
         if doubtful:
             present = await self._present([entry.id for entry in doubtful])
             for entry in doubtful:

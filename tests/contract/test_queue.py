@@ -495,11 +495,13 @@ async def test_failures_of_others_put_nothing_aside(calm: RedisScene) -> None:
 
 
 async def test_requeueing_without_redis_is_refused(harmed: RedisScene) -> None:
-    """The caller is told to try again; it may be sure of nothing."""
+    """The caller is told to try again, and nothing has changed."""
     await _with_dead(harmed)
     harmed.server.kill()
     with pytest.raises(Unavailable):
         await harmed.queue.requeue_dead()
+    assert harmed.queue.figures()["queue_dead"] == 1
+    assert await harmed.queue.take(LIMIT, 0.3) == []
 
 
 async def test_rubbish_in_the_stream_is_removed(calm: RedisScene) -> None:
