@@ -108,6 +108,7 @@ class Injector:
     async def _kill(self, injection: Injection, outcome: Outcome) -> None:
         name = injection.target
         victim = await self._victim(name)
+        before = {**await self._site.pids(), name: victim.pid}
         outcome.began_s = time.monotonic()
         victim.kill()
         await until(_is(lambda: not is_alive(victim)), within_s=GONE_WITHIN_S, what="its death")
@@ -118,12 +119,25 @@ class Injector:
             await revive()
         outcome.ended_s = time.monotonic()
 
-        async def is_replaced() -> bool:
-            return (await self._site.pids()).get(name, victim.pid) != victim.pid
-
-        await until(is_replaced, within_s=REPLACED_WITHIN_S, what=f"another {name}")
+        await until(
+            lambda: self._successor(name, before),
+            within_s=REPLACED_WITHIN_S,
+            what=f"another {name}",
+        )
         outcome.replaced_s = time.monotonic()
-        outcome.effect += f", pid {(await self._site.pids()).get(name)} in its place"
+        outcome.effect += f", pid {await self._successor(name, before)} in its place"
+
+    async def _successor(self, name: str, before: Mapping[str, int]) -> int | None:
+        """The process that does the work of a dead one.
+
+        If a node died too, that may be another one of its kind.
+        """
+        present = await self._site.pids()
+        if name in before and name in present:
+            return present[name] if present[name] != before[name] else None
+        kind = name.partition("-")[0]
+        new = [pid for each, pid in present.items() if each.startswith(kind)]
+        return next((pid for pid in new if pid not in before.values()), None)
 
     async def _restart(self, injection: Injection, outcome: Outcome) -> None:
         outcome.took_effect = await self._site.restart(injection.target)

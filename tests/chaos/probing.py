@@ -4,10 +4,20 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from rookery.client import ApiError, ClientError
 
 EVERY_S = 0.2
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One attempt. Times are `time.monotonic`."""
+
+    began_s: float
+    ended_s: float
+    worked: bool
 
 
 class Probe:
@@ -15,32 +25,42 @@ class Probe:
 
     def __init__(self, ask: Callable[[], Awaitable[object]]) -> None:
         self._ask = ask
-        self._outcomes: list[tuple[float, bool]] = []
+        self._outcomes: list[Outcome] = []
         self.refusals: Counter[str] = Counter()
-        """Failures by the server's code, or the error's name."""
+        """Failures by the server's code."""
         self._ended = False
         self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
         while not self._ended:
             began_s = time.monotonic()
+            worked = True
             try:
                 await self._ask()
-                self._outcomes.append((began_s, True))
             except ClientError as error:
                 self.refusals[error.code if isinstance(error, ApiError) else "no answer"] += 1
-                self._outcomes.append((time.monotonic(), False))
+                worked = False
+            self._outcomes.append(Outcome(began_s, time.monotonic(), worked))
             await asyncio.sleep(max(0.0, began_s + EVERY_S - time.monotonic()))
 
     def works_since(self, since_s: float) -> bool:
         """Whether something that was begun after `since_s` worked, and nothing failed since."""
-        late = [worked for at_s, worked in self._outcomes if at_s >= since_s]
+        late = [each.worked for each in self._outcomes if each.ended_s >= since_s]
         return bool(late) and all(late)
 
-    def last_failure_s(self, from_s: float, to_s: float) -> float | None:
-        """When it failed for the last time within a span; None if it did not."""
-        failed = [at_s for at_s, worked in self._outcomes if not worked and from_s <= at_s < to_s]
-        return max(failed, default=None)
+    def back_after_s(self, began_s: float, over_s: float, next_s: float) -> float:
+        """How long after `over_s` it worked again, for good until `next_s`.
+
+        Of a harm that began at `began_s`; infinite if it never worked again.
+        """
+        failed_s = [
+            each.ended_s
+            for each in self._outcomes
+            if not each.worked and each.ended_s >= began_s and each.began_s < next_s
+        ]
+        from_s = max([over_s, *failed_s])
+        worked_s = [each.ended_s for each in self._outcomes if each.worked]
+        return min((at_s for at_s in worked_s if at_s >= from_s), default=float("inf")) - over_s
 
     async def end(self) -> None:
         """Ask no more; what is under way is waited for, so that its outcome is known."""

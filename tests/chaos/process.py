@@ -22,12 +22,17 @@ STOP_S = 15.0
 class ServerProcess:
     """``tests.chaos.driver`` with these settings: an async context manager.
 
-    `build` names one of `tests.chaos.broken.BUILDS`.
+    `build` names one of `tests.chaos.broken.BUILDS`; with `raylets` it runs on a Ray cluster of
+    so many nodes.
     """
 
-    def __init__(self, config: Config, log: Path, build: str | None = None) -> None:
+    def __init__(
+        self, config: Config, log: Path, build: str | None = None, raylets: int = 0
+    ) -> None:
         self.config = config
-        self._build = [] if build is None else [build]
+        self._options = [f"--raylets={raylets}"]
+        if build is not None:
+            self._options.append(f"--build={build}")
         self.http_url = ""
         self._log = log
         self._answering = asyncio.Lock()
@@ -36,7 +41,7 @@ class ServerProcess:
         settings = json.dumps(msgspec.to_builtins(self.config))
         with self._log.open("ab") as log:
             self._process: Process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tests.chaos.driver", settings, *self._build),
+                *(sys.executable, "-m", "tests.chaos.driver", settings, *self._options),
                 stdin=PIPE,
                 stdout=PIPE,
                 stderr=log,

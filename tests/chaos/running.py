@@ -34,9 +34,9 @@ class Injected(msgspec.Struct):
     at_s: float
     effect: str
     took_effect: bool
-    reads_failed_s: float
-    """How long after the end of the harm reads failed for the last time, before the next one."""
-    posts_failed_s: float
+    reads_back_s: float
+    """How long after the end of the harm reads worked again."""
+    posts_back_s: float
     is_alone: bool
     """Whether it was over, and all was well again, before the next one began."""
     replaced_after_s: float | None
@@ -171,10 +171,7 @@ def _recoveries(
         next_s = starts_s[number + 1] if number + 1 < len(ordered) else float("inf")
         over_s = outcome.ended_s
         former = [each.replaced_s or each.ended_s for each in ordered[:number]]
-        failed_s = [
-            max(0.0, (probe.last_failure_s(outcome.began_s, next_s) or over_s) - over_s)
-            for probe in (reads, posts)
-        ]
+        back_s = [probe.back_after_s(outcome.began_s, over_s, next_s) for probe in (reads, posts)]
         replaced_s = outcome.replaced_s
         found.append(
             Injected(
@@ -182,8 +179,8 @@ def _recoveries(
                 at_s=round(outcome.began_s - load_began_s, 2),
                 effect=outcome.effect,
                 took_effect=outcome.took_effect,
-                reads_failed_s=round(failed_s[0], 2),
-                posts_failed_s=round(failed_s[1], 2),
+                reads_back_s=round(back_s[0], 2),
+                posts_back_s=round(back_s[1], 2),
                 is_alone=(replaced_s or over_s) < next_s
                 and all(each < outcome.began_s for each in former),
                 replaced_after_s=None if replaced_s is None else round(replaced_s - over_s, 2),
@@ -197,9 +194,9 @@ def _complaints(injected: Sequence[Injected]) -> list[str]:
         f"{each.what} took no effect: {each.effect}" for each in injected if not each.took_effect
     ]
     for each in injected:
-        slow_s = max(each.reads_failed_s, each.posts_failed_s)
+        slow_s = max(each.reads_back_s, each.posts_back_s)
         if slow_s > RECOVERY_S:
-            found.append(f"reads or posts failed for {slow_s:.1f} s after {each.what}")
+            found.append(f"reads or posts worked again {slow_s:.1f} s after {each.what}")
     return found
 
 
