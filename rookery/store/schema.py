@@ -3,7 +3,7 @@
 After `seeds/000`: both directions of follow and of favourite are kept, so that each query touches
 one shard of a cluster; the first key field is the shard key. Unique names (username, email) are
 collections of their own, because a unique index cannot span shards. A change here needs a step in
-`rookery.store.sqlite.migrations`.
+`rookery.store.sqlite.migrations` and in `rookery.store.mongo.migrations`.
 """
 
 from rookery.store.engine import Collection

@@ -165,5 +165,5 @@ def _cannot_use(settings: config.Store, error: Exception) -> str:
 
 def _short(error: Exception) -> str:
     """The driver's words, without the description of the whole topology."""
-    text = str(error).split(", full error:")[0].split(", Timeout:")[0]
+    text = str(error).split(", full error:")[0].split(" (configured timeouts:")[0]
     return text if len(text) <= 300 else text[:297] + "..."
