@@ -270,13 +270,17 @@ async def test_acknowledged_entries_leave_the_stream(calm: RedisScene) -> None:
     assert calm.queue.held == 0
 
 
-async def test_a_copy_of_an_acknowledged_entry_is_not_handed_out(calm: RedisScene) -> None:
-    """Not even to a consumer that never saw it: the outbox is asked."""
-    added = await calm.commit(entries(3, age_s=60))
+@pytest.mark.parametrize("age_s", [0, 60])
+async def test_a_copy_of_an_acknowledged_entry_is_not_handed_out(
+    calm: RedisScene, age_s: float
+) -> None:
+    """Not even by a consumer that never saw it: the outbox is asked."""
+    added = entries(3, age_s=age_s)
+    await calm.store_only(added)
     await calm.drain(3)
-    await calm.queue.acknowledge(added)
+    await calm.queue.acknowledge(ids(added))
     await calm.die()
-    calm.announcer.announce(entries(1, age_s=60))  # in the stream, not in the outbox
+    calm.announcer.announce(added)
     assert await calm.queue.take(LIMIT, 0.5) == []
 
 
@@ -449,6 +453,18 @@ async def test_a_poisonous_entry_is_put_aside_and_blocks_nobody(calm: RedisScene
     await client.aclose()
     ((_, fields),) = messages
     assert (decoded(fields).id, b"cannot be rendered" in fields[b"reason"]) == (poison, True)
+
+
+async def test_suspects_are_handed_out_alone(calm: RedisScene) -> None:
+    """Else those beside them would be suspected next."""
+    older, *suspects = entries(3)
+    await calm.commit(suspects)
+    await calm.drain(2)
+    calm.queue.release(ids(suspects), ValueError("one of them"))
+    await calm.store_only([older])
+    calm.queue.wake()
+    taken = [ids(await calm.queue.take(LIMIT, WITHIN_S)) for _ in range(3)]
+    assert taken == [[older.id], [suspects[0].id], [suspects[1].id]]
 
 
 async def _with_dead(scene: RedisScene) -> int:
