@@ -204,7 +204,7 @@ class FanoutWorker(Actor):
         return {name: self._figures[name] for name in ("entries", "deliveries")}
 
     async def settle(self) -> None:
-        """Return once nothing waits that was committed before."""
+        """Return once nothing waits that was committed before, dead letters included."""
         while True:
             progress = self._progress  # before looking, so that none in between is missed
             if await self._queue.is_empty():

@@ -49,6 +49,8 @@ class Queue(Protocol):
     async def is_empty(self) -> bool:
         """Whether everything that was ever added has been acknowledged.
 
+        What was put aside has not.
+
         Raises:
             Unavailable: that cannot be known now.
         """

@@ -14,6 +14,7 @@ from rookery.client import Unauthorized
 from rookery.errors import StartupError
 from rookery.store.devices import Devices
 from rookery.store.engine import WriteBatch
+from rookery.store.outbox import adding, graph_entry
 from rookery.store.redis_connection import connect
 from tests.integration.server.world import (
     Listener,
@@ -204,9 +205,23 @@ async def test_what_was_revoked_during_an_outage_is_found_afterwards(scene: Scen
         await scene.bob.home()
 
 
-async def test_dead_letters_are_requeued_by_the_control_channel(scene: Scene) -> None:
-    """The answer is how many there were."""
+async def test_an_entry_that_cannot_be_delivered_is_put_aside(scene: Scene) -> None:
+    """Posts before and after it arrive; an operator can have it tried again."""
+    await scene.streams()
+    backend = scene.server.server.use_cases.backend
+    no_such_id = (1 << 64) - 1
+    poison = graph_entry(backend.lease.next_id(), scene.ada.id, no_such_id, True)
+    await scene.server.on_loop(backend.store.writer.write(WriteBatch((adding(poison),))))
+
+    async def is_aside() -> bool:
+        await scene.post()
+        return (await scene.figures())["queue_dead"] == 1
+
+    await until(is_aside)
+    assert sorted(scene.listener.tweet_ids) == sorted(scene.posted)
+    assert await scene.world.control("requeue-dead") == 1
     assert await scene.world.control("requeue-dead") == 0
+    await until(is_aside)
 
 
 async def test_a_server_does_not_start_without_its_redis(start_inline: StartInline) -> None:
