@@ -239,8 +239,8 @@ class Controller:
 
     async def _let_serve(self, joining: Sequence[Placed]) -> None:
         """Have nodes serve, once everybody that is relied on delivers to them."""
-        if not await self._tell(RELIED_ON, RELIED_ON_WITHIN_S):
-            log.warning("nodes wait to serve", nodes=[each.node.id for each in joining])
+        if late := await self._tell(RELIED_ON, RELIED_ON_WITHIN_S):
+            log.warning("nodes wait to serve", nodes=[each.node.id for each in joining], on=late)
             return
         view = self._view
         coming = sum((each.actors for each in joining), Members())
@@ -270,13 +270,13 @@ class Controller:
         self.told(view)
         await self._tell((*RELIED_ON, *view.present.all), TOLD_WITHIN_S)
 
-    async def _tell(self, whom: Iterable[str], within_s: float) -> bool:
-        """Tell the present view; whether all have taken it in time."""
-        telling = [asyncio.create_task(self._tell_one(name, self._view)) for name in whom]
+    async def _tell(self, whom: Iterable[str], within_s: float) -> list[str]:
+        """Tell the present view; who has not taken it in time."""
+        telling = {asyncio.create_task(self._tell_one(name, self._view)): name for name in whom}
         _, late = await asyncio.wait(telling, timeout=within_s)
         for task in late:
             task.cancel()
-        return not late
+        return [telling[task] for task in late]
 
     async def _tell_one(self, name: str, view: ClusterView) -> None:
         ref = self.runtime.ref(name)

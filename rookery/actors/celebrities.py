@@ -73,9 +73,10 @@ class CelebrityLists(Actor):
             self._supplied.intersection_update(present)
             for name in present:
                 if name not in self._supplied:
-                    ref = self.context.directory.ref(name)
+                    edge = self._shards.edges[name]
                     for user_id, entries, floor in self._entries():
-                        await ref.call("set_celebrity", user_id, entries, floor)
+                        call = edge.ref.call("set_celebrity", user_id, entries, floor)
+                        await edge.unless_gone(call)
                     self._supplied.add(name)
 
     async def _classify(self, user_id: int, was: bool) -> None:

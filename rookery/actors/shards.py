@@ -15,12 +15,13 @@ from rookery.actors.runtime import ActorRef, Directory
 from rookery.actors.topology import Topology
 from rookery.domain.placement import ClusterView
 from rookery.domain.timelines import Slice
-from rookery.errors import DeadlineExceeded, Moved, Overloaded, Unavailable
+from rookery.errors import ActorUnavailable, DeadlineExceeded, Moved, Overloaded, Unavailable
 from rookery.messages import AttachAnswer, AttachRequest, Delivery, TimelineSlice, WarmTimeline
 
 T = TypeVar("T")
 
 BUILD_DEADLINE_S = 10.0
+EACH_DEADLINE_S = 10.0
 MAX_BUILDS = 64
 """Cold timelines that one process has built at a time, over all shards."""
 
@@ -35,6 +36,8 @@ class Edge:
 
     def __init__(self, ref: ActorRef) -> None:
         self.ref = ref
+        self.gone = asyncio.Event()
+        """Set when the shard is no longer part of the cluster."""
         self.reads: Coalescer[tuple[int, int, int, int], Slice | None] = self._edge(
             "read", retry=True
         )
@@ -48,6 +51,23 @@ class Edge:
             "deliver_listed", retry=True, deadline_s=30.0
         )
 
+    async def unless_gone(self, call: Awaitable[T]) -> T:
+        """Make a call that takes long, but give it up when the shard is gone.
+
+        Raises:
+            Unavailable: it is, or the call failed so.
+        """
+        calling = asyncio.ensure_future(call)
+        going = asyncio.ensure_future(self.gone.wait())
+        try:
+            await asyncio.wait((calling, going), return_when=asyncio.FIRST_COMPLETED)
+            if not calling.done():
+                raise ActorUnavailable()
+            return await calling
+        finally:
+            calling.cancel()
+            going.cancel()
+
     def _edge(self, method: str, *, retry: bool, deadline_s: float = 5.0) -> Coalescer[Any, Any]:
         async def call(batch: list[Any]) -> Sequence[Any]:
             results: Sequence[Any] = await self.ref.call(method, batch)
@@ -57,6 +77,7 @@ class Edge:
 
     async def aclose(self, drain_s: float = 1.0) -> None:
         """Refuse what is new, and fail what is pending after `drain_s`."""
+        self.gone.set()
         await asyncio.gather(*(each.aclose(drain_s) for each in self.coalescers().values()))
 
     def coalescers(self) -> Mapping[str, Coalescer[Any, Any]]:
@@ -144,7 +165,7 @@ class Shards:
         self._waiting_builds += 1
         try:
             async with self._builds, asyncio.timeout(BUILD_DEADLINE_S):
-                await edge.ref.call("build", user_id)
+                await edge.unless_gone(edge.ref.call("build", user_id))
         except TimeoutError as error:
             raise DeadlineExceeded() from error
         finally:
@@ -208,13 +229,19 @@ class Shards:
         return [found[user_id] for user_id in user_ids]
 
     async def on_each(self, method: str, *args: Any) -> dict[str, Any]:
-        """Call every shard; what each answered, by its name.
+        """Call every shard that is present; what each answered, by its name.
 
         Raises:
-            Unavailable: a shard did not answer.
+            Unavailable: a shard did not answer in time.
         """
-        edges = list(self.edges.items())  # of all that are present
-        answers = await asyncio.gather(*(edge.ref.call(method, *args) for _, edge in edges))
+        edges = list(self.edges.items())
+        try:
+            async with asyncio.timeout(EACH_DEADLINE_S):
+                answers = await asyncio.gather(
+                    *(edge.unless_gone(edge.ref.call(method, *args)) for _, edge in edges)
+                )
+        except TimeoutError as error:
+            raise DeadlineExceeded() from error
         return {name: answer for (name, _), answer in zip(edges, answers, strict=True)}
 
     async def aclose(self) -> None:

@@ -38,6 +38,7 @@ READERS = 300
 JOINED_S = 60.0
 RECOVERY_S = 10.0
 CALM_S = 1.0
+POSTS_PER_S = 30.0
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(120 + EVENTS // 100)]
 
@@ -185,7 +186,7 @@ async def test_a_rolling_restart_loses_no_request_and_no_event(
     for follower in followers:
         await follower.follow(*authors)
     readers = [await _reader(follower) for follower in followers]
-    load = Load(authors)
+    load = Load(authors, POSTS_PER_S)
     reads = failed = 0
     over = asyncio.Event()
 
