@@ -127,9 +127,9 @@ class FanoutWorker(Actor):
             await asyncio.gather(*self._calls(entries))
         except Exception as error:  # whatever it was, what was accepted must be delivered
             self._figures["failures"] += 1
-            log.warning("delivery failed and will be repeated", exc_info=error)
-            await asyncio.sleep(RETRY_PAUSE_S)
             fault = None if isinstance(error, Unavailable) else error
+            log.warning("delivery will be repeated", error=repr(error), exc_info=fault)
+            await asyncio.sleep(RETRY_PAUSE_S)
             self._queue.release([entry.id for entry in entries], fault)
             self._let_go()
             return

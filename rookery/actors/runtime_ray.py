@@ -176,8 +176,8 @@ class RayRef:
                     ray.get_actor, self._name, namespace=self._namespace
                 )
             reply = await handle.call.remote(pickle.dumps((method, args), 5))
-        except ActorDiedError as error:
-            if self._handle is handle:
+        except (ActorDiedError, ActorUnschedulableError) as error:
+            if self._handle is handle:  # the next actor of this name is another one
                 self._handle = None
             raise ActorUnavailable() from error
         except RayTaskError as error:
