@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from rookery.client import Tweet
 from tests.chaos.citizens import Citizen, Town
-from tests.chaos.faults import Fault, doubled, leaked, lost, wrong
+from tests.chaos.faults import Fault, doubled, leaked, lost, stale, wrong
 from tests.chaos.model import Model
 from tests.chaos.snapshot import Shown, Snapshot
 
@@ -98,7 +98,7 @@ def _home(citizen: Citizen, seen: Snapshot, existing: Mapping[int, Tweet]) -> It
     for tweet in shown.home:
         truth = existing.get(int(tweet.id))
         if truth is not None and truth.text != tweet.text:
-            yield wrong(f"the home of {name} shows {tweet.id} as {tweet.text!r}")
+            yield stale(f"the home of {name} shows {tweet.id} as {tweet.text!r}")
         if tweet.liked != (citizen.id in seen.likers.get(int(tweet.id), ())):
             yield wrong(f"{name} sees liked={tweet.liked} on {tweet.id}")
 

@@ -14,6 +14,8 @@ class Sort(StrEnum):
     """Shown or let in although it must not be: deleted, unfollowed, logged out, never written."""
     WRONG = "wrong"
     """Out of order, miscounted, inconsistent."""
+    STALE = "stale"
+    """Shown as it was before a change."""
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -35,3 +37,7 @@ def leaked(text: str) -> Fault:
 
 def wrong(text: str) -> Fault:
     return Fault(Sort.WRONG, text)
+
+
+def stale(text: str) -> Fault:
+    return Fault(Sort.STALE, text)

@@ -58,6 +58,8 @@ class Result(msgspec.Struct):
     streams: int
     stream_cuts: int
     resets: int
+    refusals: dict[str, int]
+    """Of those who ask all the time and repeat nothing, by the server's code."""
     failures: list[str]
     """Why it did not pass, besides the verdict's faults."""
 
@@ -86,9 +88,10 @@ async def run_seed(
     tell("starting")
     async with SITES[deployment](folder, build) as site, World(site.server) as world:
         town = await settle_in(world, seed, people, streams)
-        load = Load(town, actions_per_s)
+        busy = list(town.citizens)
         probers = [await prober(town) for _ in range(PROBERS)]
         reads, posts = Probe(lambda: _read(probers)), Probe(lambda: _post(probers[0]))
+        load = Load(busy, actions_per_s)
         injector = Injector(site, lambda: posts.refusals[NO_ROOM])
         failures: list[str] = []
         try:
@@ -121,6 +124,7 @@ async def run_seed(
             streams=sum(each.watcher is not None for each in town.citizens),
             stream_cuts=sum(each.watcher.cuts for each in town.citizens if each.watcher),
             resets=sum(each.watcher.promise.resets for each in town.citizens if each.watcher),
+            refusals=dict(reads.refusals + posts.refusals),
             failures=failures,
         )
 

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections.abc import Sequence
 
 from rookery.client import Retries
 from tests.chaos.citizens import TIMEOUT_S, Citizen, Town
@@ -58,15 +59,13 @@ async def _follow_all(citizen: Citizen) -> None:
 
 
 class Load:
-    """Everybody is busy from when this is made until `end`."""
+    """These people are busy from when this is made until `end`."""
 
-    def __init__(self, town: Town, actions_per_s: float = ACTIONS_PER_S) -> None:
+    def __init__(self, busy: Sequence[Citizen], actions_per_s: float = ACTIONS_PER_S) -> None:
         self._ended = False
         self.began_s = time.monotonic()
-        pace_s = len(town.citizens) / actions_per_s
-        self._tasks = [
-            asyncio.create_task(each.live(lambda: self._ended, pace_s)) for each in town.citizens
-        ]
+        pace_s = len(busy) / actions_per_s
+        self._tasks = [asyncio.create_task(each.live(lambda: self._ended, pace_s)) for each in busy]
 
     async def end(self) -> None:
         """Let everybody finish what they do."""
