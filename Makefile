@@ -43,6 +43,7 @@ run: install ## Install, and start the server on its embedded defaults
 test: install-dev services ## Install what tests need, and run them all
 	$(BIN)/python -m pytest tests/unit $(PYTEST_ARGS)
 	$(BIN)/python -m pytest tests/contract tests/integration tests/chaos $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/cluster $(PYTEST_ARGS)
 
 test-unit: install-dev ## Only the unit tests (seconds)
 	$(BIN)/python -m pytest tests/unit $(PYTEST_ARGS)

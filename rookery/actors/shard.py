@@ -177,9 +177,10 @@ class TimelineShard(Actor):
     def _deliver(self, batch: list[Delivery], *, listed: bool) -> int:
         reached = 0
         for outbox_id, event, subject_id, author_id, kind, card in batch:
-            if not self._delivered.add(outbox_id):
+            if outbox_id in self._delivered:
                 continue
             rows, recipients = self._warm.deliver(event, subject_id, author_id, kind, listed=listed)
+            self._delivered.add(outbox_id)  # not before: what raises has to be tried again
             reached += rows
             for each in recipients:
                 self._push(event, subject_id, card, each)

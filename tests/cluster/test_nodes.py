@@ -40,7 +40,7 @@ RECOVERY_S = 10.0
 CALM_S = 1.0
 POSTS_PER_S = 30.0
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(120 + EVENTS // 100)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(120 + EVENTS // 40)]
 
 
 def shards(server: ServerThread) -> tuple[str, ...]:
@@ -162,10 +162,13 @@ async def test_reads_and_posts_work_again_after_a_node_died(
     await posts.end()
     failed_s = [max(0.0, probe.last_failure_s - killed_s) for probe in (reads, posts)]
     await settled(world)
-    assert await person.home() == newest_first(posted)
+    home = await person.home()
+    # The last one may have been posted without an answer, when the probe ended.
+    assert [i for i in home if i in posted] == newest_first(posted)
+    assert len(home) <= len(posted) + 1
     await raylets.add()
     await serving(server, 1 + len(raylets.other_ids))
-    assert await person.home() == newest_first(posted)
+    assert await person.home() == home
     record_property(
         "measured",
         f"a node killed: reads of its users fail for {failed_s[0]:.1f} s, posts for"
