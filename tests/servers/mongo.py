@@ -54,6 +54,8 @@ def lost_sockets_collected() -> Iterator[None]:
 class MongoServer:
     """One server process over a folder; can be killed and started again on the same data."""
 
+    command: tuple[str, ...] = (str(Path(sys.executable).with_name("secantusd-py")),)
+
     def __init__(self, folder: Path, *arguments: str, port: int | None = None) -> None:
         self.folder = folder
         self.port = port or free_port()
@@ -72,11 +74,10 @@ class MongoServer:
     def start(self) -> None:
         """Start the process and return when it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        program = Path(sys.executable).with_name("secantusd-py")
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    str(program),
+                    *self.command,
                     *("--host", "127.0.0.1", "--port", str(self.port)),
                     *("--storage-path", str(self.folder / "data"), "--log-level", "WARNING"),
                     *("--cache-size", "128M"),
