@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from rookery.actors import names
 from rookery.actors.runtime import Actor, ActorContext
@@ -38,6 +39,7 @@ class CelebrityLists(Actor):
         self._shards = Shards(context.directory, self._topology)
         self._lists: dict[int, CelebrityList] = {}
         self._supplied: set[str] = set()  # the shards that have the lists, or fetch them
+        self._delivering: set[asyncio.Future[Any]] = set()
         self._changing = asyncio.Lock()
         self._recovered = asyncio.Event()
 
@@ -99,6 +101,8 @@ class CelebrityLists(Actor):
         # First no more is listed, then the rows that relied on the list are built anew.
         self._lists.pop(user_id, None)
         await self._repository.remove(user_id)
+        if self._delivering:  # what was listed must not come after the end of the list
+            await asyncio.wait(self._delivering)
         await self._shards.on_each("end_celebrity", user_id)
 
     async def _announce(self) -> None:
@@ -150,10 +154,16 @@ class CelebrityLists(Actor):
             for _, event, subject_id, author_id, kind, _ in listed:
                 if event == EventKind.TWEET:
                     self._lists[author_id].add(subject_id, kind)
-            if listed:
-                await asyncio.gather(
-                    *(edge.listed.submit(listed) for edge in self._shards.edges.values())
-                )
+            # Handed to the coalescers in order, and waited for without the lock: a shard that is
+            # slow must not hold up what comes after for the others.
+            delivering = asyncio.gather(
+                *(edge.listed.submit(listed) for edge in self._shards.edges.values() if listed)
+            )
+            self._delivering.add(delivering)
+        try:
+            await delivering
+        finally:
+            self._delivering.discard(delivering)
         taken = {d[0] for d in listed}
         return [d[0] for d in deliveries if d[0] not in taken]
 

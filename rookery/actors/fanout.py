@@ -29,7 +29,8 @@ from rookery.store.queue_redis import RedisQueue
 log = structlog.get_logger(__name__)
 
 BATCH = 500
-MAX_HELD = 8 * BATCH
+MAX_HELD = 40 * BATCH
+"""What waits for a slow shard alone; with more, the others would have to wait as well."""
 IDLE_WAIT_S = 1.0
 RETRY_PAUSE_S = 0.5
 ACKNOWLEDGE_EVERY_S = 0.1

@@ -16,7 +16,7 @@ from rookery.bulk import higgs
 from rookery.bulk.higgs import user_id
 from rookery.bulk.loading import Loader
 from rookery.bulk.replaying import BruteForce, Replay, chosen_readers, differences
-from rookery.client import ClientError, Retries
+from rookery.client import ApiError, ClientError, Retries
 from rookery.control import Control
 from rookery.store import StoreParts
 from tests.chaos.test_kills import Load, Probe
@@ -28,6 +28,7 @@ from tests.integration.server.world import (
     ServerThread,
     World,
     newest_first,
+    pid_of,
     settled,
     until,
 )
@@ -255,6 +256,57 @@ async def _reader(person: Person) -> Reader:
     reader = Reader(stream, refetch)
     await until(lambda: asyncio.sleep(0, stream.connected), what="a live stream")
     return reader
+
+
+async def test_a_slow_shard_slows_nobody_else(
+    server: ServerThread,
+    world: World,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """While one stands still, users of the others read, post and get pushes as ever."""
+    await serving(server, len(shards(server)))
+    still = next(name for name in shards(server) if name != names.timeline_shard(0))
+    owner = server.server.view.shard_map.owner
+    celebrity, author = await world.people(2, "author")
+    people = await world.people(24)
+    for person in people:
+        await person.follow(celebrity, author)
+    elsewhere = [person for person in people if owner(person.id) != still]
+    stuck = [person for person in people if owner(person.id) == still]
+    assert len(elsewhere) >= 4
+    assert stuck
+    listener = await elsewhere[0].listen()
+    for person in people:
+        await person.home()
+    impatient = await world.client(
+        token=stuck[0].session.token, timeout_s=9.0, retries=Retries(max_attempts=1)
+    )
+    process = psutil.Process(await server.on_loop(pid_of(still, server.namespace)))
+    process.suspend()
+    try:
+        waiting = asyncio.create_task(impatient.home().page())
+        began_s = time.monotonic()
+        posted: list[int] = []
+        for number in range(20):
+            posted.append(await (celebrity, author)[number % 2].post(f"post {number}"))
+            await elsewhere[1 + number % 3].home()
+        took_s = time.monotonic() - began_s
+        await listener.until(lambda: set(listener.tweet_ids) == set(posted), within_s=3.0)
+        with pytest.raises(ApiError) as refused:
+            await waiting
+        assert refused.value.status == 503
+        assert refused.value.retry_after_s
+        assert process.status() == psutil.STATUS_STOPPED
+    finally:
+        process.resume()
+    await settled(world)
+    for person in people:
+        assert await person.home() == newest_first(posted)
+    record_property(
+        "measured",
+        f"a shard stood still: 20 posts and reads elsewhere took {took_s:.1f} s, its own user got"
+        f" {refused.value.status} to retry after {refused.value.retry_after_s} s",
+    )
 
 
 async def test_only_the_users_who_moved_are_rebuilt(
