@@ -277,8 +277,14 @@ class WarmTimelines:
     ) -> tuple[int, list[Recipients]]:
         """Bring one event of an author to all followers here; (rows reached, whom to push to).
 
-        `listed`: a celebrity's, whose tweet goes into its list instead of the rings.
+        `listed`: a celebrity's, whose tweet goes into its list instead of the rings. What is
+        delivered again after a failure comes late: a tweet after its deletion is passed over.
         """
+        if event == EventKind.TWEET_DELETED:
+            # It stays in the rings: who reads it finds no such tweet, and passes it over.
+            self._deleted.add(subject_id)
+        elif event == EventKind.TWEET and subject_id in self._deleted:
+            return 0, []
         if listed and event == EventKind.TWEET:
             celebrity = self._celebrities.get(author_id)
             if celebrity is None:
@@ -292,9 +298,6 @@ class WarmTimelines:
             return 0, []
         if event == EventKind.TWEET and not listed:
             self.rings.deliver(rows, subject_id, kind)
-        elif event == EventKind.TWEET_DELETED:
-            # It stays in the rings: who reads it finds no such tweet, and passes it over.
-            self._deleted.add(subject_id)
         return len(rows), self.presence.notify(rows, event, subject_id)
 
     def set_celebrity(self, author_id: int, entries: Iterable[tuple[int, int]], floor: int) -> None:

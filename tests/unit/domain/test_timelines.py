@@ -52,6 +52,20 @@ def test_what_arrives_during_building_is_kept() -> None:
     assert shard.read(1, 0, 5, 0, 0.0) == ([50, 10], 0, False)
 
 
+def test_a_tweet_that_comes_after_its_deletion_is_passed_over() -> None:
+    """Also where nobody followed its author when the deletion came."""
+    shard = _shard()
+    shard.deliver(EventKind.TWEET_DELETED, 50, 2, 0, listed=False)
+    _build(shard, 1, [2, 1], [])
+    row = shard.row_of(1)
+    assert row is not None
+    server = shard.presence.server("s", "i")
+    shard.presence.attach(1, row, server, None, None, "epoch")
+    for listed in (False, True):
+        assert shard.deliver(EventKind.TWEET, 50, 2, 0, listed=listed) == (0, [])
+    assert shard.read(1, 0, 5, 0, 0.0) == ([], 0, False)
+
+
 def test_the_idlest_row_makes_room() -> None:
     """When all rows are taken, the one not read for longest goes, but none with an event log."""
     shard = _shard(rows=2)
