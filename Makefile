@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints.txt
 SOURCES := rookery bench tests main.py
 
-.PHONY: help install install-dev services run test test-unit check format bench clean
+.PHONY: help install install-dev services run test test-unit chaos check format bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ test: install-dev services ## Install what tests need, and run them all
 
 test-unit: install-dev ## Only the unit tests (seconds)
 	$(BIN)/python -m pytest tests/unit $(PYTEST_ARGS)
+
+chaos: install-dev ## Kill, pause and starve a server by 20 schedules, and check it (20 minutes)
+	$(BIN)/python -m tests.chaos.run --seeds 1-20 --json $(CHAOS_ARGS)
 
 check: install-dev ## Lint and type-check
 	$(BIN)/ruff check $(SOURCES)
