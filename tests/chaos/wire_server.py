@@ -7,12 +7,10 @@ its command line. Until then, what such a client has written to is closed to eve
 import sys
 from functools import partial
 
-from secantus import cli
+from secantus import cli  # type: ignore[import-untyped]
 
 LIFETIME_S = 3.0
 
 if __name__ == "__main__":
-    cli.SecantusDBServer = partial(  # type: ignore[misc,assignment]
-        cli.SecantusDBServer, transaction_lifetime_seconds=LIFETIME_S
-    )
+    cli.SecantusDBServer = partial(cli.SecantusDBServer, transaction_lifetime_seconds=LIFETIME_S)
     sys.exit(cli.main())
