@@ -36,6 +36,8 @@ class Replay:
     """One run over events; remembers what was posted, by whom."""
 
     control: Control
+    batch: int = BATCH
+    """Events posted at a time, all of whose writes wait at once."""
     posted: list[tuple[int, int]] = field(default_factory=list)
     """(author's number, tweet id) in the order of posting."""
     _latest: dict[int, int] = field(default_factory=dict)
@@ -44,7 +46,7 @@ class Replay:
         """Post the events in order; yields how many are posted."""
         first = 0
         while first < len(events):
-            batch = events[first : first + BATCH]
+            batch = events[first : first + self.batch]
             ids = await self.control.call("post", posts=[self._post(event) for event in batch])
             for event, tweet_id in zip(batch, ids, strict=True):
                 self.posted.append((event.actor, int(tweet_id)))

@@ -7,6 +7,7 @@ and each has a time limit.
 import asyncio
 
 import structlog
+from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as Client
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -17,6 +18,7 @@ from rookery.errors import ConfigError, StartupError
 
 log = structlog.get_logger(__name__)
 
+MAX_CONNECTIONS = 16
 FAILURES = (RedisError, OSError, TimeoutError)
 """What a command raises where Redis does not answer, or refuses."""
 
@@ -30,8 +32,11 @@ def connect(settings: Redis, *, blocks_s: float = 0.0) -> Client:
         ConfigError: the URL is none of Redis.
     """
     try:
-        client: Client = Client.from_url(
+        # One that waits for a connection, where the usual pool fails the command.
+        pool = BlockingConnectionPool.from_url(
             settings.url,
+            max_connections=MAX_CONNECTIONS,
+            timeout=settings.timeout_s,
             protocol=2,
             socket_timeout=settings.timeout_s + blocks_s,
             socket_connect_timeout=settings.timeout_s,
@@ -42,6 +47,7 @@ def connect(settings: Redis, *, blocks_s: float = 0.0) -> Client:
             f"redis.url is not a URL of Redis ({error});"
             " write redis://HOST:PORT/0, rediss:// for TLS, or unix:///PATH"
         ) from error
+    client: Client = Client.from_pool(pool)
     return client
 
 

@@ -11,9 +11,15 @@ import pytest_asyncio
 from tests.cluster.raylets import Raylets
 from tests.integration.server.measured import show
 from tests.integration.server.world import ServerThread, World, config
-from tests.servers.mongo import MongoServer, need_secantus
+from tests.servers.mongo import MongoServer, lost_sockets_collected, need_secantus
 from tests.servers.redis import RedisServer
 from tests.servers.redis import required as need_redis
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    with lost_sockets_collected():
+        yield
 
 
 @pytest.fixture(scope="session")

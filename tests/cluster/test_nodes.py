@@ -96,7 +96,7 @@ async def test_a_replay_is_exact_while_a_node_joins_and_one_is_killed(
     readers = chosen_readers(network, READERS)
     async with Control(Path(server.config.server.data_dir)) as control:
         await control.call("warm", user_ids=[user_id(number) for number in readers])
-        replay = Replay(control)
+        replay = Replay(control, batch=200)
         began_s = time.monotonic()
         victim = await node_of_a_shard(server, raylets)
         before = shards(server)

@@ -36,6 +36,7 @@ def test_precedence_rises_from_file_to_command_line(tmp_path: Path) -> None:
         ("[live]\nsoft_buffer_bytes = 2000000\n", "hard_buffer_bytes"),
         ("[http]\ntrusted_proxies = '10.0.0.0/8, proxy'\n", "http.trusted_proxies: 'proxy'"),
         ("[server]\nruntime = 'inline'\n[timelines]\nshards = 2\n", "inline"),
+        ("[server]\nruntime = 'inline'\n[ray]\naddress = 'auto'\n", "ray.address names a cluster"),
     ],
 )
 def test_what_is_wrong_in_the_file_is_named(tmp_path: Path, toml: str, told: str) -> None:
