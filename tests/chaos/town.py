@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from rookery.client import Retries
-from tests.chaos.citizens import TIMEOUT_S, Citizen, Town
+from tests.chaos.citizens import TIMEOUT_S, Citizen, Town, until_answered
 from tests.integration.server.world import World, until
 
 PEOPLE = 40
@@ -14,6 +14,7 @@ STREAMS = 10
 STARS = 2
 """So many are followed by everybody, and fanned out as celebrities."""
 CELEBRITY_THRESHOLD = 20
+SETTLING_AT_ONCE = 8
 STEADY = 6
 LOOSE = 4
 ACTIONS_PER_S = 80.0
@@ -42,7 +43,13 @@ async def settle_in(world: World, seed: int, people: int = PEOPLE, streams: int 
         if number % 2 == 0 and citizen.id != rising:
             citizen.loose.append(rising)
         citizen.steady = set(steady)
-    await asyncio.gather(*(_follow_all(each) for each in town.citizens))
+    slots = asyncio.Semaphore(SETTLING_AT_ONCE)
+
+    async def follow_all(citizen: Citizen) -> None:
+        async with slots:
+            await _follow_all(citizen)
+
+    await asyncio.gather(*map(follow_all, town.citizens))
     for citizen in town.citizens[-streams:] if streams else []:
         citizen.watcher = await citizen.watch()
     for citizen in town.citizens:
@@ -54,7 +61,7 @@ async def settle_in(world: World, seed: int, people: int = PEOPLE, streams: int 
 
 async def _follow_all(citizen: Citizen) -> None:
     for other in [*citizen.steady, *citizen.loose]:
-        await citizen.person.client.follow(other)
+        await until_answered(lambda other=other: citizen.person.client.follow(other))  # type: ignore[misc]
         citizen.model.edge(citizen.id, other).set(True)
 
 
