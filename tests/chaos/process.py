@@ -15,7 +15,7 @@ import psutil
 from rookery.config import Config
 
 START_S = 120.0
-ANSWER_S = 30.0
+ANSWER_S = 60.0
 STOP_S = 15.0
 
 

@@ -51,6 +51,8 @@ def main(
     if not (first.isdecimal() and (last or first).isdecimal() and int(first) >= 1):
         raise typer.BadParameter(f"{seeds!r} is neither a seed (7) nor a range (1-20)")
     chosen = range(int(first), int(last or first) + 1)
+    if broken is not None and deployment == "cluster":
+        raise typer.BadParameter("broken builds run in the deployments single and inline")
     results = asyncio.run(_run(chosen, deployment, seconds, as_json, broken, keep))
     if not results or not all(result.passed for result in results):
         raise typer.Exit(1)

@@ -13,8 +13,8 @@ from tests.chaos.faults import Sort
 from tests.chaos.injecting import Injector, Outcome
 from tests.chaos.probing import Probe
 from tests.chaos.schedule import Injection, schedule
-from tests.chaos.sites import DECKS, SITES
-from tests.chaos.town import ACTIONS_PER_S, PEOPLE, STREAMS, Load, prober, settle_in
+from tests.chaos.sites import ACTIONS_PER_S, DECKS, SITES
+from tests.chaos.town import PEOPLE, STREAMS, Load, prober, settle_in
 from tests.integration.server.world import World, until
 
 RECOVERY_S = 10.0
@@ -78,7 +78,6 @@ async def run_seed(
     plan: Sequence[Injection] | None = None,
     people: int = PEOPLE,
     streams: int = STREAMS,
-    actions_per_s: float = ACTIONS_PER_S,
     exact_within_s: float = 15.0,
     tell: Tell = lambda _: None,
 ) -> Result:
@@ -91,7 +90,7 @@ async def run_seed(
         busy = list(town.citizens)
         probers = [await prober(town) for _ in range(PROBERS)]
         reads, posts = Probe(lambda: _read(probers)), Probe(lambda: _post(probers[0]))
-        load = Load(busy, actions_per_s)
+        load = Load(busy, ACTIONS_PER_S[deployment])
         injector = Injector(site, lambda: posts.refusals[NO_ROOM])
         failures: list[str] = []
         try:

@@ -17,8 +17,6 @@ CELEBRITY_THRESHOLD = 20
 SETTLING_AT_ONCE = 8
 STEADY = 6
 LOOSE = 4
-ACTIONS_PER_S = 80.0
-"""All together; about three quarters of them are writes."""
 
 
 async def settle_in(world: World, seed: int, people: int = PEOPLE, streams: int = STREAMS) -> Town:
@@ -68,7 +66,7 @@ async def _follow_all(citizen: Citizen) -> None:
 class Load:
     """These people are busy from when this is made until `end`."""
 
-    def __init__(self, busy: Sequence[Citizen], actions_per_s: float = ACTIONS_PER_S) -> None:
+    def __init__(self, busy: Sequence[Citizen], actions_per_s: float) -> None:
         self._ended = False
         self.began_s = time.monotonic()
         pace_s = len(busy) / actions_per_s
