@@ -15,7 +15,8 @@ from rookery.actors import names
 from rookery.actors.runtime import ActorContext, Runtime
 from rookery.actors.shard import TimelineShard
 from rookery.actors.topology import fixed_view
-from rookery.app import Backend, UseCases
+from rookery.app import UseCases
+from rookery.backend import Backend
 from rookery.config import Config
 from rookery.models import Identity
 from rookery.services.tweets import NewTweet

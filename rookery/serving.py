@@ -12,7 +12,8 @@ from rookery.actors.runtime import ActorContext, ClusterRuntime, Node, Runtime
 from rookery.actors.runtime_inline import InlineRuntime
 from rookery.actors.topology import Topology, fixed_view
 from rookery.actors.writer import group_writer
-from rookery.app import Backend, UseCases, specs
+from rookery.app import UseCases, specs
+from rookery.backend import Backend
 from rookery.bulk.migrating import check_is_whole
 from rookery.config import Config
 from rookery.control import ControlServer, single

@@ -77,6 +77,12 @@ def server(
 
 
 @pytest.fixture(scope="session")
+def events() -> int:
+    """Fewer than on SQLite: the MongoDB wire server of the tests writes some hundred a second."""
+    return 1_000
+
+
+@pytest.fixture(scope="session")
 def ray_server(server: ServerThread) -> ServerThread:
     """The same, for tests that want a server on Ray."""
     return server

@@ -1,5 +1,13 @@
 """What a server on one machine does, one on three nodes does too."""
 
+from tests.integration.server.test_resume import (  # noqa: F401
+    test_a_reader_that_is_cut_off_again_and_again_misses_nothing,
+)
+from tests.integration.server.test_server_bad_input import (  # noqa: F401
+    test_huge_bodies_are_refused_and_the_server_answers_on,
+    test_malformed_frames_end_their_sessions_and_no_other,
+    test_requests_that_never_end_delay_nobody,
+)
 from tests.integration.server.test_server_flow import (  # noqa: F401
     test_a_forged_or_foreign_token_is_refused_everywhere,
     test_a_like_is_pushed_to_who_watches_the_tweet,

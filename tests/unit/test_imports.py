@@ -29,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 """For each room the others it may import."""
 
-COMPOSERS = {"__init__", "app", "controller", "serving", "cli"}
+COMPOSERS = {"__init__", "app", "backend", "controller", "serving", "cli"}
 """They may import everything."""
 
 PURE = ("domain", "text")

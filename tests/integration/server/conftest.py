@@ -37,6 +37,12 @@ def ray_server(
     yield from _running(config(tmp_path_factory.mktemp("ray") / "data", "ray"))
 
 
+@pytest.fixture(scope="session")
+def events() -> int:
+    """How many events a reader is to get in all."""
+    return 5_000
+
+
 @pytest.fixture(params=RUNTIMES)
 def server(request: pytest.FixtureRequest) -> ServerThread:
     """A shared server of each runtime in turn."""

@@ -6,13 +6,11 @@ import random
 import pytest
 
 from rookery.actors import names
-from rookery.actors.topology import fixed_view
 from tests.integration.server.reader import Reader
 from tests.integration.server.world import SOON, Person, ServerThread, World, settled, until
 
 pytestmark = pytest.mark.timeout(120)  # the first test starts the server
 
-EVENTS = 5_000
 BATCH = 50
 CUT_EVERY_S = 0.08
 
@@ -42,7 +40,7 @@ async def cut_at_random(reader: Reader, ended: asyncio.Event, rng: random.Random
 
 
 async def test_a_reader_that_is_cut_off_again_and_again_misses_nothing(
-    world: World, server: ServerThread
+    world: World, server: ServerThread, events: int
 ) -> None:
     """Not by its network, not by its connection server's death; its shard's is a reset."""
     ada, bob = await world.people(2)
@@ -57,16 +55,16 @@ async def test_a_reader_that_is_cut_off_again_and_again_misses_nothing(
         return reader.known >= set(posting.posted)
 
     try:
-        await posting.run(EVENTS * 3 // 5)
+        await posting.run(events * 3 // 5)
         await until(caught_up, what="all events after cuts")
-        slowly = asyncio.create_task(posting.run(EVENTS // 5, pause_s=0.05))
+        slowly = asyncio.create_task(posting.run(events // 5, pause_s=0.05))
         await server.kill(names.connection_server(0))
         await slowly
         await until(caught_up, what="all events after the death of the connection server")
         assert reader.promise.resets == 0
         assert sorted(reader.promise.singly) == sorted(posting.posted) or reader.promise.merged
-        shard = fixed_view(server.config).shard_map.owner(bob.id)
-        slowly = asyncio.create_task(posting.run(EVENTS // 5, pause_s=0.05))
+        shard = server.server.view.shard_map.owner(bob.id)
+        slowly = asyncio.create_task(posting.run(events // 5, pause_s=0.05))
         await server.kill(shard)
         await slowly
         await until(caught_up, what="all events after the death of the shard")

@@ -1,0 +1,82 @@
+"""What services stand on, in one process: store, ids, shards, broadcast.
+
+Composes, like `rookery.app`, which puts the use-cases and surfaces on top.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from rookery.actors.broadcast import Broadcast
+from rookery.actors.revocations import Revocations
+from rookery.actors.runtime import ActorContext
+from rookery.actors.shards import Shards, until_available
+from rookery.actors.topology import Topology
+from rookery.actors.writer import GroupWriter, group_writer
+from rookery.config import Config
+from rookery.domain.placement import ClusterView
+from rookery.errors import RookeryError
+from rookery.messages import Invalidation
+from rookery.store import StoreParts, clock_ms, open_reader
+from rookery.store.cache_redis import CachedReader, CachingWriter, SharedCache
+from rookery.store.leases import WorkerLease
+from rookery.store.redis_connection import end
+
+
+class Backend:
+    """What services stand on, in one process: store, ids, shards, broadcast. Close it."""
+
+    def __init__(self, context: ActorContext, config: Config, view: ClusterView) -> None:
+        directory = context.directory
+        self.config = config
+        self.context = context
+        self.reader = open_reader(config)
+        self.writer: GroupWriter = group_writer(directory, config)
+        self._cache: SharedCache | None = None
+        if config.store.engine == "mongo" and config.redis.url:
+            self._cache = SharedCache(config.redis, clock_ms)
+            self.writer = CachingWriter(self.writer, self._cache)
+        self.store = StoreParts(self.reader, self.writer)
+        self.shown: StoreParts = self.store
+        """What tweets and authors are read from for showing them; it may be a little behind."""
+        if self._cache is not None:
+            self.shown = StoreParts(CachedReader(self.reader, self._cache), self.writer)
+        self.topology = Topology.opened(config, view, self.reader)
+        self.shards = Shards(directory, self.topology)
+        self._revocations = Revocations(config.redis) if config.redis.url else None
+        self.broadcast = Broadcast(directory, self.topology, self._revocations)
+        self.lease = WorkerLease(self.store, clock_ms, name=context.name)
+        self._background: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """Wait for the store, and lease a worker number for ids."""
+        await until_available(self.lease.acquire)
+        self._background.append(asyncio.create_task(self.lease.run()))
+
+    def cache_figures(self) -> Mapping[str, float]:
+        """Those of the shared cache, where there is one."""
+        return {} if self._cache is None else self._cache.figures()
+
+    def follow_revocations(
+        self, invalidate: Callable[[Invalidation], None], missed: Callable[[], None]
+    ) -> None:
+        """Hear of revoked devices over Redis, too, where there is one; see `Revocations`."""
+        if self._revocations is not None:
+            following = self._revocations.follow(
+                lambda devices: invalidate(Invalidation(devices=devices)), missed
+            )
+            self._background.append(asyncio.create_task(following))
+
+    async def close(self) -> None:
+        await asyncio.gather(*map(end, self._background))
+        if self._revocations is not None:
+            await self._revocations.close()
+        try:
+            await asyncio.wait_for(self.lease.release(), 1.0)
+        except (RookeryError, TimeoutError):
+            pass  # It expires by itself.
+        await self.broadcast.aclose()
+        await self.shards.aclose()
+        await self.writer.close()
+        if self._cache is not None:
+            await self._cache.close()
+        await self.reader.close()
