@@ -47,6 +47,8 @@ def main(
     or if reads and posts did not work again in time.
     """
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    if keep is not None and keep.exists():
+        raise typer.BadParameter(f"{keep} exists; name a new folder")
     first, _, last = seeds.partition("-")
     if not (first.isdecimal() and (last or first).isdecimal() and int(first) >= 1):
         raise typer.BadParameter(f"{seeds!r} is neither a seed (7) nor a range (1-20)")
@@ -78,7 +80,8 @@ async def _run(
 
             with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
                 folder = Path(temporary) if keep is None else keep / f"{deployment}-{seed}"
-                folder.mkdir(parents=True, exist_ok=True)
+                if keep is not None:
+                    folder.mkdir(parents=True)
                 result = await run_seed(
                     seed, deployment, folder, seconds=seconds, build=build, tell=tell
                 )
