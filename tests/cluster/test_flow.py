@@ -1,5 +1,7 @@
 """What a server on one machine does, one on three nodes does too."""
 
+import pytest
+
 from tests.integration.server.test_resume import (  # noqa: F401
     test_a_reader_that_is_cut_off_again_and_again_misses_nothing,
 )
@@ -25,3 +27,5 @@ from tests.integration.server.test_server_flow import (  # noqa: F401
     test_rotated_keys_leave_older_tokens_valid,
     test_unfollowing_ends_delivery,
 )
+
+pytestmark = pytest.mark.timeout(180)  # the first test starts the cluster

@@ -8,7 +8,10 @@ from rookery.errors import StartupError
 from tests.cluster.raylets import Raylets
 from tests.integration.server.world import ServerThread, config
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+pytestmark = [
+    pytest.mark.timeout(180),  # the first test may start the cluster
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
 
 
 def test_an_sqlite_store_on_several_nodes_is_refused(raylets: Raylets, tmp_path: Path) -> None:
