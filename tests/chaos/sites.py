@@ -1,7 +1,6 @@
 """What chaos is let loose on: a server of each deployment, and what can be done to it."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -99,12 +98,6 @@ class InlineSite(LocalSite):
         return bool(answer["replaced"])
 
 
-class WireServer(MongoServer):
-    """A MongoDB as its operator should set it up: see `tests.chaos.wire_server`."""
-
-    command = (sys.executable, "-m", "tests.chaos.wire_server")
-
-
 class ClusterSite(LocalSite):
     """A server on nodes of a Ray cluster, with MongoDB's protocol and Redis behind proxies."""
 
@@ -187,7 +180,7 @@ async def inline(folder: Path, build: str | None) -> AsyncIterator[LocalSite]:
 @asynccontextmanager
 async def cluster(folder: Path, build: str | None) -> AsyncIterator[ClusterSite]:
     # Without the option this server's journal does not survive its own SIGKILL.
-    mongo = WireServer(folder / "mongo", "--sync-on-commit")
+    mongo = MongoServer(folder / "mongo", "--sync-on-commit")
     redis = RedisServer(folder / "redis", persistent=True)
     await asyncio.to_thread(mongo.start)
     await asyncio.to_thread(redis.start)

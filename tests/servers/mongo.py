@@ -54,7 +54,10 @@ def lost_sockets_collected() -> Iterator[None]:
 class MongoServer:
     """One server process over a folder; can be killed and started again on the same data."""
 
-    command: tuple[str, ...] = (str(Path(sys.executable).with_name("secantusd-py")),)
+    command: tuple[str, ...] = (
+        sys.executable,
+        str(Path(__file__).with_name("wire_server.py")),
+    )
 
     def __init__(self, folder: Path, *arguments: str, port: int | None = None) -> None:
         self.folder = folder

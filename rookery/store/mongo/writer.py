@@ -55,12 +55,18 @@ _WRITE_CONFLICT = 112
 _NO_SUCH_TRANSACTION = 251
 _FIRST_PAUSE_S = 0.002
 _LONGEST_PAUSE_S = 0.2
+_PATIENCE_S = 1.0
+"""So long a transaction tries against others; a living one is done in a hundredth of that."""
 _REFUSED_VALUES = {2, 14, 10334, 17280, 17419, 17420}
 """What the server answers to a value, not to its own state: BadValue, TypeMismatch, too large."""
 
 
 class _Again(Exception):
     """The transaction had no effect, and may have one if it is done again."""
+
+
+class _Conflict(_Again):
+    """So it is, because another transaction has written to the same documents."""
 
 
 class _Exists(Exception):
@@ -135,6 +141,15 @@ class MongoWriter:
             await self._until_done(plans)
             self._commits += 1
             self._batches += sum(made.error is None for made in plans)
+        except _Conflict as error:
+            if len(plans) > 1:
+                # One of them meets a transaction that does not end: its client may have died.
+                half = len(plans) // 2
+                await self._commit(plans[:half])
+                await self._commit(plans[half:])
+            else:
+                text = "Another write to the same does not end; try again shortly"
+                _fail(plans, StoreUnavailable(text), error)
         except (_Again, StoreUnavailable) as error:
             _fail(plans, StoreUnavailable("The store cannot take writes for the moment"), error)
         except _Unknown as error:
@@ -154,7 +169,8 @@ class MongoWriter:
 
     async def _until_done(self, plans: Sequence[Plan]) -> None:
         """Do the transaction, again where that may help; raises what `_commit` tells apart."""
-        until = time.monotonic() + self._timeout_s
+        began = time.monotonic()
+        until = began + self._timeout_s
         pause_s = _FIRST_PAUSE_S
         read_inserts = False
         while True:
@@ -166,7 +182,9 @@ class MongoWriter:
                 if read_inserts:  # it came to be since the snapshot
                     await self._pause(pause_s, until)
                 read_inserts = True
-            except _Again:
+            except _Again as error:
+                if isinstance(error, _Conflict) and time.monotonic() >= began + _PATIENCE_S:
+                    raise
                 await self._pause(pause_s, until)
             self._repeats += 1
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
@@ -284,7 +302,9 @@ def _told_apart(error: PyMongoError) -> Exception:
     """What an error before the commit means for the transaction; itself if it is for good."""
     cause = _cause(error)
     codes = _codes(error)
-    if cause.has_error_label(_TRANSIENT) or _WRITE_CONFLICT in codes:
+    if _WRITE_CONFLICT in codes:
+        return _Conflict()
+    if cause.has_error_label(_TRANSIENT):
         return _Again()
     if _DUPLICATE_KEY in codes:
         return _Exists()
