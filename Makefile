@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints.txt
 SOURCES := rookery bench tests main.py
 
-.PHONY: help install install-dev services run test test-unit chaos check format bench clean
+.PHONY: help install install-dev services run test test-parts test-servers test-nodes test-unit chaos check format bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -42,8 +42,18 @@ run: install ## Install, and start the server on its embedded defaults
 
 test: install-dev services ## Install what tests need, and run them all
 	$(BIN)/python -m pytest tests/unit $(PYTEST_ARGS)
-	$(BIN)/python -m pytest tests/contract tests/integration tests/chaos $(PYTEST_ARGS)
-	$(BIN)/python -m pytest tests/cluster $(PYTEST_ARGS)
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-parts test-servers
+
+# Both mostly wait for processes and disks; what they print comes when each is done.
+test-parts:
+	$(BIN)/python -m pytest tests/contract tests/integration --ignore=tests/integration/server $(PYTEST_ARGS)
+
+test-servers:
+	$(BIN)/python -m pytest tests/integration/server tests/chaos $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/cluster -m "not slow" $(PYTEST_ARGS)
+
+test-nodes: install-dev services ## Nodes that join, die and are restarted under load (minutes; run it alone)
+	$(BIN)/python -m pytest tests/cluster -m slow $(PYTEST_ARGS)
 
 test-unit: install-dev ## Only the unit tests (seconds)
 	$(BIN)/python -m pytest tests/unit $(PYTEST_ARGS)

@@ -63,6 +63,7 @@ class Load:
     def __init__(self, authors: list[Person], posts_per_s: float = POSTS_PER_S) -> None:
         self.accepted: dict[int, list[int]] = {author.id: [] for author in authors}
         self.failed = 0
+        self.errors: list[str] = []
         self.took_s = 0.0
         self._began_s = time.monotonic()
         self._ended = False
@@ -83,8 +84,9 @@ class Load:
             number += 1
             try:
                 self.accepted[author.id].append(await author.post(f"post {number}"))
-            except ClientError:
+            except ClientError as error:
                 self.failed += 1
+                self.errors.append(repr(error))
             # After an outage it goes on at the same rate, without making up for it.
             due_s = max(due_s + pace_s, time.monotonic() - pace_s)
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))

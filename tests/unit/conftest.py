@@ -1,9 +1,16 @@
 """Keeps the unit tests within seconds; HYPOTHESIS_PROFILE=thorough looks harder."""
 
+import gc
 import os
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("quick", max_examples=25, deadline=None)
 settings.register_profile("thorough", max_examples=500, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What is there now stays; looking through it for garbage again and again costs a second."""
+    gc.freeze()
