@@ -6,6 +6,8 @@ import os
 import pytest
 from hypothesis import settings
 
+gc.set_threshold(100_000, 50, 100)  # collecting made a seventh of the time
+
 settings.register_profile("quick", max_examples=25, deadline=None)
 settings.register_profile("thorough", max_examples=500, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
