@@ -11,13 +11,14 @@ from rookery.actors.revocations import Revocations
 from rookery.actors.runtime import ActorContext
 from rookery.actors.shards import Shards, until_available
 from rookery.actors.topology import Topology
-from rookery.actors.writer import GroupWriter, group_writer
+from rookery.actors.writer import group_writer
 from rookery.config import Config
 from rookery.domain.placement import ClusterView
 from rookery.errors import RookeryError
 from rookery.messages import Invalidation
 from rookery.store import StoreParts, clock_ms, open_reader
 from rookery.store.cache_redis import CachedReader, CachingWriter, SharedCache
+from rookery.store.engine import GroupWriter
 from rookery.store.leases import WorkerLease
 from rookery.store.redis_connection import end
 

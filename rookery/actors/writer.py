@@ -6,7 +6,6 @@ SQLite is written by one process, which the others send their batches to; MongoD
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
@@ -17,7 +16,7 @@ from rookery.actors.runtime import Actor, ActorContext, Directory
 from rookery.config import Config
 from rookery.models import OutboxEntry
 from rookery.store import clock_ms, open_writer
-from rookery.store.engine import Insert, WriteBatch
+from rookery.store.engine import GroupWriter, Insert, WriteBatch
 from rookery.store.schema import COLLECTIONS, OUTBOX
 from rookery.store.sqlite import SqliteWriter
 
@@ -27,18 +26,6 @@ WAITING_S = 1.0
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[WriteBatch])
-
-
-class GroupWriter(Protocol):
-    """An engine's `Writer` that a process holds, commits in groups with, and closes."""
-
-    async def write(self, batch: WriteBatch) -> None:
-        """See `rookery.store.engine.Writer.write`."""
-        ...
-
-    async def close(self) -> None: ...
-
-    def figures(self) -> Mapping[str, float]: ...
 
 
 def group_writer(directory: Directory, config: Config) -> GroupWriter:

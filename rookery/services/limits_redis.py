@@ -9,18 +9,13 @@ from typing import cast
 
 import structlog
 from limits.aio.storage import RedisStorage
-from redis.asyncio import ConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from rookery.config import Redis
 from rookery.domain.outage import Outage
 from rookery.domain.windows import WINDOW_MS
+from rookery.store.redis_connection import FAILURES, connection_pool
 
 log = structlog.get_logger(__name__)
-
-MAX_CONNECTIONS = 1024
 
 
 class RedisCounts:
@@ -34,14 +29,7 @@ class RedisCounts:
         self._timeout_s = settings.timeout_s
         self._clock_ms = clock_ms
         self._outage = Outage()
-        self._pool = ConnectionPool.from_url(
-            settings.url,
-            max_connections=MAX_CONNECTIONS,
-            socket_timeout=settings.timeout_s,
-            socket_connect_timeout=settings.timeout_s,
-            # A second attempt would only hold the request up; the next one makes it.
-            retry=Retry(NoBackoff(), 0),
-        )
+        self._pool = connection_pool(settings)
         self._storage = RedisStorage(
             f"async+{settings.url}",
             implementation="redispy",
@@ -57,7 +45,7 @@ class RedisCounts:
         try:
             async with asyncio.timeout(self._timeout_s):
                 total: int = await self._storage.incr(name, 2 * WINDOW_MS // 1000, amount)
-        except (RedisError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             if not self._outage.is_on:
                 reason = str(error) or type(error).__name__
                 log.warning("Redis does not answer; limits are counted locally", reason=reason)

@@ -18,7 +18,7 @@ from its read here. Passwords and e-mail addresses are never put here.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 import structlog
@@ -31,12 +31,12 @@ from rookery.store.engine import (
     Delete,
     Document,
     Expect,
+    GroupWriter,
     Increment,
     Insert,
     Key,
     Put,
     Reader,
-    Row,
     WriteBatch,
 )
 from rookery.store.redis_connection import FAILURES, connect, end
@@ -245,6 +245,9 @@ class CachedReader:
     def __init__(self, reader: Reader, cache: SharedCache) -> None:
         self._reader = reader
         self._cache = cache
+        self.range = reader.range
+        self.select = reader.select
+        self.select_many = reader.select_many
 
     async def get(self, collection: Collection, key: Key) -> Document | None:
         [document] = await self.get_many(collection, [key])
@@ -262,83 +265,8 @@ class CachedReader:
             self._cache.fill(collection.name, [each for each in found if each is not None])
         return documents
 
-    async def range(
-        self,
-        collection: Collection,
-        prefix: Key = (),
-        *,
-        index: str | None = None,
-        after: Key | None = None,
-        before: Key | None = None,
-        limit: int,
-        reverse: bool = False,
-    ) -> list[Document]:
-        return await self._reader.range(
-            collection,
-            prefix,
-            index=index,
-            after=after,
-            before=before,
-            limit=limit,
-            reverse=reverse,
-        )
-
-    async def select(
-        self,
-        collection: Collection,
-        fields: tuple[str, ...],
-        prefix: Key = (),
-        *,
-        index: str | None = None,
-        after: Key | None = None,
-        before: Key | None = None,
-        limit: int,
-        reverse: bool = False,
-    ) -> list[Row]:
-        return await self._reader.select(
-            collection,
-            fields,
-            prefix,
-            index=index,
-            after=after,
-            before=before,
-            limit=limit,
-            reverse=reverse,
-        )
-
-    async def select_many(
-        self,
-        collection: Collection,
-        fields: tuple[str, ...],
-        prefixes: Sequence[Key],
-        *,
-        after: Key | None = None,
-        before: Key | None = None,
-        limit: int,
-        reverse: bool = False,
-    ) -> list[list[Row]]:
-        return await self._reader.select_many(
-            collection,
-            fields,
-            prefixes,
-            after=after,
-            before=before,
-            limit=limit,
-            reverse=reverse,
-        )
-
     async def close(self) -> None:
         """Nothing of its own to close."""
-
-
-class ClosableWriter(Protocol):
-    """What `CachingWriter` stands before."""
-
-    async def write(self, batch: WriteBatch) -> None: ...
-
-    async def close(self) -> None: ...
-
-    def figures(self) -> Mapping[str, float]: ...
 
 
 class CachingWriter:
@@ -347,7 +275,7 @@ class CachingWriter:
     New documents are put there without waiting: nothing older can be in their place.
     """
 
-    def __init__(self, writer: ClosableWriter, cache: SharedCache) -> None:
+    def __init__(self, writer: GroupWriter, cache: SharedCache) -> None:
         self._writer = writer
         self._cache = cache
 

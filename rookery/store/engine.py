@@ -199,6 +199,14 @@ class Writer(Protocol):
         ...
 
 
+class GroupWriter(Writer, Protocol):
+    """A `Writer` that one process holds, commits in groups with, and closes."""
+
+    async def close(self) -> None: ...
+
+    def figures(self) -> Mapping[str, float]: ...
+
+
 class Store(Protocol):
     """What repositories hold: a reader and a writer of the same data."""
 

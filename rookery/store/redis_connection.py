@@ -23,8 +23,8 @@ FAILURES = (RedisError, OSError, TimeoutError)
 """What a command raises where Redis does not answer, or refuses."""
 
 
-def connect(settings: Redis, *, blocks_s: float = 0.0) -> Client:
-    """A client for one event loop; it connects with its first command. Close it by `aclose`.
+def connection_pool(settings: Redis, *, blocks_s: float = 0.0) -> BlockingConnectionPool:
+    """Connections for one event loop, made as they are needed; a command waits for a free one.
 
     `blocks_s` is the longest time for which a command asks Redis to wait before it answers.
 
@@ -32,8 +32,7 @@ def connect(settings: Redis, *, blocks_s: float = 0.0) -> Client:
         ConfigError: the URL is none of Redis.
     """
     try:
-        # One that waits for a connection, where the usual pool fails the command.
-        pool = BlockingConnectionPool.from_url(
+        return BlockingConnectionPool.from_url(
             settings.url,
             max_connections=MAX_CONNECTIONS,
             timeout=settings.timeout_s,
@@ -47,8 +46,11 @@ def connect(settings: Redis, *, blocks_s: float = 0.0) -> Client:
             f"redis.url is not a URL of Redis ({error});"
             " write redis://HOST:PORT/0, rediss:// for TLS, or unix:///PATH"
         ) from error
-    client: Client = Client.from_pool(pool)
-    return client
+
+
+def connect(settings: Redis, *, blocks_s: float = 0.0) -> Client:
+    """A client over a `connection_pool` of its own, which is closed with it by `aclose`."""
+    return Client.from_pool(connection_pool(settings, blocks_s=blocks_s))
 
 
 async def end(task: asyncio.Task[None]) -> None:
