@@ -246,10 +246,15 @@ class Config(Section, frozen=True, kw_only=True):
         )
 
 
-def _pairs_of_cores() -> int:
+def pairs_of(cores: float) -> int:
+    """How many gateways, and how many shards, keep so many cores busy; at least one."""
     # A gateway and a shard keep two cores busy. More of them only split the batches between them:
     # on two cores two of each need 1,257 µs a read, one of each 672 (docs/decisions/007).
-    return max(1, len(os.sched_getaffinity(0)) // 2)
+    return max(1, int(cores) // 2)
+
+
+def _pairs_of_cores() -> int:
+    return pairs_of(len(os.sched_getaffinity(0)))
 
 
 def sections() -> dict[str, type[Section]]:

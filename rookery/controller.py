@@ -14,7 +14,7 @@ from rookery.actors import names
 from rookery.actors.runtime import ClusterRuntime, Node
 from rookery.actors.shards import until_available
 from rookery.app import members, singles
-from rookery.config import Config
+from rookery.config import Config, pairs_of
 from rookery.domain.placement import ClusterView, Members
 from rookery.errors import NotFound, RookeryError, StartupError
 from rookery.store.cluster import ClusterRepository
@@ -65,7 +65,7 @@ def wanted(config: Config, node: Node) -> Wanted:
             f"node {node.id[:8]} ({node.host}) has the label {ROLE_LABEL}={role}; "
             f"known are {', '.join(ROLES)}"
         )
-    by_cores = max(1, int(node.cpus) // 2)
+    by_cores = pairs_of(node.cpus)
     return Wanted(
         shards=(config.timelines.shards or by_cores) if role != "edge" else 0,
         gateways=(config.http.gateways or by_cores) if role != "timelines" else 0,

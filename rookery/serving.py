@@ -12,7 +12,7 @@ from rookery.actors.runtime import ActorContext, ClusterRuntime, Node, Runtime
 from rookery.actors.runtime_inline import InlineRuntime
 from rookery.actors.topology import Topology, fixed_view
 from rookery.actors.writer import group_writer
-from rookery.app import UseCases, specs
+from rookery.app import UseCases, singles, specs
 from rookery.backend import Backend
 from rookery.bulk.migrating import check_is_whole
 from rookery.config import Config
@@ -250,29 +250,20 @@ class Commands:
     async def _nodes(self) -> list[dict[str, Any]]:
         """Each node with its actors and their figures; None for an actor that does not answer."""
         server = self._server
-        nodes: list[dict[str, Any]] = [
-            {"id": "", "host": "", "state": "anywhere", "names": names.SINGLE}
-        ]
+        alone = [spec.name for spec in singles(server.config, server.view)]
         if server.cluster is None:
-            everything = (*names.SINGLE, *server.view.present.all)
-            nodes = [{"id": "", "host": "localhost", "state": "serving", "names": everything}]
-        else:
-            nodes += (
-                {
-                    "id": placed.node.id,
-                    "host": placed.node.host,
-                    "state": placed.state,
-                    "names": placed.actors.all,
-                }
-                for placed in server.cluster.controller.placed.values()
-            )
-        if server.config.store.engine != "sqlite":
-            for node in nodes:
-                node["names"] = [name for name in node["names"] if name != names.STORE_WRITER]
-        for node in nodes:
-            found = await asyncio.gather(*(self._figures(name) for name in node["names"]))
-            node["actors"] = dict(zip(node.pop("names"), found, strict=True))
+            everything = (*alone, *server.view.present.all)
+            return [await self._node("", "localhost", "serving", everything)]
+        nodes = [await self._node("", "", "anywhere", alone)]
+        for placed in server.cluster.controller.placed.values():
+            node, actors = placed.node, placed.actors.all
+            nodes.append(await self._node(node.id, node.host, placed.state, actors))
         return nodes
+
+    async def _node(self, id_: str, host: str, state: str, actors: Sequence[str]) -> dict[str, Any]:
+        found = await asyncio.gather(*map(self._figures, actors))
+        figures = dict(zip(actors, found, strict=True))
+        return {"id": id_, "host": host, "state": state, "actors": figures}
 
     async def _figures(self, name: str) -> dict[str, float] | None:
         try:

@@ -5,9 +5,6 @@ CONNECTION_MANAGER = "ConnectionManager"
 CELEBRITY_LISTS = "CelebrityLists"
 FANOUT_WORKER = "FanoutWorker"
 
-SINGLE = (STORE_WRITER, CONNECTION_MANAGER, CELEBRITY_LISTS, FANOUT_WORKER)
-"""Those that there is one of; the first with SQLite only."""
-
 
 def gateway(number: int) -> str:
     return f"Gateway-{number}"

@@ -24,10 +24,9 @@ from typing import Any
 import msgspec
 import psutil
 
-from rookery.actors import names
 from rookery.actors.runtime import Runtime
 from rookery.actors.runtime_inline import InlineRuntime
-from rookery.app import specs
+from rookery.app import singles, specs
 from rookery.config import Config, load
 from rookery.logs import configure
 from rookery.serving import RunningServer
@@ -65,7 +64,8 @@ def actors_of(server: RunningServer) -> list[str]:
     """The actors that there are now."""
     config = server.config
     if config.is_clustered:
-        return [*names.SINGLE, *server.view.present.all]
+        alone = [spec.name for spec in singles(config, server.view)]
+        return [*alone, *server.view.present.all]
     return [spec.name for spec in specs(config, server.http_port, server.live_ports)]
 
 
