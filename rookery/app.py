@@ -226,11 +226,12 @@ class GatewaySurface:
 
     async def open(self) -> None:
         """Make ready to listen."""
-        await self._use_cases.open()
+        cases = self._use_cases
+        await cases.open()
+        cases.backend.follow_revocations(cases.invalidate, cases.authenticator.forget_all)
 
     async def listen(self) -> None:
         cases = self._use_cases
-        cases.backend.follow_revocations(cases.invalidate, cases.authenticator.forget_all)
         streams = StreamDirectory(cases.backend.context)
         services = Services(
             authenticator=cases.authenticator,

@@ -6,7 +6,7 @@ Runs in the process of `rookery serve`. Imports what `rookery.app` composes; not
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
@@ -84,7 +84,6 @@ def _fresh(count: int, name: Callable[[int], str], taken: Collection[str]) -> tu
     return tuple(found)
 
 
-@dataclass
 class Controller:
     """Starts the actors of each node, ends those of nodes that left, and publishes each view.
 
@@ -95,18 +94,21 @@ class Controller:
     One for a cluster: a second one is refused when it publishes.
     """
 
-    config: Config
-    runtime: ClusterRuntime
-    store: Store
-    http_port: int
-    told: Callable[[ClusterView], object] = lambda _: None
-    placed: dict[str, Placed] = field(default_factory=dict)
-    _refused: dict[str, float] = field(default_factory=dict)
-    _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    def __post_init__(self) -> None:
-        self._repository = ClusterRepository(self.store.reader)
+    def __init__(
+        self, config: Config, runtime: ClusterRuntime, store: Store, http_port: int
+    ) -> None:
+        self._config = config
+        self._runtime = runtime
+        self._writer = store.writer
+        self._repository = ClusterRepository(store.reader)
+        self._http_port = http_port
         self._view: ClusterView
+        self._refused: dict[str, float] = {}
+        self._changing = asyncio.Lock()
+        self.placed: dict[str, Placed] = {}
+        """By the node's id."""
+        self.told: Callable[[ClusterView], object] = lambda _: None
+        """Is called with each view that is published."""
 
     @property
     def view(self) -> ClusterView:
@@ -119,7 +121,7 @@ class Controller:
             StartupError: an actor refused, or no node may run shards or gateways.
         """
         former = await self._repository.view()
-        for node in await self.runtime.nodes():
+        for node in await self._runtime.nodes():
             self._place(node).state = "serving"
         serving = sum((each.actors for each in self.placed.values()), Members())
         if not serving.shards or not serving.gateways:
@@ -128,10 +130,10 @@ class Controller:
                 f"change the label {ROLE_LABEL} of one to all"
             )
         self._view = ClusterView.of(serving, 1 if former is None else former.version + 1)
-        await self._repository.replace(self.store.writer, former, self._view)
-        own = await self.runtime.own_node()
+        await self._repository.replace(self._writer, former, self._view)
+        own = await self._runtime.own_node()
         await asyncio.gather(
-            self.runtime.start(*singles(self.config, self._view, own)),
+            self._runtime.start(*singles(self._config, self._view, own)),
             *(self._start_actors(each) for each in self.placed.values()),
         )
         return self._view
@@ -149,7 +151,7 @@ class Controller:
 
     async def reconcile(self) -> None:
         """Bring everything in line with the nodes that are alive."""
-        alive = {node.id: node for node in await self.runtime.nodes()}
+        alive = {node.id: node for node in await self._runtime.nodes()}
         async with self._changing:
             if gone := [each for each in self.placed.values() if each.node.id not in alive]:
                 await self._take_out(gone)
@@ -179,7 +181,7 @@ class Controller:
                 *(self._drained(name) for name in placed.actors.surfaces), return_exceptions=True
             )
             await self._publish(self._view.after(rest, self._view.present.without(going)))
-            await self.runtime.end(going)
+            await self._runtime.end(going)
             placed.actors, placed.state = Members(), "drained"
             log.info("node drained", node=placed.node.id, host=placed.node.host)
             return placed.node.id
@@ -206,7 +208,7 @@ class Controller:
 
     def _place(self, node: Node) -> Placed:
         taken = {name for each in self.placed.values() for name in each.actors.all}
-        count = wanted(self.config, node)
+        count = wanted(self._config, node)
         actors = Members(
             shards=_fresh(count.shards, names.timeline_shard, taken),
             gateways=_fresh(count.gateways, names.gateway, taken),
@@ -216,12 +218,13 @@ class Controller:
         return placed
 
     async def _start_actors(self, placed: Placed) -> None:
-        base = self.config.live.port
+        base = self._config.live.port
         ports = {
             name: base and base + names.number_of(name) for name in placed.actors.connection_servers
         }
-        await self.runtime.start(
-            *members(self.config, self._view, placed.actors, self.http_port, ports, placed.node.id)
+        of, node = placed.actors, placed.node.id
+        await self._runtime.start(
+            *members(self._config, self._view, of, self._http_port, ports, node)
         )
 
     async def _bring_in(self, node: Node) -> None:
@@ -261,11 +264,11 @@ class Controller:
             del self.placed[each.node.id]
         if going:
             await self._publish(self._view.after(rest, self._view.present.without(going)))
-            await self.runtime.end(going)
+            await self._runtime.end(going)
 
     async def _publish(self, view: ClusterView) -> None:
         """Store a view, then tell everyone; who is not reached finds it in the store."""
-        await until_available(lambda: self._repository.replace(self.store.writer, self._view, view))
+        await until_available(lambda: self._repository.replace(self._writer, self._view, view))
         self._view = view
         self.told(view)
         await self._tell((*RELIED_ON, *view.present.all), TOLD_WITHIN_S)
@@ -279,7 +282,7 @@ class Controller:
         return [telling[task] for task in late]
 
     async def _tell_one(self, name: str, view: ClusterView) -> None:
-        ref = self.runtime.ref(name)
+        ref = self._runtime.ref(name)
         while True:
             try:
                 await ref.call("view_changed", view)
@@ -288,6 +291,6 @@ class Controller:
                 await asyncio.sleep(TELL_PAUSE_S)
 
     async def _drained(self, name: str) -> None:
-        drained: Awaitable[bool] = self.runtime.ref(name).call("drained")
+        drained: Awaitable[bool] = self._runtime.ref(name).call("drained")
         if not await drained:
             log.warning("clients are cut off by a drained node", actor=name)

@@ -8,14 +8,20 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, Protocol, TypeVar
 
+import structlog
+
 from rookery.actors.runtime import Actor, ActorContext
 from rookery.actors.shards import until_available
 from rookery.actors.topology import Topology
 from rookery.config import Config
 from rookery.domain.placement import ClusterView
+from rookery.errors import PortTaken
 from rookery.messages import Invalidation, Push
 
+log = structlog.get_logger(__name__)
+
 DRAIN_S = 20.0
+LISTEN_AGAIN_S = 2.0
 
 
 class Surface(Protocol):
@@ -25,7 +31,11 @@ class Surface(Protocol):
     def topology(self) -> Topology: ...
 
     async def listen(self) -> None:
-        """Begin to take clients."""
+        """Begin to take clients.
+
+        Raises:
+            PortTaken: somebody else listens there; a later attempt may succeed.
+        """
         ...
 
     async def drain(self) -> None:
@@ -91,14 +101,28 @@ class _SurfaceActor(Actor, Generic[S]):
     async def _listen(self, surface: S) -> None:
         if not self._listens:
             self._listens = True
-            await surface.listen()
+            try:
+                await surface.listen()
+            except BaseException:
+                self._listens = False
+                raise
+
+    async def _listen_at_last(self, surface: S) -> None:
+        """Listen on a node that joined, where the port may still be somebody else's."""
+        while self._serves(surface.topology.view):
+            try:
+                await self._listen(surface)
+                return
+            except (PortTaken, OSError) as error:
+                log.error("does not listen yet", actor=self.context.name, error=str(error))
+                await asyncio.sleep(LISTEN_AGAIN_S)
 
     def _view_changed(self, view: ClusterView) -> None:
         surface = self._surface
         if surface is None:
             return
         if self._serves(view):
-            self.spawn(self._listen(surface))
+            self.spawn(self._listen_at_last(surface))
         elif self._listens and self._draining is None:
             self._draining = self.spawn(surface.drain())
 
