@@ -17,7 +17,7 @@ from rookery.actors.writer import group_writer
 from rookery.config import Config
 from rookery.domain.placement import ClusterView
 from rookery.errors import RookeryError, Unavailable
-from rookery.ids import time_ms_of
+from rookery.ids import first_id_at, time_ms_of
 from rookery.messages import Delivery, Invalidation
 from rookery.models import EventKind, OutboxEntry
 from rookery.store import StoreParts, clock_ms, open_reader
@@ -25,6 +25,7 @@ from rookery.store.outbox import Outbox
 from rookery.store.queue import Queue
 from rookery.store.queue_outbox import OutboxQueue
 from rookery.store.queue_redis import RedisQueue
+from rookery.store.tweets import TweetRepository
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +34,8 @@ MAX_HELD = 40 * BATCH
 """What waits for a slow shard alone; with more, the others would have to wait as well."""
 IDLE_WAIT_S = 1.0
 RETRY_PAUSE_S = 0.5
+LATE_MS = 400
+"""After so long an entry may be delivered after later ones, since it was tried before."""
 ACKNOWLEDGE_EVERY_S = 0.1
 
 
@@ -53,6 +56,7 @@ class FanoutWorker(Actor):
         self._broadcast = Broadcast(context.directory, self._topology)
         self._lists = context.directory.ref(names.CELEBRITY_LISTS)
         self._celebrities: frozenset[int] = frozenset()
+        self._tweets = TweetRepository(self._reader)
         outbox = Outbox(StoreParts(self._reader, self._writer))
         self._queue: Queue = (
             RedisQueue(outbox, config.redis, context.name, clock_ms)
@@ -125,7 +129,7 @@ class FanoutWorker(Actor):
 
     async def _deliver(self, entries: list[OutboxEntry]) -> None:
         try:
-            await asyncio.gather(*self._calls(entries))
+            await asyncio.gather(*self._calls(await self._without_deleted(entries)))
         except Exception as error:  # whatever it was, what was accepted must be delivered
             self._figures["failures"] += 1
             fault = None if isinstance(error, Unavailable) else error
@@ -137,6 +141,20 @@ class FanoutWorker(Actor):
         self._figures["entries"] += len(entries)
         self._done += [entry.id for entry in entries]
         self._any_done.set()
+
+    async def _without_deleted(self, entries: list[OutboxEntry]) -> list[OutboxEntry]:
+        """Entries but for late ones of tweets that are deleted.
+
+        Their deletion may have been delivered already: to shards that remember it, but not to one
+        that has started since.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        late_id = first_id_at(clock_ms() - LATE_MS)
+        late = {e.subject_id for e in entries if e.event == EventKind.TWEET and e.id < late_id}
+        gone = late - await self._tweets.existing(sorted(late))
+        return [e for e in entries if e.event != EventKind.TWEET or e.subject_id not in gone]
 
     def _let_go(self) -> None:
         """Some entries are no longer held."""

@@ -19,8 +19,11 @@ from rookery.errors import ConfigError, StartupError
 log = structlog.get_logger(__name__)
 
 MAX_CONNECTIONS = 16
-FAILURES = (RedisError, OSError, TimeoutError)
-"""What a command raises where Redis does not answer, or refuses."""
+FAILURES = (RedisError, OSError, TimeoutError, RuntimeError)
+"""What a command raises where Redis does not answer, or refuses.
+
+`RuntimeError` is what uvloop says of a connection that broke just now, which the client passes on.
+"""
 
 
 def connection_pool(settings: Redis, *, blocks_s: float = 0.0) -> BlockingConnectionPool:

@@ -1,0 +1,39 @@
+"""What is delivered again, late: to shards that no longer know what has happened since."""
+
+import msgspec
+
+from rookery.actors import names
+from rookery.ids import first_id_at
+from rookery.models import EventKind, OutboxEntry
+from rookery.store import clock_ms
+from rookery.store.engine import Insert, WriteBatch
+from rookery.store.schema import OUTBOX
+from tests.integration.server.world import ServerThread, World, settled
+
+
+async def test_a_tweet_that_comes_after_its_deletion_reaches_nobody(
+    inline_server: ServerThread, inline_world: World
+) -> None:
+    """Neither a timeline nor a connection, although the shard has begun anew in between."""
+    author, follower = await inline_world.people(2)
+    await follower.follow(author)
+    deleted = await author.post("soon deleted")
+    await author.client.delete_tweet(deleted)
+    await settled(inline_world)
+    await inline_server.kill(names.timeline_shard(0))
+    listener = await follower.listen()
+    assert await follower.home() == []
+    again = OutboxEntry(
+        id=first_id_at(clock_ms() - 5_000),
+        event=EventKind.TWEET,
+        author_id=author.id,
+        subject_id=deleted,
+    )
+    insert = Insert(OUTBOX.name, msgspec.structs.asdict(again))
+    writer = inline_server.server.use_cases.backend.writer
+    await inline_server.on_loop(writer.write(WriteBatch((insert,))))
+    await settled(inline_world)
+    last = await author.post("still here")
+    await listener.until(lambda: listener.tweet_ids)
+    assert listener.tweet_ids == await follower.home() == [last]
+    assert await inline_world.faults() == []
