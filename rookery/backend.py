@@ -16,8 +16,8 @@ from rookery.config import Config
 from rookery.domain.placement import ClusterView
 from rookery.errors import RookeryError
 from rookery.messages import Invalidation
-from rookery.store import StoreParts, clock_ms, open_reader
-from rookery.store.cache_redis import CachedReader, CachingWriter, SharedCache
+from rookery.store import StoreParts, cache_redis, clock_ms, open_reader
+from rookery.store.cache_redis import CachedReader, CachingWriter
 from rookery.store.engine import GroupWriter
 from rookery.store.leases import WorkerLease
 from rookery.store.redis_connection import end
@@ -32,14 +32,14 @@ class Backend:
         self.context = context
         self.reader = open_reader(config)
         self.writer: GroupWriter = group_writer(directory, config)
-        self._cache: SharedCache | None = None
-        if config.store.engine == "mongo" and config.redis.url:
-            self._cache = SharedCache(config.redis, clock_ms)
-            self.writer = CachingWriter(self.writer, self._cache)
-        self.store = StoreParts(self.reader, self.writer)
-        self.shown: StoreParts = self.store
+        self.shown: StoreParts
         """What tweets and authors are read from for showing them; it may be a little behind."""
-        if self._cache is not None:
+        self._cache = cache_redis.opened(config, clock_ms)
+        if self._cache is None:
+            self.store = self.shown = StoreParts(self.reader, self.writer)
+        else:
+            self.writer = CachingWriter(self.writer, self._cache)
+            self.store = StoreParts(self.reader, self.writer)
             self.shown = StoreParts(CachedReader(self.reader, self._cache), self.writer)
         self.topology = Topology.opened(config, view, self.reader)
         self.shards = Shards(directory, self.topology)

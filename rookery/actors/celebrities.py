@@ -154,6 +154,8 @@ class CelebrityLists(Actor):
             for _, event, subject_id, author_id, kind, _ in listed:
                 if event == EventKind.TWEET:
                     self._lists[author_id].add(subject_id, kind)
+                elif event == EventKind.TWEET_DELETED:
+                    self._lists[author_id].discard(subject_id)
             # Handed to the coalescers in order, and waited for without the lock: a shard that is
             # slow must not hold up what comes after for the others.
             delivering = asyncio.gather(

@@ -20,11 +20,13 @@ from rookery.errors import RookeryError, Unavailable
 from rookery.ids import first_id_at, time_ms_of
 from rookery.messages import Delivery, Invalidation
 from rookery.models import EventKind, OutboxEntry
-from rookery.store import StoreParts, clock_ms, open_reader
+from rookery.store import StoreParts, cache_redis, clock_ms, open_reader
+from rookery.store.cache_redis import Changed
 from rookery.store.outbox import Outbox
 from rookery.store.queue import Queue
 from rookery.store.queue_outbox import OutboxQueue
 from rookery.store.queue_redis import RedisQueue
+from rookery.store.schema import TWEETS
 from rookery.store.tweets import TweetRepository
 
 log = structlog.get_logger(__name__)
@@ -54,6 +56,7 @@ class FanoutWorker(Actor):
         self._topology = Topology.opened(config, view, self._reader)
         self._shards = Shards(context.directory, self._topology)
         self._broadcast = Broadcast(context.directory, self._topology)
+        self._cache = cache_redis.opened(config, clock_ms, self._cache_caught_up)
         self._lists = context.directory.ref(names.CELEBRITY_LISTS)
         self._celebrities: frozenset[int] = frozenset()
         self._tweets = TweetRepository(self._reader)
@@ -80,6 +83,8 @@ class FanoutWorker(Actor):
     async def stop(self) -> None:
         await super().stop()
         await self._queue.close()
+        if self._cache is not None:
+            await self._cache.close()
         await self._broadcast.aclose()
         await self._shards.aclose()
         await self._writer.close()
@@ -191,11 +196,21 @@ class FanoutWorker(Actor):
         if listed:
             calls.append(self._to_lists(listed))
         if changed:
-            # Whoever changed them told the caches already, unless it died in between.
-            calls.append(self._broadcast.broadcast(Invalidation(tweets=changed)))
+            calls.append(self._forget(changed))
         if followees:
             calls.append(self._lists.call("followers_changed", sorted(followees)))
         return calls
+
+    async def _forget(self, tweet_ids: list[int]) -> None:
+        """Tell the caches of changes. Whoever made them did already, unless it died in between."""
+        if self._cache is not None:
+            await self._cache.replace(dict.fromkeys((TWEETS.name, each) for each in tweet_ids))
+        await self._broadcast.broadcast(Invalidation(tweets=tweet_ids))
+
+    def _cache_caught_up(self, changes: list[Changed]) -> None:
+        """Have processes forget what they may have read in the shared cache before it was told."""
+        tweet_ids = [tweet_id for _, tweet_id in changes]
+        self.spawn(self._broadcast.broadcast(Invalidation(tweets=tweet_ids)))
 
     async def _to_rings(self, deliveries: list[Delivery]) -> None:
         reached = await asyncio.gather(

@@ -47,6 +47,11 @@ class CelebrityList:
             del self._kinds[oldest]
             self.floor = oldest + 1
 
+    def discard(self, tweet_id: int) -> None:
+        """Take out a tweet that was deleted; nothing if it is not there."""
+        if self._kinds.pop(tweet_id, None) is not None:
+            del self._ids[bisect_left(self._ids, tweet_id)]
+
     def below(self, before: int, limit: int, mask: int) -> list[int]:
         """At most `limit` ids under `before` (0: all), newest first.
 

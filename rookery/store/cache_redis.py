@@ -5,9 +5,10 @@ returns; so a read that begins after that sees it, as it would in the store. The
 all of them bounded by `TTL_S` after the document was put here (and the time that the read of the
 store took which it came from):
 
-* The writer died between the commit and the change here: what was here before stays until it
-  expires. Where Redis did not answer in time, it stays until the writer reaches Redis again, which
-  it tries every `RETRY_S`.
+* The writer died between the commit and the change here: what was here before stays until the
+  fan-out worker comes to the change of a tweet; a user's stays until it expires. Where Redis did
+  not answer in time, it stays until the writer or the worker reaches Redis again, which they try
+  every `RETRY_S`; the worker then has everyone forget what they read here in between.
 * Redis dropped the change early (its memory was full, its data was lost), and a reader that had
   read the store before the change then put the former document here.
 
@@ -23,7 +24,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from rookery.config import Redis
+from rookery.config import Config, Redis
 from rookery.domain.outage import Outage
 from rookery.store.engine import (
     Collection,
@@ -77,22 +78,33 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(dict[str, Any])
 
 
+Changed = tuple[str, int]
+"""Collection and id of a document."""
+
+
 class SharedCache:
     """The documents in Redis. One per event loop; close it.
 
     Redis may be away: then nothing is found, and nobody waits. After a failure it is left alone
-    for a second, and then asked by one caller a second until it answers.
+    for a second, and then asked by one caller a second until it answers. Changes that could not be
+    told are told then, and `caught_up` is called with them.
     """
 
-    def __init__(self, settings: Redis, clock_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        settings: Redis,
+        clock_ms: Callable[[], int],
+        caught_up: Callable[[list[Changed]], object] = lambda _: None,
+    ) -> None:
         self._settings = settings
         self._clock_ms = clock_ms
+        self._caught_up = caught_up
         self._client = connect(settings)
         self._replace: Any = self._client.register_script(_REPLACE)
         self._outage = Outage()
         self._fills: dict[bytes, bytes] = {}
         self._filling: asyncio.Task[None] | None = None
-        self._owed: dict[bytes, None] = {}  # keys whose change could not be told
+        self._owed: dict[Changed, None] = {}  # whose change could not be told
         self._paying: asyncio.Task[None] | None = None
         self._counts = {"hits": 0.0, "misses": 0.0}
 
@@ -144,7 +156,7 @@ class SharedCache:
         finally:
             self._filling = None
 
-    async def replace(self, changes: Mapping[tuple[str, int], Document | None]) -> None:
+    async def replace(self, changes: Mapping[Changed, Document | None]) -> None:
         """Put changed documents, by collection and id, in the place of older ones.
 
         None: it is gone, or what it is now is not known; the store is asked until `TTL_S` later.
@@ -152,17 +164,17 @@ class SharedCache:
         """
         if not changes:
             return
-        told: dict[bytes, bytes] = {}
+        if not self._outage.may_ask(self._clock_ms()) or not await self._told(changes):
+            self._owe(changes)
+
+    async def _told(self, changes: Mapping[Changed, Document | None]) -> bool:
+        """Put changes in the place of what is older; False if Redis did not say that it did."""
+        values: dict[bytes, bytes] = {}
         for (collection, document_id), document in changes.items():
             value = None if document is None else _value(collection, document)
             key = self._key(collection, (document_id,))
-            told[key] = _ASK_THE_STORE if value is None else value
+            values[key] = _ASK_THE_STORE if value is None else value
             self._fills.pop(key, None)
-        if not self._outage.may_ask(self._clock_ms()) or not await self._told(told):
-            self._owe(told)
-
-    async def _told(self, values: Mapping[bytes, bytes]) -> bool:
-        """Put values in the place of older ones; False if Redis did not say that it did."""
         try:
             async with asyncio.timeout(BOUND_S):
                 await self._replace(keys=list(values), args=[TTL_S, *values.values()])
@@ -172,8 +184,8 @@ class SharedCache:
         self._answered()
         return True
 
-    def _owe(self, keys: Iterable[bytes]) -> None:
-        self._owed.update(dict.fromkeys(keys))
+    def _owe(self, changes: Iterable[Changed]) -> None:
+        self._owed.update(dict.fromkeys(changes))
         while len(self._owed) > MAX_OWED:
             del self._owed[next(iter(self._owed))]
         if self._paying is None:
@@ -183,10 +195,11 @@ class SharedCache:
         """Have readers ask the store for what changed while Redis did not answer."""
         while self._owed:
             await asyncio.sleep(RETRY_S)
-            keys = list(self._owed)[:BATCH]
-            if await self._told(dict.fromkeys(keys, _ASK_THE_STORE)):
-                for key in keys:
-                    self._owed.pop(key, None)
+            changes = list(self._owed)[:BATCH]
+            if await self._told(dict.fromkeys(changes)):
+                for change in changes:
+                    self._owed.pop(change, None)
+                self._caught_up(changes)
         self._paying = None
 
     def _key(self, collection: str, key: Key) -> bytes:
@@ -214,6 +227,22 @@ class SharedCache:
             if task is not None:
                 await end(task)
         await self._client.aclose()
+
+
+def opened(
+    config: Config,
+    clock_ms: Callable[[], int],
+    caught_up: Callable[[list[Changed]], object] = lambda _: None,
+) -> SharedCache | None:
+    """The cache of the configured server; None where it has none, which is everywhere but in Redis
+    over MongoDB.
+
+    Raises:
+        ConfigError: redis.url is malformed.
+    """
+    if config.store.engine != "mongo" or not config.redis.url:
+        return None
+    return SharedCache(config.redis, clock_ms, caught_up)
 
 
 def _value(collection: str, document: Document) -> bytes | None:
@@ -302,9 +331,9 @@ class CachingWriter:
         return self._writer.figures()
 
 
-def _changes(batch: WriteBatch) -> dict[tuple[str, int], Document | None]:
+def _changes(batch: WriteBatch) -> dict[Changed, Document | None]:
     """What a batch makes of documents that may be cached; None where that is not in the batch."""
-    changes: dict[tuple[str, int], Document | None] = {}
+    changes: dict[Changed, Document | None] = {}
     for operation in batch.operations:
         if operation.collection not in _PRIVATE or isinstance(operation, Expect | Insert):
             continue

@@ -12,7 +12,7 @@ from rookery.config import Redis
 from rookery.errors import DeadlineExceeded
 from rookery.models import User
 from rookery.store import clock_ms
-from rookery.store.cache_redis import TTL_S, CachedReader, CachingWriter, SharedCache
+from rookery.store.cache_redis import TTL_S, CachedReader, CachingWriter, Changed, SharedCache
 from rookery.store.engine import (
     ConditionFailed,
     Delete,
@@ -56,7 +56,8 @@ class Process:
     """One that reads and writes through the cache."""
 
     def __init__(self, store: MemoryStore, settings: Redis) -> None:
-        self.cache = SharedCache(settings, clock_ms)
+        self.told_late: list[Changed] = []
+        self.cache = SharedCache(settings, clock_ms, self.told_late.extend)
         self.reader = CachedReader(store, self.cache)
         self._writer = CachingWriter(WriterOf(store), self.cache)
 
@@ -293,7 +294,7 @@ async def test_the_cache_is_used_again_when_redis_is_back(scene: Scene) -> None:
 
 
 async def test_a_change_that_redis_did_not_hear_of_is_told_when_it_answers(scene: Scene) -> None:
-    """It hung, and has kept the former document."""
+    """It hung, and has kept the former document; whoever told it hears when that was."""
     await scene.here.write(Insert(TWEETS.name, tweet(1)))
     await scene.cached(1)
     scene.server.pause()
@@ -304,6 +305,8 @@ async def test_a_change_that_redis_did_not_hear_of_is_told_when_it_answers(scene
         return await scene.there.text(1) == "version 2"
 
     await until(is_seen, within_s=3.0)
+    assert scene.here.told_late == [(TWEETS.name, 1)]
+    assert scene.there.told_late == []
 
 
 async def test_rubbish_in_redis_is_passed_by(scene: Scene) -> None:

@@ -1,15 +1,20 @@
 """A whole server on MongoDB and Redis: the shared cache serves, and shows what is there now."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from rookery.actors import names
+from rookery.store.cache_redis import Changed, SharedCache
+from rookery.store.engine import Document
 from tests.integration.server.world import Person, ServerThread, World, config, settled
 from tests.servers.mongo import DURABLE, MongoServer, need_secantus
 from tests.servers.redis import RedisServer, required
+
+Changes = Mapping[Changed, Document | None]
 
 GATEWAY = names.gateway(0)
 
@@ -95,3 +100,25 @@ async def test_without_redis_everything_goes_on(scene: Scene) -> None:
     assert await scene.figure("away") == 1
     again = await scene.ada.another_device()
     assert await again.home() == [second, first]
+
+
+async def test_a_change_is_shown_though_its_writer_died_before_it_told_redis(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fan-out worker, which comes to every change, tells it."""
+    tweet_id = await scene.post_elsewhere()
+    assert await shown(scene.bob, tweet_id) == "hello"
+    of_worker = scene.server.instance(names.FANOUT_WORKER)._cache
+    replace = SharedCache.replace
+
+    async def replace_unless_dead(self: SharedCache, changes: Changes) -> None:
+        if self is of_worker:
+            await replace(self, changes)
+
+    monkeypatch.setattr(SharedCache, "replace", replace_unless_dead)
+    await scene.ada.client.edit_tweet(tweet_id, "edited")
+    await settled(scene.world)
+    assert await shown(scene.bob, tweet_id) == "edited"
+    await scene.ada.client.delete_tweet(tweet_id)
+    await settled(scene.world)
+    assert await scene.bob.home() == []
