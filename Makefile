@@ -24,18 +24,21 @@ install: $(VENV)/.installed ## Install into .venv what running needs
 
 install-dev: $(VENV)/.installed-dev ## Install what tests, checks and benchmarks need as well
 
-services: ## Install redis-server (Debian's) where it is missing; tests use it
-	@if command -v redis-server >/dev/null; then exit 0; fi; \
+services: ## Install what tests use beside the server, where it is missing: redis-server, nginx (Debian's)
+	@missing=; for each in redis-server nginx; do \
+		PATH="$$PATH:/usr/sbin" command -v $$each >/dev/null || missing="$$missing $$each"; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
 	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	if ! command -v apt-get >/dev/null || { [ -n "$$sudo" ] && ! command -v sudo >/dev/null; }; then \
-		echo "redis-server is missing and cannot be installed from here (apt-get, as root or by sudo);" \
-			"install Redis 6.2 or later and put redis-server into PATH"; exit 1; \
+		echo "missing:$$missing; cannot be installed from here (apt-get, as root or by sudo):" \
+			"install Redis 6.2 and nginx 1.22 or later, and put them into PATH"; exit 1; \
 	fi; \
-	echo "installing redis-server"; \
+	echo "installing$$missing"; \
 	$$sudo apt-get update -q && $$sudo env DEBIAN_FRONTEND=noninteractive \
-		apt-get install -q -y --no-install-recommends redis-server \
-	|| { echo "redis-server could not be installed by apt-get (see above); install Redis 6.2 or" \
-		"later yourself and put redis-server into PATH"; exit 1; }
+		apt-get install -q -y --no-install-recommends $$missing \
+	|| { echo "apt-get could not install$$missing (see above); install Redis 6.2 and nginx 1.22 or" \
+		"later yourself, and put them into PATH"; exit 1; }
 
 run: install ## Install, and start the server on its embedded defaults
 	@$(BIN)/rookery serve

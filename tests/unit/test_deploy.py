@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,7 +30,6 @@ FILES = (
 )
 # Not what follows COPY, nor names such as rookery-ray and rookery.sqlite.
 COMMAND = re.compile(r"(?<![\w/.-])(?<!COPY )rookery\"? ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?")
-RESOLVES_SINCE = (1, 27, 3)
 
 
 def _text(name: str) -> str:
@@ -147,20 +145,3 @@ def test_the_guide_is_read_for_commands() -> None:
 def test_the_shell_reads_the_script(shell: str, name: str) -> None:
     """The scripts are without syntax errors."""
     subprocess.run([shell, "-n", ROOT / "deploy" / name], check=True)
-
-
-def test_nginx_reads_its_configuration(tmp_path: Path) -> None:
-    """nginx, where it is installed and new enough, accepts its configuration."""
-    nginx = shutil.which("nginx")
-    if nginx is None:
-        pytest.skip("nginx is not installed")
-    version = subprocess.run([nginx, "-v"], capture_output=True, text=True, check=True).stderr
-    found = re.search(r"(\d+)\.(\d+)\.(\d+)", version)
-    if found is None or tuple(map(int, found.groups())) < RESOLVES_SINCE:
-        pytest.skip(f"{version.strip()} does not know `resolve`")
-    tried = subprocess.run(
-        [nginx, "-t", "-e", "stderr", "-p", tmp_path, "-c", ROOT / "deploy/nginx.conf"],
-        capture_output=True,
-        text=True,
-    )
-    assert "syntax is ok" in tried.stderr, tried.stderr
