@@ -62,7 +62,8 @@ class TimelineShard(Actor):
         await self._topology.refresh()
         self._topology.listen(self._view_changed)
         self.spawn(self._topology.follow())
-        self.spawn(self._fetch_celebrities())
+        if self.context.name in self._topology.view.present.shards:
+            self.spawn(self._fetch_celebrities())
         self.spawn(self._sweep())
 
     async def stop(self) -> None:
@@ -215,7 +216,11 @@ class TimelineShard(Actor):
         self._warm.end_celebrity(author_id)
 
     async def _fetch_celebrities(self) -> None:
-        """Once after a start; until then reads that need a list go to the store."""
+        """Once after a start; until then reads that need a list go to the store.
+
+        Who is not part of the cluster yet is given the lists when it is: what it fetched now would
+        miss what is deleted in between.
+        """
         ref = self.context.directory.ref(names.CELEBRITY_LISTS)
         while True:
             try:

@@ -285,14 +285,8 @@ class WarmTimelines:
             self._deleted.add(subject_id)
         elif event == EventKind.TWEET and subject_id in self._deleted:
             return 0, []
-        if listed and event == EventKind.TWEET:
-            celebrity = self._celebrities.get(author_id)
-            if celebrity is None:
-                # Not told of this celebrity yet: below its first tweet the store is asked.
-                celebrity = CelebrityList(self._list_size, floor=subject_id)
-                self._celebrities[author_id] = celebrity
-                self._celebrity_version += 1
-            celebrity.add(subject_id, kind)
+        if listed:
+            self._deliver_to_list(event, subject_id, author_id, kind)
         rows = self.adjacency.rows(author_id)
         if not len(rows):
             return 0, []
@@ -300,14 +294,24 @@ class WarmTimelines:
             self.rings.deliver(rows, subject_id, kind)
         return len(rows), self.presence.notify(rows, event, subject_id)
 
+    def _deliver_to_list(self, event: int, tweet_id: int, author_id: int, kind: int) -> None:
+        celebrity = self._celebrities.get(author_id)
+        if event == EventKind.TWEET:
+            if celebrity is None:
+                # Not told of this celebrity yet: below its first tweet the store is asked.
+                celebrity = CelebrityList(self._list_size, floor=tweet_id)
+                self._celebrities[author_id] = celebrity
+                self._celebrity_version += 1
+            celebrity.add(tweet_id, kind)
+        elif event == EventKind.TWEET_DELETED and celebrity is not None:
+            celebrity.discard(tweet_id)
+
     def set_celebrity(self, author_id: int, entries: Iterable[tuple[int, int]], floor: int) -> None:
         """Start (or replace) a celebrity's list: (id, kind) ascending, complete above `floor`."""
         former = self._celebrities.get(author_id)
         fresh = CelebrityList(self._list_size, floor)
-        for tweet_id, kind in entries:
-            fresh.add(tweet_id, kind)
-        if former is not None:
-            for tweet_id, kind in former.entries():
+        for tweet_id, kind in (*entries, *(former.entries() if former is not None else ())):
+            if tweet_id not in self._deleted:
                 fresh.add(tweet_id, kind)
         self._celebrities[author_id] = fresh
         self._celebrity_version += 1

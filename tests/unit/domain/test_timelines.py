@@ -66,6 +66,17 @@ def test_a_tweet_that_comes_after_its_deletion_is_passed_over() -> None:
     assert shard.read(1, 0, 5, 0, 0.0) == ([], 0, False)
 
 
+def test_a_deleted_tweet_is_not_listed_again() -> None:
+    """Whether the list came before the deletion or, from whoever had not heard of it, after it."""
+    shard = _shard()
+    _build(shard, 1, [2, 1], [])
+    shard.set_celebrity(2, [(50, 0), (60, 0)], 0)
+    shard.deliver(EventKind.TWEET_DELETED, 50, 2, 0, listed=True)
+    assert shard.read(1, 0, 5, 0, 0.0) == ([60], 0, False)
+    shard.set_celebrity(2, [(50, 0), (60, 0), (70, 0)], 0)
+    assert shard.read(1, 0, 5, 0, 0.0) == ([70, 60], 0, False)
+
+
 def test_the_idlest_row_makes_room() -> None:
     """When all rows are taken, the one not read for longest goes, but none with an event log."""
     shard = _shard(rows=2)
