@@ -6,6 +6,8 @@ from itertools import islice
 from typing import Any
 
 import pymongo
+import structlog
+from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
     ConfigurationError,
     ConnectionFailure,
@@ -21,8 +23,13 @@ from rookery.store.engine import Collection
 from rookery.store.mongo.client import Connection
 from rookery.store.mongo.migrations import Migration, migrate, migrations, schema_differences
 
+log = structlog.get_logger(__name__)
+
 LEAST_VERSION = (8, 0)
 """The first MongoDB that writes to several collections in one command."""
+
+LIFETIME = "transactionLifetimeLimitSeconds"
+LONGEST_LIFETIME_S = 10
 
 _SCHEMES = ("mongodb://", "mongodb+srv://")
 _AUTHENTICATION_FAILED = 18
@@ -55,6 +62,7 @@ async def prepare(
             database = connection.database()
             hello = await database.client.admin.command("hello")
             check_server(hello, await database.client.admin.command("buildInfo"), settings)
+            await _warn_of_long_transactions(database.client.admin)
             await migrate(database, steps or migrations(collections))
             differences = await schema_differences(database, collections)
         except ConnectionFailure as error:
@@ -85,6 +93,24 @@ def check_server(
     if "setName" not in hello and hello.get("msg") != "isdbgrid":
         raise StartupError(
             f"The MongoDB at {shown(settings)} runs alone, as a standalone. {_MAKE_REPLICA_SET}"
+        )
+
+
+async def _warn_of_long_transactions(admin: AsyncDatabase[dict[str, Any]]) -> None:
+    try:
+        found = await admin.command({"getParameter": 1, LIFETIME: 1})
+    except OperationFailure:
+        return  # a router has no such parameter, and not everybody may ask
+    warn_of_lifetime(found.get(LIFETIME, 0))
+
+
+def warn_of_lifetime(seconds: float) -> None:
+    """Warn if what a dead process was writing stays locked for long."""
+    if seconds > LONGEST_LIFETIME_S:
+        log.warning(
+            "what a dying process was writing stays locked for long; start mongod with the option",
+            option=f"--setParameter {LIFETIME}=5",
+            locked_for_s=seconds,
         )
 
 

@@ -7,7 +7,7 @@ import pytest
 from rookery import config
 from rookery.errors import StartupError
 from rookery.store.mongo.sharding import commands
-from rookery.store.mongo.startup import check_server, shown
+from rookery.store.mongo.startup import check_server, shown, warn_of_lifetime
 from rookery.store.schema import COLLECTIONS
 
 SETTINGS = config.Store(engine="mongo", mongo_uri="mongodb://ada:secret@db.example:27017/?tls=true")
@@ -54,3 +54,14 @@ def test_each_collection_is_sharded_by_the_seeds_key() -> None:
     assert keys["rookery.favourites"] == {"user_id": "hashed"}
     assert keys["rookery.favouriters"] == {"tweet_id": "hashed"}
     assert len(keys) == len(COLLECTIONS)
+
+
+@pytest.mark.parametrize(("seconds", "is_told"), [(60, True), (5, False)])
+def test_long_lives_of_transactions_are_warned_of(
+    capsys: pytest.CaptureFixture[str], seconds: float, is_told: bool
+) -> None:
+    """With the argument that shortens them."""
+    warn_of_lifetime(seconds)
+    assert (
+        "--setParameter transactionLifetimeLimitSeconds=5" in capsys.readouterr().out
+    ) == is_told
