@@ -1,17 +1,25 @@
-"""Back-up of the embedded store as docs/operations.md describes it, under load."""
+"""Back-up of both engines as docs/operations.md describes it, under load.
+
+That of MongoDB where ROOKERY_TEST_MONGO_TOOLS names the folder with mongodump and mongorestore.
+"""
 
 import asyncio
+import os
 import re
 import shlex
 import sqlite3
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
+import pymongo
+import pytest
+
 from rookery.control import Control
 from tests.integration.server.world import PASSWORD, Person, ServerThread, World, config, until
+from tests.servers.mongo import MongoServer, need_secantus
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs/operations.md"
 WRITERS = 8
@@ -46,8 +54,9 @@ def look_into(copy: Path, acknowledged: set[int]) -> None:
 
 
 @asynccontextmanager
-async def running(data_dir: Path) -> AsyncIterator[ServerThread]:
-    server = ServerThread(config(data_dir, "inline", timelines={"ring_size": 10_000}))
+async def running(data_dir: Path, **overrides: Mapping[str, Any]) -> AsyncIterator[ServerThread]:
+    rings = {"ring_size": 10_000}
+    server = ServerThread(config(data_dir, "inline", timelines=rings, **overrides))
     await asyncio.to_thread(server.start)
     try:
         yield server
@@ -86,11 +95,18 @@ class Load:
         await until(are, what=f"{count} posts")
 
 
-async def preload(world: World, person: Person) -> None:
+async def preload(world: World, person: Person, count: int = PRELOADED) -> None:
     """Post at once, so that there is something to copy."""
-    for first in range(0, PRELOADED, BATCH):
+    for first in range(0, count, BATCH):
         posts = [[person.id, f"old {first + number}", None, None] for number in range(BATCH)]
         await world.control("post", posts=posts)
+
+
+async def home_of(person: Person, world: World) -> list[int]:
+    """Somebody's home in a server that was restored, by logging in."""
+    client = await world.client()
+    session = await client.log_in(PASSWORD, username=person.username)
+    return await Person(client, session, world).home()
 
 
 async def audited(data_dir: Path) -> tuple[int, list[dict[str, Any]]]:
@@ -120,9 +136,56 @@ async def test_backup_under_load_is_whole(tmp_path: Path) -> None:
                 assert len(load.acknowledged) > len(before), "nothing was written meanwhile"
                 await asyncio.to_thread(look_into, copy, before)
     async with running(copy.parent) as server, World(server) as world:
-        client = await world.client()
-        session = await client.log_in(PASSWORD, username=reader.username)
-        home = await Person(client, session, world).home()
+        home = await home_of(reader, world)
         assert before <= set(home)
         assert len(home) == len(set(home)) >= PRELOADED + len(before)
         assert await audited(copy.parent) == (1, [])
+
+
+MONGO_TOOLS = os.environ.get("ROOKERY_TEST_MONGO_TOOLS")
+PRELOADED_IN_MONGO = 500
+
+
+def documented_tool(name: str, uri: str, archive: Path) -> list[str]:
+    """The command of the guide that begins so, for an address and a file."""
+    (line,) = re.findall(rf"^\$ {name} .*$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    _, tool, _, _, *options = shlex.split(line)
+    *options, file = options
+    assert (tool, file) == (name, "--archive=rookery.gz")
+    return [f"{MONGO_TOOLS}/{tool}", "--uri", uri, *options, f"--archive={archive}"]
+
+
+def ids_in(uri: str) -> tuple[set[int], set[int]]:
+    """The tweets, and those of the authors' indexes."""
+    with pymongo.MongoClient[dict[str, Any]](uri) as client:
+        database = client["rookery"]
+        return set(database.tweets.distinct("_id")), set(database.posts.distinct("tweet_id"))
+
+
+@pytest.mark.skipif(not MONGO_TOOLS, reason="ROOKERY_TEST_MONGO_TOOLS names no folder")
+@pytest.mark.timeout(120)
+async def test_backup_of_mongodb_under_load_is_whole(tmp_path: Path) -> None:
+    """It has all that was acknowledged before it began, and each post whole or not at all."""
+    need_secantus()
+    archive = tmp_path / "rookery.gz"
+    with MongoServer(tmp_path / "here") as here, MongoServer(tmp_path / "there") as there:
+        stores = [{"engine": "mongo", "mongo_uri": server.uri} for server in (here, there)]
+        async with running(tmp_path / "a", store=stores[0]) as server, World(server) as world:
+            author, reader = await world.people(2)
+            await reader.follow(author)
+            await preload(world, author, PRELOADED_IN_MONGO)
+            async with Load(author) as load:
+                await load.more(BETWEEN)
+                before = set(load.acknowledged)
+                await run(documented_tool("mongodump", here.uri, archive))
+                assert len(load.acknowledged) > len(before), "nothing was written meanwhile"
+                await load.more(len(load.acknowledged) + BETWEEN)
+        await run(documented_tool("mongorestore", there.uri, archive))
+        tweets, indexed = await asyncio.to_thread(ids_in, there.uri)
+        assert tweets == indexed
+        assert before <= tweets
+        assert set(load.acknowledged) - tweets, "what came later is in it"
+        async with running(tmp_path / "b", store=stores[1]) as server, World(server) as world:
+            home = await home_of(reader, world)
+            assert home == sorted(tweets, reverse=True)
+            assert await audited(tmp_path / "b") == (1, [])
