@@ -22,7 +22,8 @@ BENCHES = {
     "coldstart": "milliseconds of the first home read of users following 200 and 5,000",
     "memory": "bytes of an idle session and of a warm timeline, and of an idle server",
 }
-EPILOG = "  \n".join(f"{name}: {what}." for name, what in BENCHES.items())
+CAPACITY = "nodes, memory, storage and money for three scales; has options of its own"
+EPILOG = "  \n".join(f"{name}: {what}." for name, what in {**BENCHES, "capacity": CAPACITY}.items())
 Name = StrEnum("Name", {name: name for name in ("all", *BENCHES)})  # type: ignore[misc]
 
 
@@ -85,4 +86,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 app.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})(main)
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["capacity"]:  # which computes rather than measures
+        from bench.capacity import app as capacity
+
+        capacity(sys.argv[2:], prog_name="python -m bench capacity")
     app()
