@@ -97,12 +97,10 @@ def _sizes(lines: Sequence[Line], at_home: bool) -> Table:
     heads = [f"{line['scale']}, {_threshold(line['threshold'])}" for line in sizes]
     made = _table(f"Sizes, users {how}; threshold", "", *heads, text=("",))
 
-    def row(name: str, value: Callable[[Line], Any]) -> None:
-        made.add_row(
-            name, *("none is enough" if s["nodes"] is None else shown(value(s)) for s in sizes)
-        )
+    def row(name: str, value: Callable[[Line], Any], without: str = "-") -> None:
+        made.add_row(name, *(without if s["nodes"] is None else shown(value(s)) for s in sizes))
 
-    row("nodes", lambda s: s["nodes"])
+    row("nodes", lambda s: s["nodes"], "none is enough")
     made.add_row("bound by", *(s["bound_by"] for s in sizes))
     for group, unit in (("cores", "cores"), ("memory_gb", "GB"), ("storage_gb", "GB, one copy")):
         names = next((list(s[group]) for s in sizes if s["nodes"] is not None), [])

@@ -164,8 +164,10 @@ def size(
             return Size(None, bound_by, 0.0)
     count = int(nodes) + 1
     storage_gb = _storage_gb(model, scale)
-    writes = demand(scale, a).tweets + demand(scale, a).likes
-    store_cores = writes * a.store_write_us * a.replicas / 1e6
+    need = demand(scale, a)
+    store_us = (need.tweets + need.likes) * a.store_write_us * a.replicas
+    store_us += need.cold * model.us("cold read")  # as much again as the shards are charged
+    store_cores = store_us / 1e6
     kept_gb = sum(storage_gb.values()) * a.replicas
     store_nodes = int(
         max(
@@ -174,7 +176,7 @@ def size(
             ceil(kept_gb / a.store_node_gb),
         )
     )
-    frames = scale.tweets * audience.of_a_tweet * demand(scale, a).connected / scale.users / a.peak
+    frames = scale.tweets * audience.of_a_tweet * need.connected / scale.users / a.peak
     sent = scale.reads * model.us("body") + frames * a.push_bytes
     egress_gb = sent * DAYS_A_MONTH / GB
     node_usd = a.vcpus * a.price_vcpu_hour * HOURS_A_MONTH
