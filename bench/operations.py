@@ -5,7 +5,7 @@ Measured in this process on the shard's own state, without actors or a server; a
 
 import pickle
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import process_time
 
@@ -56,7 +56,7 @@ class Operations:
         return within + beyond
 
 
-def measure(repeats: int = 7) -> Operations:
+def measure(repeats: int = 20) -> Operations:
     """Measure all of them; of `repeats` the least counts, as the least disturbed."""
     read_us = _reads(repeats)
     ring = _deliveries(repeats, listed=False)
@@ -76,16 +76,21 @@ def measure(repeats: int = 7) -> Operations:
     )
 
 
-def _least_us(repeats: int, count: int, work: Callable[[int], object]) -> float:
-    """The least time of one of `count` calls, made after one another, over the repeats."""
-    work(0)
-    took_s: list[float] = []
+Works = Sequence[tuple[int, Callable[[int], object]]]
+"""Operations to measure, each with how often it is done at a time."""
+
+
+def _least_us(repeats: int, works: Works) -> list[float]:
+    """The least time of one call of each, taken in turns so that what disturbs hits them alike."""
+    least_s = [float("inf")] * len(works)
     for _ in range(repeats):
-        began_s = process_time()
-        for number in range(count):
-            work(number)
-        took_s.append(process_time() - began_s)
-    return min(took_s) / count * 1e6
+        for place, (count, work) in enumerate(works):
+            work(0)
+            began_s = process_time()
+            for number in range(count):
+                work(number)
+            least_s[place] = min(least_s[place], (process_time() - began_s) / count)
+    return [each * 1e6 for each in least_s]
 
 
 def _reads(repeats: int) -> Floats:
@@ -111,7 +116,7 @@ def _reads(repeats: int) -> Floats:
         first = group * READERS
         return lambda number: warm.read(first + number % READERS, 0, LIMIT, 0, 1.0)
 
-    return np.array([_least_us(repeats, 300, read(group)) for group in range(len(LISTS))])
+    return np.array(_least_us(repeats, [(100, read(group)) for group in range(len(LISTS))]))
 
 
 def _deliveries(repeats: int, *, listed: bool) -> list[float]:
@@ -136,12 +141,11 @@ def _deliveries(repeats: int, *, listed: bool) -> list[float]:
 
         return one
 
-    return [
-        _least_us(
-            repeats, max(20, 1_000 // max(1, followers // 50)), deliver(1_000_000 + followers)
-        )
+    works = [
+        (max(20, 1_000 // max(1, followers // 50)), deliver(1_000_000 + followers))
         for followers in FOLLOWERS
     ]
+    return _least_us(repeats, works)
 
 
 def _carrying(repeats: int) -> float:
@@ -158,11 +162,11 @@ def _carrying(repeats: int) -> float:
         for n in range(BATCH)
     ]
     packed = pickle.dumps(batch, 5)
-    ways: tuple[Callable[[int], object], ...] = (
-        lambda _: pickle.dumps(batch, 5),
-        lambda _: pickle.loads(packed),
-    )
-    return max(_least_us(repeats, 20, way) for way in ways) / BATCH
+    ways: Works = [
+        (20, lambda _: pickle.dumps(batch, 5)),
+        (20, lambda _: pickle.loads(packed)),
+    ]
+    return max(_least_us(repeats, ways)) / BATCH
 
 
 def _list_bytes() -> float:
