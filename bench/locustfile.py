@@ -154,9 +154,9 @@ def let_news_break(**_: Any) -> None:
         Citizen.spike.begin()
 
 
-def count(context: dict[str, str], **_: Any) -> None:
-    """One request more of a scenario."""
-    if Run.seen is not None:
+def count(request_type: str, context: dict[str, str], **_: Any) -> None:
+    """One REST request more of a scenario."""
+    if Run.seen is not None and request_type != "WS":
         Run.seen.requests[context.get("scenario", "")] += 1
 
 

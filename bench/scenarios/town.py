@@ -21,9 +21,11 @@ from bench.scenarios.rest import LIMITED, OVERLOADED, Account, Answer, Rest
 log = logging.getLogger("rookery.town")
 
 AT_ONCE = 16
+SIGN_UPS_AT_ONCE = 4
+"""Few, as each keeps a core of the server busy with Argon2."""
 PROGRESS_S = 5.0
 LEAST_PEOPLE = 10
-ATTEMPTS = 20
+PATIENCE_S = 180.0
 NO_ANSWER_WAIT_S = 0.5
 
 PEOPLE, CELEBRITIES, SPAMMERS = "people", "celebrities", "spammers"
@@ -79,13 +81,13 @@ class Town:
             Unprepared: the server refuses.
         """
         if self._file is not None and self._file.exists() and not any(self.accounts.values()):
-            self._all(self._reuse, self._kept(), "accounts of the file signed in")
+            self._all(self._reuse, self._kept(), "kept accounts signed in", SIGN_UPS_AT_ONCE)
         wanted = {**wanted, PEOPLE: max(LEAST_PEOPLE, wanted.get(PEOPLE, 0))}
         new = [
             role for role, count in wanted.items() for _ in range(count - len(self.accounts[role]))
         ]
         if new:
-            self._all(self._settle_in, new, "accounts signed up")
+            self._all(self._settle_in, new, "accounts signed up", SIGN_UPS_AT_ONCE)
             pairs = [
                 (account, followee.user_id)
                 for role in self.accounts
@@ -105,11 +107,16 @@ class Town:
         stars = [other for other in self.accounts[CELEBRITIES] if other is not account]
         return random.sample(people, min(self._follows, len(people))) + stars
 
-    def _all(self, act: Callable[[Any], None], items: Iterable[Any], what: str) -> None:
+    def _all(
+        self, act: Callable[[Any], None], items: Iterable[Any], what: str, at_once: int = AT_ONCE
+    ) -> None:
         """Do it for all, some at a time, and tell how far it is."""
         items = list(items)
-        pool, told_s = Pool(AT_ONCE), monotonic()
-        for done, _ in enumerate(pool.imap_unordered(act, items), start=1):
+        pool, told_s = Pool(at_once), monotonic()
+        for done, failed in enumerate(pool.imap_unordered(_returning(act), items), start=1):
+            if failed is not None:
+                pool.kill()
+                raise failed
             if monotonic() - told_s > PROGRESS_S or done == len(items):
                 told_s = monotonic()
                 log.info("Preparing: %d of %d %s", done, len(items), what)
@@ -201,15 +208,14 @@ class Town:
         self, method: str, path: str, *, rest: Rest | None = None, **request: Any
     ) -> Answer:
         """Send a request again while the server asks to wait, or does not answer."""
-        answer = Answer(0)
-        for _ in range(ATTEMPTS):
+        until_s = monotonic() + PATIENCE_S
+        while True:
             answer = (rest or self.rest).call(method, path, may_be_limited=True, **request)
-            if answer.status not in (0, LIMITED, OVERLOADED):
-                break
+            if answer.status not in (0, LIMITED, OVERLOADED) or monotonic() > until_s:
+                return answer
             if answer.status == LIMITED:
                 log.info("%s: waiting %s s for the rate limit", path, answer.retry_after_s)
             gevent.sleep(answer.retry_after_s or NO_ANSWER_WAIT_S)
-        return answer
 
     def _follow_or_raise(self, pair: tuple[Account, int]) -> None:
         if not self.follow(self.rest, *pair):
@@ -261,3 +267,16 @@ class Town:
             if self._persistently("POST", path, account=account).ok:
                 self.ledger.followed(account, followee_id)
         return len(self.ledger.open_posts) + len(self.ledger.open_follows)
+
+
+def _returning(act: Callable[[Any], None]) -> Callable[[Any], Unprepared | None]:
+    """`act`, but with its refusal as the result; gevent would print a raised one as a fault."""
+
+    def acted(item: Any) -> Unprepared | None:
+        try:
+            act(item)
+        except Unprepared as error:
+            return error
+        return None
+
+    return acted

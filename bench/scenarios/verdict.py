@@ -42,7 +42,8 @@ TARGETS_MS: dict[str, tuple[int, tuple[tuple[str, str], ...]]] = {
 
 
 class Verdict(msgspec.Struct, rename="camel", kw_only=True):
-    """A run. `error_rates` by REST and WS; `cache_hits` is None where it cannot be known."""
+    """A run. `error_rates` by REST and WS; `cache_hits` is None where it cannot be known;
+    `requests` are those over REST, by class of users."""
 
     posts: int
     unresolved: int
@@ -111,7 +112,7 @@ def judge(
 
 def _remark(verdict: Verdict, stats: RequestStats) -> None:
     spike = verdict.spike
-    if spike is not None and spike["posted"] < spike["total"]:
+    if spike is not None and not spike["tookS"]:
         verdict.remarks.append(
             "the run ended before the spike did; give it more time (-t), or the spike less"
         )
@@ -236,12 +237,7 @@ def print_verdict(verdict: Verdict, tell: Callable[[str], None] = print) -> None
         tell(f"{'warm home reads':<20} {verdict.cache_hits:>9.2%} {MIN_CACHE_HITS:>9.0%}   {met}")
     tell("\nRequests by scenario: " + ", ".join(f"{k} {v:,}" for k, v in verdict.requests.items()))
     if verdict.spike is not None:
-        spike = verdict.spike
-        drain = f"delivered {spike['drainS']:.2f} s later" if "drainS" in spike else "NOT delivered"
-        tell(
-            f"Spike: {spike['posted']:,.0f} of {spike['total']:,.0f} posts in {spike['tookS']:.1f}"
-            f" s, at the worst {spike['worstDelayS']:.2f} s behind, {drain}"
-        )
+        tell(_spike_line(verdict.spike))
     for remark in verdict.remarks:
         tell(f"Note: {remark}")
     if verdict.exact:
@@ -255,3 +251,12 @@ def print_verdict(verdict: Verdict, tell: Callable[[str], None] = print) -> None
             tell(f"  {wrong}")
         if verdict.drain_s is None:
             tell("  the last post did not reach its author's followers")
+
+
+def _spike_line(spike: dict[str, float]) -> str:
+    line = f"Spike: {spike['posted']:,.0f} of {spike['total']:,.0f} posts"
+    if not spike["tookS"]:
+        return f"{line}, then it was cut short"
+    drain = f"delivered {spike['drainS']:.2f} s later" if "drainS" in spike else "NOT delivered"
+    behind_s = spike["worstDelayS"]
+    return f"{line} in {spike['tookS']:.1f} s, at the worst {behind_s:.2f} s behind, {drain}"
