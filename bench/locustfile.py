@@ -196,10 +196,12 @@ def _prepare(environment: Environment, users: int) -> None:
     options = _options(environment)
     if not environment.host:
         raise Unprepared("name the server by --host, such as --host http://127.0.0.1:8000")
-    if not hasattr(Citizen, "town"):
+    host = environment.host.rstrip("/")
+    if not hasattr(Citizen, "town") or Citizen.town.host != host:
         file = Path(options.accounts) if options.accounts else None
-        Citizen.town = Town(environment.host.rstrip("/"), options.follows, file)
-        Citizen.town.check()
+        town = Town(host, options.follows, file)
+        town.check()
+        Citizen.town = town
     weights: dict[str, float] = {}
     for user_class in environment.user_classes:
         # Those who play no kept account are among the people, who should be many.

@@ -1,7 +1,7 @@
 """What was done, as the server acknowledged it, and what home timelines must show after that.
 
-Pure, but for the lists that its owner fills. A home holds all posts of those one follows, whenever
-one began to, and one's own; so authors' posts and who follows whom say all of it.
+A home holds all posts of those one follows, whenever one began to, and one's own; so authors' posts
+and who follows whom say all of it.
 """
 
 from collections import defaultdict

@@ -58,7 +58,7 @@ class Town:
         self.rest = Rest(FastHttpSession(host, uncounted, None, concurrency=AT_ONCE))
         self.accounts: dict[str, list[Account]] = {PEOPLE: [], CELEBRITIES: [], SPAMMERS: []}
         self._idle: dict[str, list[Account]] = {role: [] for role in self.accounts}
-        self._host = host
+        self.host = host
         self._follows = follows
         self._file = file
         self._names = f"l{secrets.token_hex(3)}"
@@ -69,10 +69,10 @@ class Town:
         answer = self.rest.call("GET", "/ready")
         if not answer.status:
             raise Unprepared(
-                f"no server answers at {self._host}; start one (rookery serve) or name it by --host"
+                f"no server answers at {self.host}; start one (rookery serve) or name it by --host"
             )
         if not answer.ok:
-            raise Unprepared(f"the server at {self._host} is not ready: {answer.body}")
+            raise Unprepared(f"the server at {self.host} is not ready: {answer.body}")
 
     def prepare(self, wanted: dict[str, int]) -> None:
         """Have as many accounts of each role, following each other.
@@ -150,7 +150,7 @@ class Town:
             answer = self._persistently("POST", "/login", body=body)
         if not answer.ok or kept.role not in self.accounts:
             raise Unprepared(
-                f"{kept.username} of {self._file} cannot sign in at {self._host}"
+                f"{kept.username} of {self._file} cannot sign in at {self.host}"
                 f" ({answer.status} {answer.code}); remove the file, and accounts are made anew"
             )
         account.took(answer.body)
@@ -165,7 +165,11 @@ class Town:
         self._belongs(kept.role, account)
 
     def keep(self) -> None:
-        """Write the accounts to their file, if there is one."""
+        """Write the accounts to their file, if there is one; passwords, so for its owner only.
+
+        Raises:
+            Unprepared: it cannot be written.
+        """
         if self._file is None:
             return
         lines = [
@@ -175,8 +179,11 @@ class Town:
             for role, accounts in self.accounts.items()
             for each in accounts
         ]
-        self._file.write_bytes(b"\n".join(lines) + b"\n")
-        self._file.chmod(0o600)
+        try:
+            self._file.touch(0o600)
+            self._file.write_bytes(b"\n".join(lines) + b"\n")
+        except OSError as error:
+            raise Unprepared(f"cannot write {self._file}: {error.strerror}") from error
 
     def take(self, role: str) -> Account:
         """An account that nobody plays, made now if there is none."""
