@@ -42,8 +42,8 @@ class FillableShard(TimelineShard):
         rings.load(0, past, np.zeros(rings.capacity, dtype=np.uint8), 1)
         rings.ids[:, :count] = past[:, None]
         rings.kinds[:, :count] = 0
-        rings.heads[:count] = rings.capacity
-        rings.floors[:count] = 1
+        rings.cells[:count] = np.arange(count)
+        rings.full[:count] = True
         warm._built[:count] = True
         return count
 
@@ -54,14 +54,13 @@ class FillableShard(TimelineShard):
         """
         rings = self._warm.rings
         rows = self._warm.adjacency.rows(author_id)
-        ids, kinds, heads = rings.ids.reshape(-1), rings.kinds.reshape(-1), rings.heads
+        ids, kinds, next_cells = rings.ids.reshape(-1), rings.kinds.reshape(-1), rings.cells
         began_s = perf_counter()
         for tweet_id in range(1, tweets + 1):
-            cells = heads[rows]
-            cells %= rings.capacity
-            cells *= rings.rows
-            cells += rows
+            cells = next_cells[rows]
             ids[cells] = tweet_id
             kinds[cells] = 0
-            heads[rows] += 1
+            cells += rings.rows
+            cells[cells >= len(ids)] -= len(ids)
+            next_cells[rows] = cells
         return len(rows) * tweets, perf_counter() - began_s

@@ -27,6 +27,7 @@ from ray.exceptions import (
 )
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from rookery.actors.channel import Address, Channel, ChannelServer
 from rookery.actors.runtime import Actor, ActorContext, ActorRef, ActorSpec, Node
 from rookery.actors.runtime_ray_cluster import RayConnection, RayOptions, connect, finishes
 from rookery.errors import ActorUnavailable, RookeryError, StartupError
@@ -58,6 +59,8 @@ class _Shell:
         self._context = ActorContext(spec.name, directory, host)
         self._actor: Actor | None = None
         self._refusal: BaseException | None = None
+        self._channel = ChannelServer(self.call)
+        self._address = await self._channel.start()
         self._figures_every_s = options.figures_every_s
         if _is_restart():
             await self._start_again()
@@ -93,6 +96,10 @@ class _Shell:
         """The outcome of the first start."""
         return _encode_error(self._refusal) if self._refusal else _encode(None)
 
+    async def address(self) -> Address:
+        """Where processes of the same machine reach this one without Ray."""
+        return self._address
+
     async def call(self, request: bytes) -> bytes:
         actor = self._actor
         if actor is None:
@@ -111,6 +118,7 @@ class _Shell:
         if self._actor is not None:
             actor, self._actor = self._actor, None
             await actor.stop()
+        await self._channel.stop()
 
     async def _report(self) -> None:
         """Export the actor's figures as gauges `ray_rookery_<figure>{actor="<name>"}`."""
@@ -157,34 +165,74 @@ def _decode(reply: bytes) -> Any:
 
 
 class RayRef:
-    """A handle to a named Ray actor, looked up at the first call and after a final death."""
+    """A handle to a named Ray actor, looked up at the first call and after a final death.
+
+    Calls of actors on the same machine go through a channel, others through Ray.
+    """
 
     def __init__(self, name: str, namespace: str) -> None:
         self._name = name
         self._namespace = namespace
         self._handle: Any = None
+        self._channel: Channel | None = None
+        self._is_far = False
+        self._opening: asyncio.Task[None] | None = None
 
     @property
     def name(self) -> str:
         return self._name
 
     async def call(self, method: str, /, *args: Any) -> Any:
+        request = pickle.dumps((method, args), 5)
         handle = self._handle
         try:
-            if handle is None:
-                handle = self._handle = await asyncio.to_thread(
-                    ray.get_actor, self._name, namespace=self._namespace
-                )
-            reply = await handle.call.remote(pickle.dumps((method, args), 5))
+            if handle is None or not (self._is_far or self._is_connected):
+                await self._open()
+                handle = self._handle
+            if self._is_far:
+                reply = await handle.call.remote(request)
+            else:
+                assert self._channel is not None
+                reply = await self._channel.call(request)
         except (ActorDiedError, ActorUnschedulableError) as error:
             if self._handle is handle:  # the next actor of this name is another one
                 self._handle = None
             raise ActorUnavailable() from error
         except RayTaskError as error:
             raise error.cause from error
-        except (RayError, ValueError) as error:  # ValueError: no actor of this name
+        except (RayError, OSError, ValueError) as error:  # ValueError: no actor of this name
             raise ActorUnavailable() from error
         return _decode(reply)
+
+    @property
+    def _is_connected(self) -> bool:
+        return self._channel is not None and self._channel.is_usable
+
+    async def _open(self) -> None:
+        """Find the actor, and connect to it if it is on this machine; once for all who wait."""
+        opening = self._opening
+        if opening is None or opening.get_loop() is not asyncio.get_running_loop():
+            opening = self._opening = asyncio.create_task(self._find())
+            opening.add_done_callback(self._opened)
+        await asyncio.shield(opening)
+
+    async def _find(self) -> None:
+        handle = self._handle
+        if handle is None:
+            handle = await asyncio.to_thread(ray.get_actor, self._name, namespace=self._namespace)
+        self._channel = await Channel.open(await handle.address.remote())
+        self._is_far = self._channel is None
+        self._handle = handle
+
+    def _opened(self, opening: asyncio.Task[None]) -> None:
+        if not opening.cancelled():
+            opening.exception()  # those who wait have it
+        if self._opening is opening:
+            self._opening = None
+
+    def close(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
 
     def __repr__(self) -> str:
         return f"RayRef({self._name!r})"
@@ -202,6 +250,11 @@ class RayDirectory:
         if ref is None:
             ref = self._refs[name] = RayRef(name, self._namespace)
         return ref
+
+    def close(self) -> None:
+        """Break the connections to all actors."""
+        for ref in self._refs.values():
+            ref.close()
 
 
 class RayRuntime:
@@ -247,6 +300,7 @@ class RayRuntime:
         """Stop all actors, the last started first, and Ray itself if `start` started it."""
         handles, self._handles = self._handles, {}
         await self._end(handles)
+        self._directory.close()
         if self._connection is not None:
             await asyncio.to_thread(self._connection.close)
             self._connection = None

@@ -33,39 +33,54 @@ class Rings:
         self.capacity = capacity
         self.ids: Ids = sparse_zeros((capacity, rows), np.int64)
         self.kinds: Kinds = sparse_zeros((capacity, rows), np.uint8)
-        self.heads: Rows = np.zeros(rows, dtype=np.int64)
-        self.floors: Ids = np.zeros(rows, dtype=np.int64)
+        # Where each row is written next, as an index into the flat arrays: advancing it needs
+        # neither a division nor a product for each delivery.
+        self.cells: Rows = np.arange(rows, dtype=np.int64)
+        self.full: npt.NDArray[np.bool_] = np.zeros(rows, dtype=np.bool_)
         self.disordered: npt.NDArray[np.bool_] = np.zeros(rows, dtype=np.bool_)
         self.newest = 0
+        self._floors: Ids = np.zeros(rows, dtype=np.int64)
         self._flat_ids = self.ids.reshape(-1)
         self._flat_kinds = self.kinds.reshape(-1)
-        self._wrapped = False
+        self._disordered_count = 0
 
     def deliver(self, rows: Rows, tweet_id: int, kind: int) -> None:
         """Append one tweet to the rings of `rows` (int64, distinct)."""
-        heads = self.heads[rows]
-        cells = heads % self.capacity
-        cells *= self.rows
-        cells += rows
-        if self._wrapped:
-            evicted = self._flat_ids[cells]
-            self.floors[rows] = np.maximum(self.floors[rows], evicted + (evicted > 0))
-        self._flat_ids[cells] = tweet_id
-        self._flat_kinds[cells] = kind
-        heads += 1
-        self.heads[rows] = heads
-        if not self._wrapped and len(rows) and int(heads.max()) >= self.capacity:
-            self._wrapped = True
+        cells = self.cells[rows]
         if tweet_id > self.newest:
             self.newest = tweet_id
         else:
-            self.disordered[rows] = True
+            self._disorder(rows)
+        if self._disordered_count:
+            self._note_evicted(rows, cells)
+        self._flat_ids[cells] = tweet_id
+        self._flat_kinds[cells] = kind
+        cells += self.rows
+        past_end = cells >= self._flat_ids.size
+        if past_end.any():
+            cells[past_end] -= self._flat_ids.size
+            self.full[rows[past_end]] = True
+        self.cells[rows] = cells
+
+    def _disorder(self, rows: Rows) -> None:
+        """Take note that ids of these rows no longer ascend: a late one comes."""
+        orderly = rows[~self.disordered[rows]]
+        full = orderly[self.full[orderly]]
+        self._floors[full] = np.maximum(self._floors[full], self._flat_ids[self.cells[full]])
+        self.disordered[orderly] = True
+        self._disordered_count += len(orderly)
+
+    def _note_evicted(self, rows: Rows, cells: Rows) -> None:
+        """Raise the floors of disordered rows above what goes; their oldest id does not tell it."""
+        evicting = self.disordered[rows] & self.full[rows]
+        if evicting.any():
+            rows = rows[evicting]
+            evicted = self._flat_ids[cells[evicting]]
+            self._floors[rows] = np.maximum(self._floors[rows], evicted + 1)
 
     def clear(self, row: int) -> None:
         """Empty a row, as for a new owner; its floor is above every id until it is loaded."""
-        self.heads[row] = 0
-        self.floors[row] = np.iinfo(np.int64).max
-        self.disordered[row] = False
+        self._put(row, 0, np.iinfo(np.int64).max)
 
     def load(self, row: int, ids: Ids, kinds: Kinds, floor: int) -> None:
         """Replace a row's content.
@@ -79,27 +94,39 @@ class Rings:
         count = len(ids)
         self.ids[:count, row] = ids
         self.kinds[:count, row] = kinds
-        self.heads[row] = count
-        self.floors[row] = floor
-        self._wrapped = self._wrapped or count == self.capacity
-        self.disordered[row] = False
+        self._put(row, count, floor)
         if count:
             # What the store had before it came by delivery will come again, and count as late.
             self.newest = max(self.newest, int(ids[-1]))
 
+    def _put(self, row: int, count: int, floor: int) -> None:
+        self.cells[row] = count % self.capacity * self.rows + row
+        self.full[row] = count == self.capacity
+        self._floors[row] = floor
+        if self.disordered[row]:
+            self.disordered[row] = False
+            self._disordered_count -= 1
+
     def floor(self, row: int) -> int:
-        return int(self.floors[row])
+        """Above what was evicted: in a full ring in order, the oldest id itself."""
+        floor = int(self._floors[row])
+        if self.full[row] and not self.disordered[row]:
+            return max(floor, int(self._flat_ids[self.cells[row]]))
+        return floor
+
+    def _slot(self, row: int) -> int:
+        """Where the row is written next."""
+        return int(self.cells[row]) // self.rows
 
     def raw(self, row: int) -> tuple[Ids, Kinds]:
         """Ids and kinds of a row in order of arrival, as they lie there."""
-        head = int(self.heads[row])
-        if head <= self.capacity:
-            return self.ids[:head, row].copy(), self.kinds[:head, row].copy()
-        turn = head % self.capacity
+        slot = self._slot(row)
         ids, kinds = self.ids[:, row], self.kinds[:, row]
+        if not self.full[row]:
+            return ids[:slot].copy(), kinds[:slot].copy()
         return (
-            np.concatenate((ids[turn:], ids[:turn])),
-            np.concatenate((kinds[turn:], kinds[:turn])),
+            np.concatenate((ids[slot:], ids[:slot])),
+            np.concatenate((kinds[slot:], kinds[:slot])),
         )
 
     def content(self, row: int) -> tuple[Ids, Kinds]:
@@ -115,16 +142,16 @@ class Rings:
         """The newest at most `limit` ids of a row that lie at or above its floor, newest first."""
         if self.disordered[row]:
             self.content(row)
-        head = int(self.heads[row])
-        count = min(head, self.capacity, limit)
-        first = (head - count) % self.capacity
+        slot = self._slot(row)
+        count = min(self.capacity if self.full[row] else slot, limit)
+        first = (slot - count) % self.capacity
         column = self.ids[:, row]
         if first + count <= self.capacity:
             ids = column[first : first + count][::-1].tolist()
         else:
             split = first + count - self.capacity
             ids = column[:split][::-1].tolist() + column[first:][::-1].tolist()
-        floor = self.floors[row]
+        floor = self.floor(row)
         if ids and ids[-1] < floor:
             return [i for i in ids if i >= floor]
         return ids  # type: ignore[no-any-return]
