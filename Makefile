@@ -44,22 +44,25 @@ run: install ## Install, and start the server on its embedded defaults
 	@$(BIN)/rookery serve
 
 test: install-dev services ## Install what tests need, and run them all
-	$(BIN)/python -m pytest tests/unit $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/unit -n 2 $(PYTEST_ARGS)
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-parts test-servers
 
 # Both mostly wait for processes and disks; what they print comes when each is done.
+LOADS := tests/integration/test_bench.py tests/integration/test_bench_capacity.py tests/integration/test_locust.py
+
 test-parts:
-	$(BIN)/python -m pytest tests/contract tests/integration --ignore=tests/integration/server $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/contract tests/integration --ignore=tests/integration/server \
+		$(LOADS:%=--ignore=%) $(PYTEST_ARGS)
 
 test-servers:
-	$(BIN)/python -m pytest tests/integration/server tests/chaos $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/integration/server tests/chaos $(LOADS) $(PYTEST_ARGS)
 	$(BIN)/python -m pytest tests/cluster -m "not slow" $(PYTEST_ARGS)
 
 test-nodes: install-dev services ## Nodes that join, die and are restarted under load (minutes; run it alone)
 	$(BIN)/python -m pytest tests/cluster -m slow $(PYTEST_ARGS)
 
 test-unit: install-dev ## Only the unit tests (seconds)
-	$(BIN)/python -m pytest tests/unit $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/unit -n 2 $(PYTEST_ARGS)
 
 chaos: install-dev ## Kill, pause and starve a server by 20 schedules, and check it (20 minutes)
 	$(BIN)/python -m tests.chaos.run --seeds 1-20 --json $(CHAOS_ARGS)

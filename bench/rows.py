@@ -44,6 +44,7 @@ class FillableShard(TimelineShard):
         rings.kinds[:, :count] = 0
         rings.cells[:count] = np.arange(count)
         rings.full[:count] = True
+        rings._floors[:count] = 1
         warm._built[:count] = True
         return count
 

@@ -148,7 +148,7 @@ class Timelines(Section, frozen=True, kw_only=True):
     celebrity_threshold: Annotated[
         Positive,
         Meta(description="Followers from which an author is fanned out on read, not on write."),
-    ] = 10_000
+    ] = 1_000_000
 
 
 class Auth(Section, frozen=True, kw_only=True):
