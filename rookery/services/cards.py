@@ -24,21 +24,21 @@ from rookery.views import TweetCard, join_tweet, tweet_card
 COUNTS_TTL_MS = 10_000
 CARD_TTL_MS = 30_000
 _ENCODER = msgspec.json.Encoder()
+_NOT_LIKED = b',"liked":false}'
 
 
 class Entry:
-    """One tweet: its card without the closing brace, and what may stand behind it.
+    """One tweet's JSON, whole as most who read it see it: signed in, and without having liked it.
 
-    `counts_until_ms` and `card_until_ms` say how long they may be used. Replaced as a whole when
-    the tweet changes, in part when its counts do.
+    `counts_until_ms` and `card_until_ms` say how long it may be used. Replaced as a whole when the
+    tweet changes, in part when its counts do.
     """
 
     __slots__ = (
+        "_card_length",
         "author_id",
-        "card",
         "card_until_ms",
         "counts_until_ms",
-        "liked",
         "tweet_id",
         "unliked",
     )
@@ -46,21 +46,26 @@ class Entry:
     def __init__(self, tweet: Tweet, card: TweetCard, card_until_ms: int) -> None:
         self.tweet_id = tweet.id
         self.author_id = tweet.author_id
-        self.card = _ENCODER.encode(card)[:-1]
+        self.unliked = _ENCODER.encode(card)
+        self._card_length = len(self.unliked)
         self.card_until_ms = card_until_ms
         self.count(NO_COUNTS, 0)
 
     def count(self, counts: TweetCounts, until_ms: int) -> None:
         """Take in new counts."""
-        # Joined to the end of an empty card, a tail is what follows any card.
-        self.unliked = join_tweet(b"}", counts, False)
-        self.liked = join_tweet(b"}", counts, True)
+        # The last byte, a brace or what came instead, is not looked at.
+        self.unliked = join_tweet(self.unliked[: self._card_length], counts, False)
         self.counts_until_ms = until_ms
 
     @property
+    def liked(self) -> bytes:
+        """For a viewer who has liked it."""
+        return self.unliked.removesuffix(_NOT_LIKED) + b',"liked":true}'
+
+    @property
     def anonymous(self) -> bytes:
-        """The tail for a viewer who is not signed in."""
-        return self.unliked.replace(b',"liked":false', b"")
+        """For a viewer who is not signed in."""
+        return self.unliked.removesuffix(_NOT_LIKED) + b"}"
 
 
 class Cards:
@@ -119,13 +124,10 @@ class Cards:
         if entries is None or (liked is None and viewer_id is not None):
             entries, liked = await self._complete(viewer_id, ids, entries, liked, now_ms)
         if viewer_id is None:
-            return [entry.card + entry.anonymous for entry in entries]
+            return [entry.anonymous for entry in entries]
         if not liked:
-            return [entry.card + entry.unliked for entry in entries]
-        return [
-            entry.card + (entry.liked if entry.tweet_id in liked else entry.unliked)
-            for entry in entries
-        ]
+            return [entry.unliked for entry in entries]
+        return [entry.liked if entry.tweet_id in liked else entry.unliked for entry in entries]
 
     async def _complete(
         self,
@@ -197,9 +199,9 @@ class Cards:
 
     async def present(self, ids: Sequence[int]) -> list[int]:
         """Those of `ids` whose tweets exist, in order; what had to be read is then cached."""
-        young = self._entries.young
-        missing = [tweet_id for tweet_id in ids if tweet_id not in young]
-        missing = [tweet_id for tweet_id in missing if self._entries.get(tweet_id) is None]
+        if all(map(self._entries.young.__contains__, ids)):
+            return list(ids)
+        missing = [tweet_id for tweet_id in ids if self._entries.get(tweet_id) is None]
         if not missing:
             return list(ids)
         loaded = await self._batcher.request(missing)
@@ -219,7 +221,7 @@ class Cards:
         entry = self._entries.get(tweet_id)
         if entry is None:
             entry = (await self._batcher.request([tweet_id])).get(tweet_id)
-        return None if entry is None else entry.card + entry.unliked
+        return None if entry is None else entry.unliked
 
     def invalidate(self, change: Invalidation) -> None:
         """Forget what `change` names, its users also in the cache of authors."""
