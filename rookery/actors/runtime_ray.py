@@ -28,7 +28,14 @@ from ray.exceptions import (
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rookery.actors.channel import Address, Channel, ChannelServer
-from rookery.actors.runtime import Actor, ActorContext, ActorRef, ActorSpec, Node
+from rookery.actors.runtime import (
+    Actor,
+    ActorContext,
+    ActorRef,
+    ActorSpec,
+    Node,
+    collect_rarely,
+)
 from rookery.actors.runtime_ray_cluster import RayConnection, RayOptions, connect, finishes
 from rookery.errors import ActorUnavailable, RookeryError, StartupError
 from rookery.logs import configure
@@ -70,6 +77,7 @@ class _Shell:
             except Exception as error:  # reported by `begin` to who started it
                 self._refusal = error
         self._reporter = asyncio.get_running_loop().create_task(self._report())
+        collect_rarely()
 
     def __repr__(self) -> str:
         return self._spec.name  # what Ray's logs and dashboard show

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rookery.actors.runtime import collect_rarely
 from rookery.cli.console import ConfigOption, DataOption, err, out, run, settings, told
 from rookery.config import Config
 
@@ -65,6 +66,7 @@ async def _serve(config: Config) -> None:
         await asyncio.gather(starting, return_exceptions=True)
         return
     starting.result()
+    collect_rarely()
     _announce(server.http_url, server.live_urls, config, time.monotonic() - began_s)
     # Signals may have been taken over by Ray's start.
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -3,23 +3,26 @@
 Must not import http, connection or actors.
 """
 
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from rookery.errors import InvalidText
 from rookery.models import PostKind, Tweet
-from rookery.store.users import Users, username_key
+from rookery.store.users import username_key
 from rookery.text import Entities, TextProblem, parse
 
 StoredEntities = dict[str, list[Any]]
+IdsOfNames = Callable[[Iterable[str]], Awaitable[dict[str, int]]]
+"""From usernames to user ids by lower-case name, without those of nobody."""
 
 _REPLY, _RETWEET = int(PostKind.REPLY), int(PostKind.RETWEET)
 _MEDIA, _QUOTE = int(PostKind.MEDIA), int(PostKind.QUOTE)
 
 
-async def compose(text: str, max_length: int, users: Users) -> tuple[str, StoredEntities]:
+async def compose(text: str, max_length: int, named: IdsOfNames) -> tuple[str, StoredEntities]:
     """The text as it is kept, and its entities with the ids of the users it mentions.
 
-    Reads only if the text mentions someone.
+    Only if the text mentions someone are the ids asked for, by `named`.
 
     Raises:
         InvalidText: the text may not be posted.
@@ -31,7 +34,7 @@ async def compose(text: str, max_length: int, users: Users) -> tuple[str, Stored
     found = parsed.entities
     mentioned: dict[str, int] = {}
     if found.mentions:
-        mentioned = await users.ids_of_usernames(mention.username for mention in found.mentions)
+        mentioned = await named(mention.username for mention in found.mentions)
     return parsed.text, stored_entities(found, mentioned)
 
 
