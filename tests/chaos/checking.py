@@ -22,7 +22,9 @@ EXACT_WITHIN_S = 15.0
 STALE_WITHIN_S = 95.0
 """So long a process may show what it has cached, if the word of a change was lost: the shared
 cache's minute, and half a minute of its own."""
-REVOKED = 4403
+REFUSED = (4401, 4403)
+"""Close codes of a logged-out device: it was revoked; or its connection broke just when it logged
+out, and it came again without the token, which it had forgotten."""
 REPEATED = 10
 """So many posts are repeated with their keys."""
 TOKEN_ATTEMPTS = 6
@@ -120,7 +122,7 @@ async def _let_in(citizen: Citizen, gone: LoggedOut) -> AsyncIterator[Fault]:
         except Unauthorized:
             pass
     if gone.watcher is not None and (
-        gone.watcher.closed is None or gone.watcher.closed.code != REVOKED
+        gone.watcher.closed is None or gone.watcher.closed.code not in REFUSED
     ):
         yield leaked(f"the stream of a logged-out device of {name}: {gone.watcher.closed}")
 
