@@ -19,6 +19,7 @@ BENCHES = {
     "fanout": "deliveries a second of one author's tweets to 1,000,000 followers",
     "push": "WebSocket frames a second to 2,000 sessions, beside websockets.broadcast",
     "latency": "milliseconds from a post to its followers' sockets, at a steady rate",
+    "connections": "bytes and idle processor time of 20,000 sessions on one connection server",
     "coldstart": "milliseconds of the first home read of users following 200 and 5,000",
     "memory": "bytes of an idle session and of a warm timeline, and of an idle server",
 }

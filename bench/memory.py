@@ -30,18 +30,18 @@ async def run(options: Options) -> AsyncIterator[Result]:
             # The first half also fills what is there but once: code, page caches of the store.
             first = users // 2
             await server.warm(world.user_ids[:first])
-            before = await _resident(shards)
+            before = await resident(shards)
             await server.warm(world.user_ids[first:])
             rows = users - first
-            per_row = (await _resident(shards) - before) / rows
+            per_row = (await resident(shards) - before) / rows
             yield _result(options, "warm timeline", per_row, rows, followees=followees)
             listeners = server.actor_processes("ConnectionServer")
             port = server.stream_ports[0]
             heads = [sockets.handshake(token) for token in world.tokens]
             async with sockets.Receivers(sockets.Job(port=port, heads=heads[:first])):
-                before = await _resident(listeners)
+                before = await resident(listeners)
                 async with sockets.Receivers(sockets.Job(port=port, heads=heads[first:])):
-                    per_session = (await _resident(listeners) - before) / rows
+                    per_session = (await resident(listeners) - before) / rows
             yield _result(options, "idle session", per_session, rows)
 
 
@@ -75,7 +75,7 @@ def _idle(options: Options, server: Server) -> Result:
     )
 
 
-async def _resident(processes: list[psutil.Process]) -> int:
+async def resident(processes: list[psutil.Process]) -> int:
     """The resident bytes of these processes, once they have stopped to grow."""
     deadline_s = monotonic() + SETTLE_S
     last = -1

@@ -31,6 +31,7 @@ LINES = {
     "fanout": 2,
     "push": 2,
     "latency": 1,
+    "connections": 1,
     "coldstart": 2,
     "memory": 3,
 }
