@@ -20,7 +20,6 @@ from typing import cast
 
 _HEADER = struct.Struct("<IQ")  # length of what follows, number of the call
 _CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: unix(7)
-_READ_BYTES = 1 << 18
 
 Address = tuple[str, str]
 """Where a socket can be reached from, and its name."""
