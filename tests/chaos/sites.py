@@ -16,7 +16,8 @@ from tests.chaos.proxy import Proxy
 from tests.chaos.schedule import Card
 from tests.chaos.town import CELEBRITY_THRESHOLD
 from tests.integration.server.world import config, until
-from tests.servers.mongo import MongoServer, free_port
+from tests.servers.machine import free_port
+from tests.servers.mongo import MongoServer
 from tests.servers.redis import RedisServer
 
 ACTORS = (

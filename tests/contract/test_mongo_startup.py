@@ -17,13 +17,8 @@ from rookery.store.mongo.migrations import Migration, create_all
 from rookery.store.mongo.shapes import Stored
 from rookery.store.mongo.sharding import shard_collections
 from tests.contract.collections import COLLECTIONS, ITEMS
-from tests.servers.mongo import (
-    DURABLE,
-    MongoServer,
-    free_port,
-    lost_sockets_collected,
-    need_secantus,
-)
+from tests.servers.machine import free_port
+from tests.servers.mongo import DURABLE, MongoServer, lost_sockets_collected, need_secantus
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 

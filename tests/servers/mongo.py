@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import os
 import signal
 import socket
 import subprocess
@@ -14,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 
-import pytest
+from tests.servers.machine import free_port, missing
 
 START_BOUND_S = 30.0
 STOP_BOUND_S = 15.0
@@ -22,20 +21,10 @@ DURABLE = "--sync-on-commit"
 """Argument with which what was acknowledged survives a kill; SecantusDB ignores `j: true`."""
 
 
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def need_secantus() -> None:
     """Skip the test where SecantusDB is not installed; fail it where CI runs."""
     if find_spec("secantus") is None:
-        why = "SecantusDB is not installed; make install-dev does it"
-        if os.environ.get("CI") == "true":
-            pytest.fail(why)
-        pytest.skip(why)
+        missing("SecantusDB is not installed; make install-dev does it")
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
+from tests.servers.machine import missing
 
 START_S = 10.0
 PROGRAM = shutil.which("nginx", path=os.pathsep.join((os.environ["PATH"], "/usr/sbin")))
@@ -65,7 +65,4 @@ class Nginx:
 def required() -> None:
     """Skip the test where ``nginx`` is missing; in CI, where it must not be, fail."""
     if PROGRAM is None:
-        reason = "nginx is missing; `make services` installs it"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing("nginx is missing; `make services` installs it")

@@ -8,16 +8,10 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
+from tests.servers.machine import free_port, missing
 
 START_S = 10.0
 PROGRAM = "redis-server"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class RedisServer:
@@ -29,7 +23,7 @@ class RedisServer:
     def __init__(self, folder: Path, *, persistent: bool = False, settings: str = "") -> None:
         """`settings` are further lines of its configuration."""
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self._persistent = persistent
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
@@ -126,7 +120,4 @@ def _state(pid: int) -> str:
 def required() -> None:
     """Skip the test where ``redis-server`` is missing; in CI, where it must not be, fail."""
     if shutil.which(PROGRAM) is None:
-        reason = "redis-server is missing; `make services` installs it"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing("redis-server is missing; `make services` installs it")

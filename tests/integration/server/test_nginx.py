@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from rookery.config import Config
 from tests.integration.server.world import ServerThread, World
-from tests.servers.mongo import free_port
+from tests.servers.machine import free_port
 from tests.servers.nginx import Nginx, required
 
 CONFIGURATION = Path(__file__).resolve().parents[3] / "deploy" / "nginx.conf"
