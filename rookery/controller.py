@@ -5,26 +5,31 @@ Runs in the process of `rookery serve`. Imports what `rookery.app` composes; not
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from secrets import token_hex
 
 import structlog
 
 from rookery.actors import names
 from rookery.actors.runtime import ClusterRuntime, Node
 from rookery.actors.shards import until_available
+from rookery.actors.topology import tell
 from rookery.app import members, singles
 from rookery.config import Config, pairs_of
 from rookery.domain.placement import ClusterView, Members
-from rookery.errors import NotFound, RookeryError, StartupError
-from rookery.store.cluster import ClusterRepository
-from rookery.store.engine import Store
+from rookery.errors import NotFound, RookeryError, StartupError, Unavailable
+from rookery.store.cluster import ClusterRepository, Lease
+from rookery.store.engine import ConditionFailed, Store
 
 log = structlog.get_logger(__name__)
 
 LOOK_S = 0.5
 RETRY_NODE_S = 10.0
-TELL_PAUSE_S = 0.1
+RENEW_S = 0.5
+LEASE_S = 3.0
+"""A lease that stands still for so long is nobody's any more."""
 TOLD_WITHIN_S = 3.0
 """So long a view waits for those who need not know it before others act on it."""
 RELIED_ON_WITHIN_S = 15.0
@@ -44,17 +49,10 @@ class Placed:
     state: str = "joining"  # → serving → draining → drained
 
 
-@dataclass
-class Wanted:
-    """How many of each a node gets."""
+def wanted(config: Config, node: Node) -> tuple[int, int, int]:
+    """How many shards, gateways and connection servers a node gets.
 
-    shards: int
-    gateways: int
-    connection_servers: int
-
-
-def wanted(config: Config, node: Node) -> Wanted:
-    """What a node gets: counted by its cores unless configured, chosen by its role label.
+    Counted by its cores unless configured, and chosen by its role label.
 
     Raises:
         StartupError: its label is none of `ROLES`.
@@ -66,10 +64,10 @@ def wanted(config: Config, node: Node) -> Wanted:
             f"known are {', '.join(ROLES)}"
         )
     by_cores = pairs_of(node.cpus)
-    return Wanted(
-        shards=(config.timelines.shards or by_cores) if role != "edge" else 0,
-        gateways=(config.http.gateways or by_cores) if role != "timelines" else 0,
-        connection_servers=config.live.servers if role != "timelines" else 0,
+    return (
+        (config.timelines.shards or by_cores) if role != "edge" else 0,
+        (config.http.gateways or by_cores) if role != "timelines" else 0,
+        config.live.servers if role != "timelines" else 0,
     )
 
 
@@ -91,7 +89,8 @@ class Controller:
     deliver to them too, they serve. A node that is drained ceases to serve first, and its actors
     end when their clients have left. What is on a node that died is simply taken out of the view.
 
-    One for a cluster: a second one is refused when it publishes.
+    One for a cluster, which is whoever holds the lease in the store. If it dies, the actors go on,
+    some of them stand by for it (`rookery.actors.standby`), and the next one takes them over.
     """
 
     def __init__(
@@ -103,6 +102,10 @@ class Controller:
         self._repository = ClusterRepository(store.reader)
         self._http_port = http_port
         self._view: ClusterView
+        self._name = token_hex(8)
+        self._lease: Lease | None = None
+        self._holding: asyncio.Task[None] | None = None
+        self._is_overtaken = False
         self._refused: dict[str, float] = {}
         self._changing = asyncio.Lock()
         self.placed: dict[str, Placed] = {}
@@ -115,12 +118,86 @@ class Controller:
         return self._view
 
     async def start(self) -> ClusterView:
-        """Start everything on the nodes there are; the first view, in which all of it serves.
+        """Take over what serves, or start everything on the nodes there are; the first view.
 
         Raises:
-            StartupError: an actor refused, or no node may run shards or gateways.
+            StartupError: an actor refused, no node may run shards or gateways, or there is another
+                controller.
         """
+        await self._take_lease()
+        self._holding = asyncio.create_task(self._hold())
+        await self._begin()
+        return self._view
+
+    async def stop(self) -> None:
+        """Leave the lease to whoever wants it."""
+        if self._holding is None:
+            return
+        self._holding.cancel()
+        await asyncio.gather(self._holding, return_exceptions=True)
+        with suppress(RookeryError, ConditionFailed):
+            await self._renew("")
+
+    async def run(self) -> None:
+        """Follow the nodes as they come and go, until cancelled or no more the controller."""
+        while self._holding is not None and not self._holding.done():
+            try:
+                await self.reconcile()
+            except RookeryError as error:
+                log.warning("cluster not brought up to date", error=str(error))
+            except Exception:
+                log.exception("cluster not brought up to date")
+            await asyncio.sleep(LOOK_S)
+
+    # The lease.
+
+    async def _take_lease(self) -> None:
+        """Wait until nobody else holds the lease, and take it."""
+        self._lease = await self._repository.lease()
+        if self._lease is not None and self._lease.holder:
+            await asyncio.sleep(LEASE_S)
+            if await self._repository.lease() != self._lease:
+                raise StartupError(
+                    "another `rookery serve` keeps this cluster in line; stop that one first"
+                )
+        await self._renew(self._name)
+
+    async def _renew(self, holder: str) -> None:
+        former = self._lease
+        lease = Lease(holder, 1 if former is None else former.version + 1)
+        await self._repository.renew(self._writer, former, lease)
+        self._lease = lease
+
+    async def _hold(self) -> None:
+        """Renew the lease until cancelled, or until another controller has taken it."""
+        while True:
+            await asyncio.sleep(RENEW_S)
+            try:
+                await self._renew(self._name)
+            except RookeryError as error:
+                log.warning("lease not renewed", error=str(error))
+            except ConditionFailed:
+                log.critical("another controller has taken this cluster over; this one is idle")
+                self._runtime.abandon()
+                return
+
+    # Beginning.
+
+    async def _begin(self) -> None:
+        """Go on with the actors that are there, or start all of them."""
         former = await self._repository.view()
+        self.placed.clear()
+        found = await self._runtime.adopt()
+        serving = Members() if former is None else await self._still_serving(former, found)
+        if former is not None and serving.shards and serving.gateways:
+            log.warning("actors taken over that another start left behind", actors=serving.all)
+            self._view = former
+            await self._start_singles(found)
+            await self._publish(former.after(serving, serving))
+            self._is_overtaken = False
+            return
+        await self._runtime.end(found)
+        self.placed.clear()
         for node in await self._runtime.nodes():
             self._place(node).state = "serving"
         serving = sum((each.actors for each in self.placed.values()), Members())
@@ -131,28 +208,41 @@ class Controller:
             )
         self._view = ClusterView.of(serving, 1 if former is None else former.version + 1)
         await self._repository.replace(self._writer, former, self._view)
-        own = await self._runtime.own_node()
+        self._is_overtaken = False
         await asyncio.gather(
-            self._runtime.start(*singles(self._config, self._view, own)),
-            *(self._start_actors(each) for each in self.placed.values()),
+            self._start_singles(()), *(self._start_actors(each) for each in self.placed.values())
         )
-        return self._view
 
-    async def run(self) -> None:
-        """Follow the nodes as they come and go, until cancelled."""
-        while True:
-            try:
-                await self.reconcile()
-            except RookeryError as error:
-                log.warning("cluster not brought up to date", error=str(error))
-            except Exception:
-                log.exception("cluster not brought up to date")
-            await asyncio.sleep(LOOK_S)
+    async def _still_serving(self, former: ClusterView, found: Mapping[str, str]) -> Members:
+        """Place what goes on serving, and end the rest of what was found.
+
+        A node of which a part is missing is emptied, and joins like a new one.
+        """
+        for node in await self._runtime.nodes():
+            here = {name for name, node_id in found.items() if node_id == node.id}
+            actors = former.serving.without(set(former.serving.all) - here)
+            if here and actors.counts == wanted(self._config, node):
+                self.placed[node.id] = Placed(node, actors, "serving")
+        serving = sum((each.actors for each in self.placed.values()), Members())
+        kept = {*serving.all, *(spec.name for spec in singles(self._config, former))}
+        await self._runtime.end(found.keys() - kept)
+        return serving
+
+    async def _start_singles(self, found: Collection[str]) -> None:
+        """Start those that are missing; on another node than Ray's head if there is one."""
+        own = await self._runtime.own_node()
+        others = [node_id for node_id in self.placed if node_id != own]
+        specs = singles(self._config, self._view, others[0] if others else own)
+        await self._runtime.start(*(spec for spec in specs if spec.name not in found))
+
+    # Following the nodes.
 
     async def reconcile(self) -> None:
         """Bring everything in line with the nodes that are alive."""
         alive = {node.id: node for node in await self._runtime.nodes()}
         async with self._changing:
+            if self._is_overtaken:
+                await self._begin()
             if gone := [each for each in self.placed.values() if each.node.id not in alive]:
                 await self._take_out(gone)
             now_s = asyncio.get_running_loop().time()
@@ -208,11 +298,11 @@ class Controller:
 
     def _place(self, node: Node) -> Placed:
         taken = {name for each in self.placed.values() for name in each.actors.all}
-        count = wanted(self._config, node)
+        shards, gateways, connection_servers = wanted(self._config, node)
         actors = Members(
-            shards=_fresh(count.shards, names.timeline_shard, taken),
-            gateways=_fresh(count.gateways, names.gateway, taken),
-            connection_servers=_fresh(count.connection_servers, names.connection_server, taken),
+            shards=_fresh(shards, names.timeline_shard, taken),
+            gateways=_fresh(gateways, names.gateway, taken),
+            connection_servers=_fresh(connection_servers, names.connection_server, taken),
         )
         placed = self.placed[node.id] = Placed(node, actors)
         return placed
@@ -268,27 +358,18 @@ class Controller:
 
     async def _publish(self, view: ClusterView) -> None:
         """Store a view, then tell everyone; who is not reached finds it in the store."""
-        await until_available(lambda: self._repository.replace(self._writer, self._view, view))
+        try:
+            await until_available(lambda: self._repository.replace(self._writer, self._view, view))
+        except ConditionFailed as error:  # by who stands by, because our lease stood still
+            self._is_overtaken = True
+            raise Unavailable("The cluster has changed by itself; try again") from error
         self._view = view
         self.told(view)
         await self._tell((*RELIED_ON, *view.present.all), TOLD_WITHIN_S)
 
     async def _tell(self, whom: Iterable[str], within_s: float) -> list[str]:
         """Tell the present view; who has not taken it in time."""
-        telling = {asyncio.create_task(self._tell_one(name, self._view)): name for name in whom}
-        _, late = await asyncio.wait(telling, timeout=within_s)
-        for task in late:
-            task.cancel()
-        return [telling[task] for task in late]
-
-    async def _tell_one(self, name: str, view: ClusterView) -> None:
-        ref = self._runtime.ref(name)
-        while True:
-            try:
-                await ref.call("view_changed", view)
-                return
-            except RookeryError:
-                await asyncio.sleep(TELL_PAUSE_S)
+        return await tell(self._runtime, whom, self._view, within_s)
 
     async def _drained(self, name: str) -> None:
         drained: Awaitable[bool] = self._runtime.ref(name).call("drained")

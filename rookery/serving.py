@@ -4,9 +4,13 @@ import asyncio
 import errno
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from rookery import __version__
 from rookery.actors import names
 from rookery.actors.runtime import ActorContext, ClusterRuntime, Node, Runtime
 from rookery.actors.runtime_inline import InlineRuntime
@@ -24,6 +28,7 @@ from rookery.models import Identity
 from rookery.services.audit import Audit
 from rookery.services.tweets import NewTweet
 from rookery.store import StoreParts, open_reader, prepare_store
+from rookery.store.cluster import ClusterRepository
 from rookery.store.redis_connection import check_redis
 
 FIGURES_WITHIN_S = 2.0
@@ -62,8 +67,30 @@ def make_runtime(config: Config) -> Runtime:
             dashboard_port=config.ray.dashboard_port,
             figures_every_s=config.ray.figures_s,
             log_level=config.server.log_level,
+            build=build_of(config),
         )
     )
+
+
+def build_of(config: Config) -> str:
+    """What two processes have in common that may go on with each other's actors.
+
+    None may where each start chooses another port.
+    """
+    if not config.is_clustered or not config.http.port:
+        return ""
+    settings = blake2b(msgspec.json.encode(config), digest_size=16)
+    return f"{__version__} {settings.hexdigest()}"
+
+
+async def was_left_behind(config: Config) -> bool:
+    """Whether a controller has died, whose actors may still be there."""
+    reader = open_reader(config)
+    try:
+        lease = await ClusterRepository(reader).lease()
+    finally:
+        await reader.close()
+    return lease is not None and bool(lease.holder)
 
 
 def _refuse_several(nodes: Sequence[Node], config: Config) -> None:
@@ -101,6 +128,7 @@ class Cluster:
         if self._following is not None:
             self._following.cancel()
             await asyncio.gather(self._following, return_exceptions=True)
+        await self.controller.stop()
         await self._writer.close()
         await self._reader.close()
 
@@ -151,9 +179,7 @@ class RunningServer:
         await prepare_store(config)
         await check_is_whole(open_reader(config))
         await check_redis(config.redis)
-        self.http_port = reserve_port(
-            config.http.host, config.http.port, "http.port or ROOKERY_HTTP_PORT"
-        )
+        self.http_port = await self._reserve_http_port()
         self.live_ports = [
             reserve_port(
                 config.live.host,
@@ -180,6 +206,15 @@ class RunningServer:
         except BaseException:
             await self.stop()
             raise
+
+    async def _reserve_http_port(self) -> int:
+        http = self.config.http
+        try:
+            return reserve_port(http.host, http.port, "http.port or ROOKERY_HTTP_PORT")
+        except PortTaken:
+            if not self.config.is_clustered or not await was_left_behind(self.config):
+                raise
+            return http.port  # a gateway listens there, which will be taken over
 
     async def _start_actors(self) -> None:
         """Start all together; if the store's writer refuses, the others do not wait for it."""

@@ -157,7 +157,11 @@ class Node:
 
 @runtime_checkable
 class ClusterRuntime(Runtime, Protocol):
-    """A runtime of several nodes, which come and go."""
+    """A runtime of several nodes, which come and go.
+
+    Its actors outlive the process that started them, unless that stops in order; another one of the
+    same build can take them over.
+    """
 
     async def nodes(self) -> list[Node]:
         """The nodes that are alive."""
@@ -167,6 +171,17 @@ class ClusterRuntime(Runtime, Protocol):
         """The id of the node that this process runs on."""
         ...
 
+    async def adopt(self) -> dict[str, str]:
+        """Take over the actors that are there; the id of each one's node, by its name.
+
+        Those of another build, and those that do not answer, are ended.
+        """
+        ...
+
     async def end(self, names: Collection[str]) -> None:
         """Stop these actors for good; those whose node is gone are forgotten."""
+        ...
+
+    def abandon(self) -> None:
+        """Leave all actors to another process."""
         ...

@@ -21,10 +21,12 @@ import ray
 import structlog
 from ray.exceptions import (
     ActorDiedError,
+    ActorUnavailableError,
     ActorUnschedulableError,
     RayError,
     RayTaskError,
 )
+from ray.util import list_named_actors
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from rookery.actors.channel import Address, Channel, ChannelServer
@@ -47,6 +49,7 @@ log = structlog.get_logger(__name__)
 # Calls at once in one actor; its callers coalesce, so that this is never the limit.
 MAX_CONCURRENCY = 10_000
 SWITCH_INTERVAL_S = 0.0005
+FOUND_WITHIN_S = 6.0
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 10.0
 
@@ -69,6 +72,7 @@ class _Shell:
         self._channel = ChannelServer(self.call)
         self._address = await self._channel.start()
         self._figures_every_s = options.figures_every_s
+        self._build = options.build
         if _is_restart():
             await self._start_again()
         else:
@@ -108,6 +112,10 @@ class _Shell:
         """Where processes of the same machine reach this one without Ray."""
         return self._address
 
+    async def origin(self) -> tuple[str, str]:
+        """The build it was started with, and the id of its node."""
+        return self._build, _own_node()
+
     async def call(self, request: bytes) -> bytes:
         actor = self._actor
         if actor is None:
@@ -144,6 +152,10 @@ class _Shell:
             except Exception:
                 log.exception("figures failed", actor=self._spec.name)
             await asyncio.sleep(self._figures_every_s)
+
+
+def _own_node() -> str:
+    return str(ray.get_runtime_context().get_node_id())
 
 
 def _is_restart() -> bool:
@@ -331,11 +343,47 @@ class RayRuntime:
 
     async def own_node(self) -> str:
         """See `ClusterRuntime`."""
-        return str(ray.get_runtime_context().get_node_id())
+        return _own_node()
+
+    async def adopt(self) -> dict[str, str]:
+        """See `ClusterRuntime`. Waits a little for those that Ray is just restarting."""
+        everywhere: list[dict[str, str]] = await asyncio.to_thread(list_named_actors, True)
+        namespace = self._options.namespace
+        names = [each["name"] for each in everywhere if each["namespace"] == namespace]
+        found = await asyncio.gather(*map(self._adopt, names))
+        return {name: node for name, node in zip(names, found, strict=True) if node is not None}
+
+    async def _adopt(self, name: str) -> str | None:
+        """Take over an actor, or end it; the id of its node."""
+        try:
+            handle = await asyncio.to_thread(ray.get_actor, name, self._options.namespace)
+        except ValueError:
+            return None  # dead by now
+        until_s = asyncio.get_running_loop().time() + FOUND_WITHIN_S
+        while asyncio.get_running_loop().time() < until_s:
+            try:
+                async with asyncio.timeout(FOUND_WITHIN_S):
+                    build, node = await handle.origin.remote()
+            except ActorUnavailableError:
+                await asyncio.sleep(FIRST_RETRY_S)
+            except (RayError, TimeoutError):
+                break
+            else:
+                if build != self._options.build:
+                    break
+                self._handles[name] = handle
+                return str(node)
+        log.warning("actor of another start ended", actor=name)
+        await asyncio.to_thread(_kill, [handle])
+        return None
 
     async def end(self, names: Collection[str]) -> None:
         """See `ClusterRuntime`."""
         await self._end({name: self._handles.pop(name) for name in names if name in self._handles})
+
+    def abandon(self) -> None:
+        """See `ClusterRuntime`."""
+        self._handles.clear()
 
     def _create(self, spec: ActorSpec) -> Any:
         shell = type(spec.cls.__name__, (_Shell,), {"__module__": spec.cls.__module__})
@@ -346,6 +394,7 @@ class RayRuntime:
             "max_restarts": -1,
             "max_task_retries": 0,
             "max_concurrency": MAX_CONCURRENCY,
+            "lifetime": "detached" if self._options.build else None,
         }
         if (node := spec.node or spec.prefers) is not None:
             options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(

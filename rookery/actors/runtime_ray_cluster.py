@@ -39,6 +39,8 @@ for _name, _value in {
     "RAY_max_direct_call_object_size": str(4 * 2**20),
     # A call under way when its actor dies fails within 0.9 s instead of 2 s.
     "RAY_timeout_ms_task_wait_for_death_info": "100",
+    # Without the head a node goes on by itself for so long.
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "600",
 }.items():
     os.environ.setdefault(_name, _value)
 
@@ -74,6 +76,8 @@ class RayOptions:
         characters, since sockets lie there too. None is Ray's default, `/tmp/ray`.
     `figures_every_s`: how often the actors' figures are exported; `log_level`: what they log.
     `stop_s`: how long all actors together may take to stop in order.
+    `build`: what another process must have been started with to take the actors over, should this
+        one die; empty: they die with it.
     """
 
     address: str | None = None
@@ -89,6 +93,7 @@ class RayOptions:
     figures_every_s: float = 5.0
     log_level: str = "info"
     stop_s: float = 2.0
+    build: str = ""
 
 
 def connect(options: RayOptions) -> "RayConnection":

@@ -10,7 +10,9 @@ import numpy as np
 from rookery.actors import names
 from rookery.actors.coalescer import Coalescer
 from rookery.actors.runtime import Actor, ActorContext
+from rookery.actors.standby import Standby
 from rookery.actors.topology import Topology
+from rookery.actors.writer import group_writer
 from rookery.config import Config
 from rookery.domain.delivered import RecentIds
 from rookery.domain.placement import ClusterView
@@ -33,7 +35,8 @@ class TimelineShard(Actor):
     Durable: nothing. Rebuilt from the store: rows, one by one, as they are read or connected;
     celebrity lists come from `CelebrityLists`; presence comes back as connection servers attach
     their sessions again, under a new epoch. Callers may retry everything: deliveries are
-    remembered by their outbox id, the rest is idempotent.
+    remembered by their outbox id, the rest is idempotent. In a cluster it also stands by for the
+    controller.
     """
 
     def __init__(self, context: ActorContext, config: Config, view: ClusterView) -> None:
@@ -52,6 +55,9 @@ class TimelineShard(Actor):
         self._reader = open_reader(config)
         self._graph = GraphRepository(self._reader)
         self._topology = Topology.opened(config, view, self._reader)
+        self._standby = Standby(
+            context, self._topology, self._reader, lambda: group_writer(context.directory, config)
+        )
         self._graph_changing = asyncio.Lock()
         self._delivered = RecentIds(REMEMBERED_IDS)
         self._building: dict[int, asyncio.Task[None]] = {}
@@ -62,6 +68,8 @@ class TimelineShard(Actor):
         await self._topology.refresh()
         self._topology.listen(self._view_changed)
         self.spawn(self._topology.follow())
+        if self._topology.may_change:
+            self.spawn(self._standby.run())
         if self.context.name in self._topology.view.present.shards:
             self.spawn(self._fetch_celebrities())
         self.spawn(self._sweep())

@@ -1,11 +1,12 @@
 """What one process knows of who takes part in the cluster."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 import structlog
 
 from rookery.actors import names
+from rookery.actors.runtime import Directory
 from rookery.config import Config
 from rookery.domain.placement import ClusterView, Members
 from rookery.errors import RookeryError
@@ -15,6 +16,7 @@ from rookery.store.engine import Reader
 log = structlog.get_logger(__name__)
 
 POLL_S = 2.0
+TELL_PAUSE_S = 0.1
 
 
 def fixed_view(config: Config) -> ClusterView:
@@ -99,3 +101,24 @@ class Topology:
                 await self.refresh()
             except RookeryError as error:
                 log.warning("cluster view not read", error=str(error))
+
+
+async def tell(
+    directory: Directory, whom: Iterable[str], view: ClusterView, within_s: float
+) -> list[str]:
+    """Tell actors a view; who has not taken it in time."""
+    telling = {asyncio.create_task(_tell_one(directory, name, view)): name for name in whom}
+    _, late = await asyncio.wait(telling, timeout=within_s)
+    for task in late:
+        task.cancel()
+    return [telling[task] for task in late]
+
+
+async def _tell_one(directory: Directory, name: str, view: ClusterView) -> None:
+    ref = directory.ref(name)
+    while True:
+        try:
+            await ref.call("view_changed", view)
+            return
+        except RookeryError:
+            await asyncio.sleep(TELL_PAUSE_S)

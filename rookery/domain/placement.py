@@ -13,6 +13,7 @@ from hashlib import blake2b
 import msgspec
 
 VIRTUAL_SHARDS = 1024
+STANDBYS = 5
 _MIX = 0x9E3779B97F4A7C15
 
 
@@ -57,6 +58,11 @@ class Members(msgspec.Struct, frozen=True, kw_only=True):
     def surfaces(self) -> tuple[str, ...]:
         """Those that keep caches and must be told what to forget."""
         return self.gateways + self.connection_servers
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """How many shards, gateways and connection servers."""
+        return len(self.shards), len(self.gateways), len(self.connection_servers)
 
     def without(self, names: Collection[str]) -> "Members":
         def kept(of: tuple[str, ...]) -> tuple[str, ...]:
@@ -105,6 +111,15 @@ class ClusterView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def shard_map(self) -> ShardMap:
         """Which serving shard owns which user."""
         return ShardMap(self.serving.shards)
+
+    @cached_property
+    def standbys(self) -> tuple[str, ...]:
+        """The shards that take the dead out while there is no controller, the first one first.
+
+        Chosen by hashing, so that they are hardly ever all on one node.
+        """
+        shards = self.serving.shards
+        return tuple(sorted(shards, key=lambda shard: _score(-1, shard))[:STANDBYS])
 
     def owns(self, shard: str, user_id: int) -> bool:
         """Whether a user's timeline is served by this shard."""

@@ -1,21 +1,23 @@
 """`rookery.controller`: nodes join, leave, die and are drained; in which order who is told what."""
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from rookery.actors import names
 from rookery.actors.runtime import ActorSpec, Node
 from rookery.config import Config, load
 from rookery.controller import Controller, wanted
 from rookery.domain.placement import ClusterView
-from rookery.errors import ActorUnavailable, NotFound, StartupError
-from rookery.store.cluster import ClusterRepository
-from rookery.store.engine import ConditionFailed
+from rookery.errors import ActorUnavailable, NotFound, StartupError, Unavailable
+from rookery.store.cluster import ClusterRepository, Lease
 from tests.unit.memory_store import MemoryStore
 
 CONFIG = load(environ={}, overrides={"ray": {"address": "auto"}, "store": {"engine": "mongo"}})
+Start = Callable[..., Awaitable[Controller]]
 HEAD, OTHER = (Node(id=c * 8, host=f"10.0.0.{n}", cpus=2.0, labels={}) for n, c in enumerate("ab"))
 
 
@@ -46,6 +48,7 @@ class FakeRuntime:
         self.actors: dict[str, FakeActor] = {}
         self.node_of: dict[str, str | None] = {}
         self.refusal: Exception | None = None
+        self.abandoned = False
 
     async def nodes(self) -> list[Node]:
         return list(self.alive)
@@ -62,10 +65,17 @@ class FakeRuntime:
             self.node_of[spec.name] = spec.node
             self.journal.append(f"start {spec.name}")
 
+    async def adopt(self) -> dict[str, str]:
+        self.abandoned = False
+        return {name: self.node_of[name] or HEAD.id for name in self.actors}
+
     async def end(self, names: Collection[str]) -> None:
-        for name in names:
+        for name in list(names):
             del self.actors[name]
             self.journal.append(f"end {name}")
+
+    def abandon(self) -> None:
+        self.abandoned = True
 
     async def stop(self) -> None:
         self.actors.clear()
@@ -74,14 +84,31 @@ class FakeRuntime:
         return self.actors.get(name) or FakeActor(name, self.journal)
 
 
-async def started(runtime: FakeRuntime, store: MemoryStore | None = None) -> Controller:
-    controller = Controller(CONFIG, runtime, store or MemoryStore(), 8000)
-    await controller.start()
-    runtime.journal.clear()
-    return controller
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody renews a lease between two looks."""
+    monkeypatch.setattr("rookery.controller.LEASE_S", 0.01)
+    monkeypatch.setattr("rookery.controller.RENEW_S", 3600.0)
 
 
-async def test_a_start_places_everything_on_the_nodes_there_are() -> None:
+@pytest_asyncio.fixture
+async def started() -> AsyncIterator[Start]:
+    """Starts controllers, and lets go of their leases in the end."""
+    controllers: list[Controller] = []
+
+    async def start(runtime: FakeRuntime, store: MemoryStore | None = None) -> Controller:
+        controller = Controller(CONFIG, runtime, store or MemoryStore(), 8000)
+        controllers.append(controller)
+        await controller.start()
+        runtime.journal.clear()
+        return controller
+
+    yield start
+    for controller in controllers:
+        await controller.stop()
+
+
+async def test_a_start_places_everything_on_the_nodes_there_are(started: Start) -> None:
     """Each node has its own; the view that all begin with is in the store."""
     runtime, store = FakeRuntime(HEAD, OTHER), MemoryStore()
     controller = await started(runtime, store)
@@ -91,7 +118,7 @@ async def test_a_start_places_everything_on_the_nodes_there_are() -> None:
     assert await ClusterRepository(store.reader).view() == controller.view
 
 
-async def test_a_node_that_joins_is_delivered_to_before_it_serves() -> None:
+async def test_a_node_that_joins_is_delivered_to_before_it_serves(started: Start) -> None:
     """Its shard is first present, then owns users; who delivers has heard of it by then."""
     runtime = FakeRuntime(HEAD)
     controller = await started(runtime)
@@ -110,7 +137,7 @@ async def test_a_node_that_joins_is_delivered_to_before_it_serves() -> None:
 
 
 async def test_nobody_serves_while_who_is_relied_on_has_not_heard(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, started: Start
 ) -> None:
     """A shard that served too early would miss what is delivered to the others."""
     monkeypatch.setattr("rookery.controller.RELIED_ON_WITHIN_S", 0.05)
@@ -126,7 +153,7 @@ async def test_nobody_serves_while_who_is_relied_on_has_not_heard(
     assert "TimelineShard-1" in controller.view.serving.shards
 
 
-async def test_a_node_that_died_is_taken_out_at_once() -> None:
+async def test_a_node_that_died_is_taken_out_at_once(started: Start) -> None:
     """Its users belong to the others from then on."""
     runtime = FakeRuntime(HEAD, OTHER)
     controller = await started(runtime)
@@ -136,7 +163,7 @@ async def test_a_node_that_died_is_taken_out_at_once() -> None:
     assert "TimelineShard-1" not in runtime.actors
 
 
-async def test_a_new_node_takes_the_numbers_that_are_free() -> None:
+async def test_a_new_node_takes_the_numbers_that_are_free(started: Start) -> None:
     """So that the map is what it was before."""
     runtime = FakeRuntime(HEAD, OTHER)
     controller = await started(runtime)
@@ -147,7 +174,7 @@ async def test_a_new_node_takes_the_numbers_that_are_free() -> None:
     assert runtime.node_of["TimelineShard-1"] == "c" * 8
 
 
-async def test_a_drained_node_stops_serving_before_its_actors_end() -> None:
+async def test_a_drained_node_stops_serving_before_its_actors_end(started: Start) -> None:
     """First nobody is sent there, then its clients leave, then it ends."""
     runtime = FakeRuntime(HEAD, OTHER)
     controller = await started(runtime)
@@ -167,21 +194,21 @@ async def test_a_drained_node_stops_serving_before_its_actors_end() -> None:
 
 
 @pytest.mark.parametrize("node_id", ["", "x", "aaaaaaaab"])
-async def test_draining_names_the_nodes_there_are(node_id: str) -> None:
+async def test_draining_names_the_nodes_there_are(node_id: str, started: Start) -> None:
     """For whoever mistypes one."""
     controller = await started(FakeRuntime(HEAD, OTHER))
     with pytest.raises(NotFound, match="aaaaaaaa, bbbbbbbb"):
         await controller.drain(node_id)
 
 
-async def test_the_last_node_cannot_be_drained() -> None:
+async def test_the_last_node_cannot_be_drained(started: Start) -> None:
     """Nobody would be left to serve."""
     controller = await started(FakeRuntime(HEAD))
     with pytest.raises(StartupError, match="last node"):
         await controller.drain("a")
 
 
-async def test_a_node_that_refuses_leaves_the_others_alone() -> None:
+async def test_a_node_that_refuses_leaves_the_others_alone(started: Start) -> None:
     """A port that is taken there is a matter of that node."""
     runtime = FakeRuntime(HEAD)
     controller = await started(runtime)
@@ -191,13 +218,81 @@ async def test_a_node_that_refuses_leaves_the_others_alone() -> None:
     assert list(controller.placed) == [HEAD.id]
 
 
-async def test_a_second_controller_is_refused() -> None:
+async def test_a_second_controller_is_refused(
+    started: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two of them would undo what the other does."""
+    monkeypatch.setattr("rookery.controller.LEASE_S", 0.1)
+    monkeypatch.setattr("rookery.controller.RENEW_S", 0.02)
     store = MemoryStore()
-    first = await started(FakeRuntime(HEAD, OTHER), store)
     await started(FakeRuntime(HEAD, OTHER), store)
-    with pytest.raises(ConditionFailed):
-        await first.drain("b")
+    with pytest.raises(StartupError, match="another `rookery serve`"):
+        await started(FakeRuntime(HEAD, OTHER), store)
+
+
+async def test_a_controller_that_was_replaced_leaves_everything_alone(
+    started: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stood still for so long that the operator started another one."""
+    store, runtime = MemoryStore(), FakeRuntime(HEAD, OTHER)
+    monkeypatch.setattr("rookery.controller.RENEW_S", 0.1)
+    first = await started(runtime, store)
+    following = asyncio.create_task(first.run())
+    repository = ClusterRepository(store.reader)
+    lease = await repository.lease()
+    assert lease is not None
+    await repository.renew(store.writer, lease, Lease("another", lease.version + 1))
+    await asyncio.wait_for(following, 5.0)
+    assert runtime.abandoned
+    await first.stop()
+    assert (await repository.lease() or lease).holder == "another"
+
+
+async def test_a_controller_takes_over_what_another_left_behind(started: Start) -> None:
+    """Its nodes go on; on what came in its place its share begins anew, as on a new node."""
+    store, runtime = MemoryStore(), FakeRuntime(HEAD, OTHER)
+    former = (await started(runtime, store)).view
+    new = Node(id="c" * 8, host="10.0.0.3", cpus=2.0, labels={})
+    for name in [name for name, node in runtime.node_of.items() if node == HEAD.id]:
+        del runtime.actors[name]
+    runtime.alive = [new, OTHER]
+    shard = runtime.actors["TimelineShard-1"]
+    second = await started(runtime, store)
+    assert second.view.serving.all == ("TimelineShard-1", "Gateway-1", "ConnectionServer-1")
+    assert second.view.present == second.view.serving
+    assert second.view.version > former.version
+    assert runtime.actors["TimelineShard-1"] is shard
+    await second.reconcile()
+    assert set(second.view.serving.all) == set(former.serving.all)
+    assert runtime.node_of["TimelineShard-0"] == new.id
+
+
+async def test_a_node_that_lost_a_part_begins_anew(started: Start) -> None:
+    """What is left of it ends, so that it can join like a new one."""
+    store, runtime = MemoryStore(), FakeRuntime(HEAD, OTHER)
+    await started(runtime, store)
+    del runtime.actors["Gateway-1"]
+    shard = runtime.actors["TimelineShard-1"]
+    second = await started(runtime, store)
+    assert "TimelineShard-1" not in second.view.serving.shards
+    await second.reconcile()
+    assert second.view.serving.shards == ("TimelineShard-0", "TimelineShard-1")
+    assert runtime.actors["TimelineShard-1"] is not shard
+
+
+async def test_a_view_that_a_standby_has_changed_is_taken_over(started: Start) -> None:
+    """The controller stood still, and some actor was taken for dead: its node joins again."""
+    store, runtime = MemoryStore(), FakeRuntime(HEAD, OTHER)
+    controller = await started(runtime, store)
+    view = controller.view
+    rest = view.serving.without(["TimelineShard-1"])
+    await ClusterRepository(store.reader).replace(store.writer, view, view.after(rest, rest))
+    with pytest.raises(Unavailable, match="try again"):
+        await controller.drain("b")
+    await controller.reconcile()
+    assert controller.view.serving.shards == ("TimelineShard-0", "TimelineShard-1")
+    assert controller.view.version > view.version + 1
+    assert await controller.drain("b") == OTHER.id
 
 
 @pytest.mark.parametrize(
@@ -206,8 +301,7 @@ async def test_a_second_controller_is_refused() -> None:
 def test_labels_say_what_a_node_is_for(role: str, expected: tuple[int, int, int]) -> None:
     """One gateway and one shard for two cores, unless the settings count them."""
     node = Node(id="a", host="10.0.0.1", cpus=4.0, labels={"rookery.io/role": role})
-    count = wanted(CONFIG, node)
-    assert (count.shards, count.gateways, count.connection_servers) == expected
+    assert wanted(CONFIG, node) == expected
 
 
 def test_an_unknown_label_is_named() -> None:
