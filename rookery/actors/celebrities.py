@@ -45,7 +45,7 @@ class CelebrityLists(Actor):
 
     async def start(self) -> None:
         self.spawn(self._recover())
-        self.spawn(self._topology.follow())
+        self.spawn(self._topology.follow(self.context.directory))
 
     async def stop(self) -> None:
         await super().stop()

@@ -78,7 +78,7 @@ class FanoutWorker(Actor):
         self.spawn(self._follow_celebrities())
         self.spawn(self._work())
         self.spawn(self._acknowledge())
-        self.spawn(self._topology.follow())
+        self.spawn(self._topology.follow(self.context.directory))
 
     async def stop(self) -> None:
         await super().stop()

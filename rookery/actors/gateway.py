@@ -88,7 +88,7 @@ class _SurfaceActor(Actor, Generic[S]):
         if self._serves(surface.topology.view):
             await self._listen(surface)
         surface.topology.listen(self._view_changed)
-        self.spawn(surface.topology.follow())
+        self.spawn(surface.topology.follow(self.context.directory))
 
     async def stop(self) -> None:
         await super().stop()

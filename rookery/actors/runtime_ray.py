@@ -14,6 +14,7 @@ import pickle
 import sys
 import warnings
 from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -52,6 +53,10 @@ SWITCH_INTERVAL_S = 0.0005
 FOUND_WITHIN_S = 6.0
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 10.0
+
+
+_lookups = ThreadPoolExecutor(thread_name_prefix="lookup")
+"""Of their own: while Ray's head is away a look-up takes a minute."""
 
 
 class _Shell:
@@ -239,7 +244,9 @@ class RayRef:
     async def _find(self) -> None:
         handle = self._handle
         if handle is None:
-            handle = await asyncio.to_thread(ray.get_actor, self._name, namespace=self._namespace)
+            handle = await asyncio.get_running_loop().run_in_executor(
+                _lookups, ray.get_actor, self._name, self._namespace
+            )
         self._channel = await Channel.open(await handle.address.remote())
         self._is_far = self._channel is None
         self._handle = handle

@@ -67,7 +67,7 @@ class TimelineShard(Actor):
     async def start(self) -> None:
         await self._topology.refresh()
         self._topology.listen(self._view_changed)
-        self.spawn(self._topology.follow())
+        self.spawn(self._topology.follow(self.context.directory))
         if self._topology.may_change:
             self.spawn(self._standby.run())
         if self.context.name in self._topology.view.present.shards:

@@ -14,7 +14,7 @@ import structlog
 
 from rookery.actors import names
 from rookery.actors.runtime import ActorContext
-from rookery.actors.topology import Topology, tell
+from rookery.actors.topology import Topology, answering, tell
 from rookery.domain.placement import ClusterView
 from rookery.errors import RookeryError
 from rookery.store.cluster import ClusterRepository, Lease
@@ -23,16 +23,13 @@ from rookery.store.engine import ConditionFailed, GroupWriter, Reader
 log = structlog.get_logger(__name__)
 
 LOOK_S = 0.5
-SUSPECT_AFTER_S = 1.5
+SUSPECT_AFTER_S = 1.2
 """A lease that stands still for so long has everybody asked whether they are there."""
 ACT_AFTER_S = 4.0
-DEAD_AFTER_S = 3.0
+DEAD_AFTER_S = 2.5
 """Who has not answered for so long is dead: longer than Ray takes to restart an actor."""
-ANSWER_S = 1.0
-TURN_S = 1.0
+TURN_S = 0.5
 """So much later does each standby act than the one before it."""
-MEET_EVERY_S = 10.0
-"""Whoever was never called cannot be found without Ray's head."""
 TOLD_WITHIN_S = 1.0
 
 
@@ -51,12 +48,8 @@ class Standby:
         self._repository = ClusterRepository(reader)
         self._open_writer = open_writer
         self._lease: Lease | None = None
-        self._renewed_s = self._met_s = monotonic()
+        self._renewed_s = monotonic()
         self._silent_since_s: dict[str, float] = {}
-        topology.listen(self._view_changed)
-
-    def _view_changed(self, view: ClusterView) -> None:
-        self._met_s = 0.0
 
     async def run(self) -> None:
         """Stand by, for ever."""
@@ -74,10 +67,9 @@ class Standby:
         if lease is None or not lease.holder or lease != self._lease:
             self._lease, self._renewed_s = lease, now_s
         still_s = now_s - self._renewed_s
-        if still_s < SUSPECT_AFTER_S and now_s < self._met_s + MEET_EVERY_S:
+        if still_s < SUSPECT_AFTER_S:
             self._silent_since_s.clear()
             return
-        self._met_s = now_s
         await self._ask_everybody()
         view = self._topology.view
         turn = view.standbys.index(self._context.name)
@@ -86,21 +78,13 @@ class Standby:
 
     async def _ask_everybody(self) -> None:
         present = self._topology.view.present.all
-        answers = await asyncio.gather(*map(self._answers, present))
+        answered = await answering(self._context.directory, present)
         now_s = monotonic()
-        for name, answered in zip(present, answers, strict=True):
-            if answered:
+        for name in present:
+            if name in answered:
                 self._silent_since_s.pop(name, None)
             else:
                 self._silent_since_s.setdefault(name, now_s)
-
-    async def _answers(self, name: str) -> bool:
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                await self._context.directory.ref(name).call("ping")
-        except (RookeryError, TimeoutError):
-            return False
-        return True
 
     def _dead(self) -> list[str]:
         since_s = monotonic() - DEAD_AFTER_S

@@ -16,7 +16,9 @@ from rookery.store.engine import Reader
 log = structlog.get_logger(__name__)
 
 POLL_S = 2.0
+ANSWER_S = 1.0
 TELL_PAUSE_S = 0.1
+SINGLES = (names.CONNECTION_MANAGER, names.CELEBRITY_LISTS, names.FANOUT_WORKER)
 
 
 def fixed_view(config: Config) -> ClusterView:
@@ -93,14 +95,36 @@ class Topology:
         if not task.cancelled():
             task.exception()  # told to those who waited, if any still did
 
-    async def follow(self) -> None:
-        """Look for newer views every now and then, for ever; nothing where none can come."""
+    async def follow(self, directory: Directory) -> None:
+        """Look for newer views every now and then, for ever; nothing where none can come.
+
+        Calls everybody once, too: whom a process has never called it cannot find while Ray's head
+        is away.
+        """
+        met: set[str] = set()
         while self.may_change:
             await asyncio.sleep(POLL_S)
             try:
                 await self.refresh()
             except RookeryError as error:
                 log.warning("cluster view not read", error=str(error))
+            present = {*SINGLES, *self.view.present.all}
+            met &= present
+            met |= await answering(directory, present - met)
+
+
+async def answering(directory: Directory, whom: Iterable[str]) -> set[str]:
+    """Which of these actors answer within `ANSWER_S`."""
+
+    async def ping(name: str) -> str | None:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await directory.ref(name).call("ping")
+        except (RookeryError, TimeoutError):
+            return None
+        return name
+
+    return {name for name in await asyncio.gather(*map(ping, whom)) if name is not None}
 
 
 async def tell(
