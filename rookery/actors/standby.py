@@ -49,6 +49,7 @@ class Standby:
         self._open_writer = open_writer
         self._lease: Lease | None = None
         self._renewed_s = monotonic()
+        self._met: set[str] = set()
         self._silent_since_s: dict[str, float] = {}
 
     async def run(self) -> None:
@@ -67,30 +68,27 @@ class Standby:
         if lease is None or not lease.holder or lease != self._lease:
             self._lease, self._renewed_s = lease, now_s
         still_s = now_s - self._renewed_s
+        view = self._topology.view
+        present = {*view.present.all}
+        self._met &= present
         if still_s < SUSPECT_AFTER_S:
             self._silent_since_s.clear()
+            self._met |= await answering(self._context.directory, present - self._met)
             return
         await self._ask_everybody()
-        view = self._topology.view
         turn = view.standbys.index(self._context.name)
         if still_s >= ACT_AFTER_S + turn * TURN_S and (dead := self._dead()):
             await self._take_out(dead, view)
 
     async def _ask_everybody(self) -> None:
-        present = self._topology.view.present.all
-        answered = await answering(self._context.directory, present)
-        now_s = monotonic()
-        for name in present:
-            if name in answered:
-                self._silent_since_s.pop(name, None)
-            else:
-                self._silent_since_s.setdefault(name, now_s)
+        # Whom it has never called it cannot find while Ray's head is away.
+        silent = self._met - await answering(self._context.directory, self._met)
+        since_s, now_s = self._silent_since_s, monotonic()
+        self._silent_since_s = {name: since_s.get(name, now_s) for name in silent}
 
     def _dead(self) -> list[str]:
         since_s = monotonic() - DEAD_AFTER_S
-        present = self._topology.view.present.all
-        silent = [name for name in present if name in self._silent_since_s]
-        return [name for name in silent if self._silent_since_s[name] <= since_s]
+        return [name for name, silent_s in self._silent_since_s.items() if silent_s <= since_s]
 
     async def _take_out(self, dead: list[str], former: ClusterView) -> None:
         view = former.after(former.serving.without(dead), former.present.without(dead))

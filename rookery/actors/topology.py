@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 
 import structlog
 
@@ -48,6 +49,7 @@ class Topology:
         self._fetch = fetch
         self._refreshing: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[ClusterView], None]] = []
+        self._changed = asyncio.Event()
 
     @classmethod
     def opened(cls, config: Config, view: ClusterView, reader: Reader) -> "Topology":
@@ -68,6 +70,7 @@ class Topology:
         if view.version <= self.view.version:
             return False
         self.view = view
+        self._changed.set()
         for listener in self._listeners:
             listener(view)
         return True
@@ -103,14 +106,17 @@ class Topology:
         """
         met: set[str] = set()
         while self.may_change:
-            await asyncio.sleep(POLL_S)
+            self._changed.clear()
+            present = {*SINGLES, *self.view.present.all}
+            met &= present
+            met |= await answering(directory, present - met)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await self._changed.wait()
             try:
                 await self.refresh()
             except RookeryError as error:
                 log.warning("cluster view not read", error=str(error))
-            present = {*SINGLES, *self.view.present.all}
-            met &= present
-            met |= await answering(directory, present - met)
 
 
 async def answering(directory: Directory, whom: Iterable[str]) -> set[str]:

@@ -100,6 +100,7 @@ class Probe:
         self.last_failure_s = 0.0
         self.last_success_s = 0.0
         self.longest_s = 0.0
+        self.failures: list[tuple[float, str]] = []
         self._task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
@@ -109,8 +110,9 @@ class Probe:
                 await self._ask()
                 self.last_success_s = began_s
                 self.longest_s = max(self.longest_s, time.monotonic() - began_s)
-            except (ApiError, ConnectionFailed):
+            except (ApiError, ConnectionFailed) as error:
                 self.last_failure_s = time.monotonic()
+                self.failures.append((self.last_failure_s, repr(error)))
             await asyncio.sleep(max(0.0, began_s + PROBE_S - time.monotonic()))
 
     async def end(self) -> None:

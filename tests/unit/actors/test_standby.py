@@ -40,6 +40,9 @@ class Cluster:
         self.repository = ClusterRepository(self.store.reader)
         self.topologies: dict[str, Topology] = {}
         self.tasks: list[asyncio.Task[None]] = []
+        self.calls = 0
+        self.all_met = asyncio.Event()
+        """Set when each standby has called everybody."""
 
     def ref(self, name: str) -> "Member":
         return Member(self, name)
@@ -53,6 +56,7 @@ class Cluster:
             context = ActorContext(name, self)
             standby = Standby(context, topology, self.store.reader, lambda: self.store)
             self.tasks.append(asyncio.create_task(standby.run()))
+        await self.all_met.wait()
 
     async def end(self) -> None:
         for task in self.tasks:
@@ -73,6 +77,9 @@ class Member:
     async def call(self, method: str, /, *args: Any) -> Any:
         if self.name in self._cluster.dead:
             raise ActorUnavailable()
+        self._cluster.calls += 1
+        if self._cluster.calls == 2 * len(MEMBERS.all):
+            self._cluster.all_met.set()
         if method == "view_changed":
             self._cluster.views[self.name] = args[0]
         return self.name
@@ -169,6 +176,19 @@ async def test_who_answers_again_is_kept(cluster: Cluster) -> None:
         cluster.dead = set()
         await asyncio.sleep(0.02)
     assert await cluster.serving() == MEMBERS.all
+
+
+async def test_who_was_never_met_is_not_taken_for_dead(cluster: Cluster) -> None:
+    """Without Ray's head it cannot be found, whether it is there or not."""
+    await cluster.begin(Lease("head", 1))
+    newcomer = Members(shards=("TimelineShard-3",))
+    cluster.dead = {"TimelineShard-3"}
+    view = VIEW.after(MEMBERS, newcomer)
+    await cluster.repository.replace(cluster.store.writer, VIEW, view)
+    for topology in cluster.topologies.values():
+        topology.install(view)
+    await asyncio.sleep(3 * ACT_AFTER_S)
+    assert await cluster.repository.view() == view
 
 
 async def test_the_last_gateway_stays(cluster: Cluster) -> None:
