@@ -106,6 +106,7 @@ class Controller:
         self._lease: Lease | None = None
         self._holding: asyncio.Task[None] | None = None
         self._is_overtaken = False
+        self._singles_on: str | None = None
         self._refused: dict[str, float] = {}
         self._changing = asyncio.Lock()
         self.placed: dict[str, Placed] = {}
@@ -210,7 +211,7 @@ class Controller:
         await self._repository.replace(self._writer, former, self._view)
         self._is_overtaken = False
         await asyncio.gather(
-            self._start_singles(()), *(self._start_actors(each) for each in self.placed.values())
+            self._start_singles({}), *(self._start_actors(each) for each in self.placed.values())
         )
 
     async def _still_serving(self, former: ClusterView, found: Mapping[str, str]) -> Members:
@@ -228,12 +229,25 @@ class Controller:
         await self._runtime.end(found.keys() - kept)
         return serving
 
-    async def _start_singles(self, found: Collection[str]) -> None:
-        """Start those that are missing; on another node than Ray's head if there is one."""
+    async def _start_singles(self, found: Mapping[str, str]) -> None:
+        """Start those that are missing."""
         own = await self._runtime.own_node()
-        others = [node_id for node_id in self.placed if node_id != own]
-        specs = singles(self._config, self._view, others[0] if others else own)
+        serving = [each.node.id for each in self.placed.values() if each.state == "serving"]
+        # Not on Ray's head if possible: nothing that ends with it can be started elsewhere.
+        where = next((node for node in serving if node != own), own)
+        specs = singles(self._config, self._view, where)
         await self._runtime.start(*(spec for spec in specs if spec.name not in found))
+        self._singles_on = found.get(names.FANOUT_WORKER, where)
+
+    async def _move_singles(self) -> None:
+        """Move those there is one of from a node that leaves, or from Ray's head."""
+        own = await self._runtime.own_node()
+        serving = [each.node.id for each in self.placed.values() if each.state == "serving"]
+        if self._singles_on in serving and (self._singles_on != own or serving == [own]):
+            return
+        self._singles_on = None
+        await self._runtime.end([spec.name for spec in singles(self._config, self._view)])
+        await self._start_singles({})
 
     # Following the nodes.
 
@@ -249,6 +263,8 @@ class Controller:
             for node in alive.values():
                 if node.id not in self.placed and self._refused.get(node.id, 0.0) <= now_s:
                     await self._bring_in(node)
+            if self._singles_on is None:
+                await self._move_singles()
             if joining := [each for each in self.placed.values() if each.state == "joining"]:
                 await self._let_serve(joining)
 
@@ -266,6 +282,11 @@ class Controller:
             if not rest.shards or not rest.gateways:
                 raise StartupError("this is the last node that serves; add another one first")
             placed.state = "draining"
+            try:
+                await self._move_singles()
+            except BaseException:
+                placed.state = "serving"
+                raise
             await self._publish(self._view.after(rest, self._view.present))
             await asyncio.gather(
                 *(self._drained(name) for name in placed.actors.surfaces), return_exceptions=True
@@ -340,6 +361,8 @@ class Controller:
         await self._publish(view.after(view.serving + coming, view.present))
         for each in joining:
             each.state = "serving"
+        await self._move_singles()
+        for each in joining:
             log.info("node serves", node=each.node.id, host=each.node.host, actors=each.actors.all)
 
     async def _take_out(self, gone: Sequence[Placed]) -> None:

@@ -62,7 +62,7 @@ class FakeRuntime:
         for spec in specs:
             assert spec.name not in self.actors
             self.actors[spec.name] = FakeActor(spec.name, self.journal)
-            self.node_of[spec.name] = spec.node
+            self.node_of[spec.name] = spec.node or spec.prefers
             self.journal.append(f"start {spec.name}")
 
     async def adopt(self) -> dict[str, str]:
@@ -71,7 +71,7 @@ class FakeRuntime:
 
     async def end(self, names: Collection[str]) -> None:
         for name in list(names):
-            del self.actors[name]
+            self.actors.pop(name, None)
             self.journal.append(f"end {name}")
 
     def abandon(self) -> None:
@@ -114,7 +114,7 @@ async def test_a_start_places_everything_on_the_nodes_there_are(started: Start) 
     controller = await started(runtime, store)
     assert controller.view.serving.shards == ("TimelineShard-0", "TimelineShard-1")
     assert runtime.node_of["TimelineShard-1"] == runtime.node_of["Gateway-1"] == OTHER.id
-    assert runtime.node_of[names.FANOUT_WORKER] is None
+    assert runtime.node_of[names.FANOUT_WORKER] == OTHER.id
     assert await ClusterRepository(store.reader).view() == controller.view
 
 
@@ -122,6 +122,7 @@ async def test_a_node_that_joins_is_delivered_to_before_it_serves(started: Start
     """Its shard is first present, then owns users; who delivers has heard of it by then."""
     runtime = FakeRuntime(HEAD)
     controller = await started(runtime)
+    worker = runtime.actors[names.FANOUT_WORKER]
     views: list[ClusterView] = []
     controller.told = views.append
     runtime.alive.append(OTHER)
@@ -133,7 +134,38 @@ async def test_a_node_that_joins_is_delivered_to_before_it_serves(started: Start
     assert views[0].present.shards == ("TimelineShard-0", "TimelineShard-1")
     first = runtime.journal.index
     assert first("start TimelineShard-1") < first("view_changed FanoutWorker")
-    assert runtime.actors[names.FANOUT_WORKER].versions[0] == views[0].version
+    assert worker.versions[0] == views[0].version
+
+
+async def test_who_there_is_one_of_leaves_the_head_when_another_node_serves(
+    started: Start,
+) -> None:
+    """And a node that is drained: what ends with the head cannot be started again without it."""
+    runtime = FakeRuntime(HEAD)
+    controller = await started(runtime)
+    assert runtime.node_of[names.FANOUT_WORKER] == HEAD.id
+    runtime.alive.append(OTHER)
+    await controller.reconcile()
+    assert runtime.node_of[names.FANOUT_WORKER] == OTHER.id
+    runtime.journal.clear()
+    await controller.reconcile()
+    assert runtime.journal == []
+    await controller.drain(OTHER.id)
+    assert runtime.node_of[names.FANOUT_WORKER] == HEAD.id
+
+
+async def test_who_there_is_one_of_is_started_until_it_is_there(started: Start) -> None:
+    """Also if it refuses at first on the node it is moved to."""
+    runtime = FakeRuntime(HEAD, OTHER)
+    controller = await started(runtime)
+    runtime.refusal = StartupError("no room")
+    with pytest.raises(StartupError):
+        await controller.drain(OTHER.id)
+    assert names.FANOUT_WORKER not in runtime.actors
+    runtime.refusal = None
+    await controller.reconcile()
+    assert runtime.node_of[names.FANOUT_WORKER] == OTHER.id
+    assert controller.placed[OTHER.id].state == "serving"
 
 
 async def test_nobody_serves_while_who_is_relied_on_has_not_heard(
