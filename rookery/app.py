@@ -64,17 +64,17 @@ READY_BOUND_S = 2.0
 DRAIN_S = 10.0
 
 
-def singles(config: Config, view: ClusterView, prefers: str | None = None) -> list[ActorSpec]:
+def singles(config: Config, view: ClusterView, node: str | None = None) -> list[ActorSpec]:
     """The actors that there is one of; the store's writer first, where the engine has one.
 
-    `prefers` is the node they run on for as long as it lives.
+    `node` is where they are to run.
     """
     writer = [ActorSpec(names.STORE_WRITER, StoreWriter, (config,))]
     return [
         *(writer if config.store.engine == "sqlite" else []),
-        ActorSpec(names.CONNECTION_MANAGER, ConnectionManager, prefers=prefers),
-        ActorSpec(names.CELEBRITY_LISTS, CelebrityLists, (config, view), prefers=prefers),
-        ActorSpec(names.FANOUT_WORKER, FanoutWorker, (config, view), prefers=prefers),
+        ActorSpec(names.CONNECTION_MANAGER, ConnectionManager, node=node),
+        ActorSpec(names.CELEBRITY_LISTS, CelebrityLists, (config, view), node=node),
+        ActorSpec(names.FANOUT_WORKER, FanoutWorker, (config, view), node=node),
     ]
 
 

@@ -259,12 +259,12 @@ class Controller:
                 await self._begin()
             if gone := [each for each in self.placed.values() if each.node.id not in alive]:
                 await self._take_out(gone)
+            if self._singles_on is None:
+                await self._move_singles()
             now_s = asyncio.get_running_loop().time()
             for node in alive.values():
                 if node.id not in self.placed and self._refused.get(node.id, 0.0) <= now_s:
                     await self._bring_in(node)
-            if self._singles_on is None:
-                await self._move_singles()
             if joining := [each for each in self.placed.values() if each.state == "joining"]:
                 await self._let_serve(joining)
 
@@ -375,6 +375,8 @@ class Controller:
         for each in gone:
             log.warning("node lost", node=each.node.id, host=each.node.host)
             del self.placed[each.node.id]
+            if each.node.id == self._singles_on:
+                self._singles_on = None
         if going:
             await self._publish(self._view.after(rest, self._view.present.without(going)))
             await self._runtime.end(going)
@@ -388,7 +390,8 @@ class Controller:
             raise Unavailable("The cluster has changed by itself; try again") from error
         self._view = view
         self.told(view)
-        await self._tell((*RELIED_ON, *view.present.all), TOLD_WITHIN_S)
+        relied_on = () if self._singles_on is None else RELIED_ON
+        await self._tell((*relied_on, *view.present.all), TOLD_WITHIN_S)
 
     async def _tell(self, whom: Iterable[str], within_s: float) -> list[str]:
         """Tell the present view; who has not taken it in time."""

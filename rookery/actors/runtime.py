@@ -116,15 +116,14 @@ class Actor:
 class ActorSpec:
     """One actor to be started: its unique name, class and arguments after the context.
 
-    `node` is the id of the only node that it may run on, and it ends for good with that one;
-    `prefers` that of the node that it runs on while it lives. Else the runtime chooses.
+    `node` is the id of the only node that it may run on, and it ends for good with that one.
+    Else the runtime chooses.
     """
 
     name: str
     cls: type[Actor]
     args: tuple[Any, ...] = ()
     node: str | None = None
-    prefers: str | None = None
 
 
 class Runtime(Directory, Protocol):

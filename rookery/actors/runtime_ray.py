@@ -403,10 +403,8 @@ class RayRuntime:
             "max_concurrency": MAX_CONCURRENCY,
             "lifetime": "detached" if self._options.build else None,
         }
-        if (node := spec.node or spec.prefers) is not None:
-            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(
-                node, soft=spec.node is None
-            )
+        if spec.node is not None:
+            options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(spec.node, soft=False)
         actor_class: Any = ray.remote(shell)
         return actor_class.options(**options).remote(spec, self._options)
 

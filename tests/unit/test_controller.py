@@ -62,7 +62,7 @@ class FakeRuntime:
         for spec in specs:
             assert spec.name not in self.actors
             self.actors[spec.name] = FakeActor(spec.name, self.journal)
-            self.node_of[spec.name] = spec.node or spec.prefers
+            self.node_of[spec.name] = spec.node
             self.journal.append(f"start {spec.name}")
 
     async def adopt(self) -> dict[str, str]:
@@ -193,6 +193,7 @@ async def test_a_node_that_died_is_taken_out_at_once(started: Start) -> None:
     await controller.reconcile()
     assert controller.view.present.shards == controller.view.serving.shards == ("TimelineShard-0",)
     assert "TimelineShard-1" not in runtime.actors
+    assert runtime.node_of[names.FANOUT_WORKER] == HEAD.id
 
 
 async def test_a_new_node_takes_the_numbers_that_are_free(started: Start) -> None:
