@@ -97,8 +97,7 @@ def _body(user: int, users: int) -> dict[str, str]:
 
 
 async def _deliveries(server: Server) -> int:
-    status = await server.control("status")
-    return int(status["deliveries"]["deliveries"])
+    return int((await server.control("delivered"))["deliveries"])
 
 
 async def _check(world: World, server: Server, outcome: load.Outcome, before: int) -> int:

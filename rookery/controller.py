@@ -229,21 +229,26 @@ class Controller:
         await self._runtime.end(found.keys() - kept)
         return serving
 
+    @property
+    def _may_run_singles(self) -> list[str]:
+        """The ids of the nodes that serve, but not Ray's head if there is another one.
+
+        What ends with the head can be started again only when that is back.
+        """
+        serving = [each.node for each in self.placed.values() if each.state == "serving"]
+        others = [node for node in serving if not node.is_head]
+        return [node.id for node in others or serving]
+
     async def _start_singles(self, found: Mapping[str, str]) -> None:
-        """Start those that are missing."""
-        own = await self._runtime.own_node()
-        serving = [each.node.id for each in self.placed.values() if each.state == "serving"]
-        # Not on Ray's head if possible: nothing that ends with it can be started elsewhere.
-        where = next((node for node in serving if node != own), own)
+        """Start those that are missing of what there is one of."""
+        where = self._may_run_singles[0]
         specs = singles(self._config, self._view, where)
         await self._runtime.start(*(spec for spec in specs if spec.name not in found))
         self._singles_on = found.get(names.FANOUT_WORKER, where)
 
     async def _move_singles(self) -> None:
-        """Move those there is one of from a node that leaves, or from Ray's head."""
-        own = await self._runtime.own_node()
-        serving = [each.node.id for each in self.placed.values() if each.state == "serving"]
-        if self._singles_on in serving and (self._singles_on != own or serving == [own]):
+        """Move what there is one of to where it may run."""
+        if self._singles_on in self._may_run_singles:
             return
         self._singles_on = None
         await self._runtime.end([spec.name for spec in singles(self._config, self._view)])

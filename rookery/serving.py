@@ -264,6 +264,7 @@ class Commands:
             "warm": single(self._warm),
             "home": single(self._home),
             "settle": single(self._settle),
+            "delivered": single(self._delivered),
             "requeue-dead": single(self._requeue_dead),
             "fsck": self._fsck,
             "drain": single(self._drain),
@@ -272,12 +273,10 @@ class Commands:
 
     async def _status(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         server = self._server
-        worker = server.runtime.ref(names.FANOUT_WORKER)
         return {
             "http": server.http_url,
             "live": server.live_urls,
             "runtime": server.config.server.runtime,
-            "deliveries": (await worker.call("delivered")),
             "version": server.view.version,
             "nodes": await self._nodes(),
         }
@@ -378,6 +377,11 @@ class Commands:
 
     async def _settle(self, arguments: Mapping[str, Any]) -> None:
         await self._server.settle()
+
+    async def _delivered(self, arguments: Mapping[str, Any]) -> dict[str, float]:
+        """Entries of the queue and rows reached since the worker's start."""
+        worker = self._server.runtime.ref(names.FANOUT_WORKER)
+        return dict(await worker.call("delivered"))
 
     async def _requeue_dead(self, arguments: Mapping[str, Any]) -> int:
         """Deliver again what was put aside because it could not be delivered; how many."""

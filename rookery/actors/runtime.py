@@ -146,12 +146,16 @@ class Runtime(Directory, Protocol):
 
 @dataclass(frozen=True)
 class Node:
-    """A machine that actors can run on; `labels` are what its operator said of it."""
+    """A machine that actors can run on; `labels` are what its operator said of it.
+
+    While the head is away no actor can be started anywhere.
+    """
 
     id: str
     host: str
     cpus: float
     labels: Mapping[str, str]
+    is_head: bool = False
 
 
 @runtime_checkable
@@ -164,10 +168,6 @@ class ClusterRuntime(Runtime, Protocol):
 
     async def nodes(self) -> list[Node]:
         """The nodes that are alive."""
-        ...
-
-    async def own_node(self) -> str:
-        """The id of the node that this process runs on."""
         ...
 
     async def adopt(self) -> dict[str, str]:

@@ -20,6 +20,7 @@ from typing import Any
 
 import ray
 import structlog
+from ray._common.constants import HEAD_NODE_RESOURCE_NAME
 from ray.exceptions import (
     ActorDiedError,
     ActorUnavailableError,
@@ -119,7 +120,7 @@ class _Shell:
 
     async def origin(self) -> tuple[str, str]:
         """The build it was started with, and the id of its node."""
-        return self._build, _own_node()
+        return self._build, str(ray.get_runtime_context().get_node_id())
 
     async def call(self, request: bytes) -> bytes:
         actor = self._actor
@@ -157,10 +158,6 @@ class _Shell:
             except Exception:
                 log.exception("figures failed", actor=self._spec.name)
             await asyncio.sleep(self._figures_every_s)
-
-
-def _own_node() -> str:
-    return str(ray.get_runtime_context().get_node_id())
 
 
 def _is_restart() -> bool:
@@ -343,14 +340,11 @@ class RayRuntime:
                 host=node["NodeManagerAddress"],
                 cpus=node["Resources"].get("CPU", 0.0),
                 labels=node.get("Labels") or {},
+                is_head=HEAD_NODE_RESOURCE_NAME in node["Resources"],
             )
             for node in await asyncio.to_thread(ray.nodes)
             if node["Alive"]
         ]
-
-    async def own_node(self) -> str:
-        """See `ClusterRuntime`."""
-        return _own_node()
 
     async def adopt(self) -> dict[str, str]:
         """See `ClusterRuntime`. Waits a little for those that Ray is just restarting."""

@@ -49,7 +49,7 @@ async def _replay(config: Config, file: Path, limit: int | None, count: int) -> 
                 ids = [higgs.user_id(number) for number in batch]
                 warm += await control.call("warm", user_ids=ids)
                 bars.show("warm timelines", warm, len(readers))
-            before = (await control.call("status"))["deliveries"]["deliveries"]
+            before = (await control.call("delivered"))["deliveries"]
             began_s = time.monotonic()
             run_ = Replay(control)
             async for done in run_.run(events):
@@ -58,7 +58,7 @@ async def _replay(config: Config, file: Path, limit: int | None, count: int) -> 
             posted_s = time.monotonic() - began_s
             await control.call("settle")
             settled_s = time.monotonic() - began_s
-            deliveries = (await control.call("status"))["deliveries"]["deliveries"] - before
+            deliveries = (await control.call("delivered"))["deliveries"] - before
             out.print(
                 f"posted {len(events):,} events in {posted_s:.1f} s"
                 f" ({len(events) / posted_s:,.0f} events/s);"

@@ -18,7 +18,8 @@ from tests.unit.memory_store import MemoryStore
 
 CONFIG = load(environ={}, overrides={"ray": {"address": "auto"}, "store": {"engine": "mongo"}})
 Start = Callable[..., Awaitable[Controller]]
-HEAD, OTHER = (Node(id=c * 8, host=f"10.0.0.{n}", cpus=2.0, labels={}) for n, c in enumerate("ab"))
+HEAD = Node(id="a" * 8, host="10.0.0.1", cpus=2.0, labels={}, is_head=True)
+OTHER = Node(id="b" * 8, host="10.0.0.2", cpus=2.0, labels={})
 
 
 class FakeActor:
@@ -52,9 +53,6 @@ class FakeRuntime:
 
     async def nodes(self) -> list[Node]:
         return list(self.alive)
-
-    async def own_node(self) -> str:
-        return HEAD.id
 
     async def start(self, *specs: ActorSpec) -> None:
         if self.refusal is not None:
