@@ -4,7 +4,8 @@
 #   head.sh ray start --head --block --port=6379 …
 #
 # When either ends, both do, so that what started this script (systemd, Docker, Kubernetes) starts them
-# again: left alone, `rookery serve` would wait a minute for a Ray that has died. SIGTERM stops both.
+# again. SIGTERM stops both in order, and with them the whole server. After the death of either the
+# other nodes go on: without Ray `rookery serve` is killed, lest it ends their actors.
 set -u
 
 stopping=
@@ -19,6 +20,7 @@ done
 rookery serve &
 serve=$!
 [ -n "$stopping" ] || wait -n "$ray" "$serve"
+[ -n "$stopping" ] || kill -KILL "$serve" 2>/dev/null
 
 # The controller first: it ends its actors in order, for which it needs Ray. SIGKILL for what hangs.
 end() {
