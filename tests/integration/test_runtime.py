@@ -277,6 +277,43 @@ async def test_a_refusal_after_a_restart_is_tried_again(ray_session: None, tmp_p
 
 
 @pytest.mark.ray
+async def test_another_process_of_the_same_build_takes_actors_over(ray_session: None) -> None:
+    """They have lost nothing, live on its account from then on, and end with its stop."""
+    from rookery.actors.runtime_ray import RayOptions, RayRuntime
+
+    former, later = (RayRuntime(RayOptions(namespace="heirs", build="one")) for _ in range(2))
+    await former.start(ActorSpec("a", Counter))
+    await former.ref("a").call("add", [1, 2])
+    former.abandon()
+    await former.stop()
+    (node,) = await later.nodes()
+    assert await later.adopt() == {"a": node.id}
+    assert await later.ref("a").call("counted") == 2
+    await later.stop()
+    assert await later.adopt() == {}
+
+
+@pytest.mark.ray
+async def test_actors_of_another_build_are_ended(ray_session: None) -> None:
+    """Their names are free then; those of other namespaces are left alone."""
+    from rookery.actors.runtime_ray import RayOptions, RayRuntime
+
+    former = RayRuntime(RayOptions(namespace="heirs", build="one"))
+    stranger = RayRuntime(RayOptions(namespace="strangers", build="one"))
+    await former.start(ActorSpec("a", Counter))
+    await stranger.start(ActorSpec("a", Counter))
+    await former.ref("a").call("add", [1, 2])
+    former.abandon()
+    later = RayRuntime(RayOptions(namespace="heirs", build="two"))
+    assert await later.adopt() == {}
+    await later.start(ActorSpec("a", Counter))
+    assert await later.ref("a").call("counted") == 0
+    assert await stranger.ref("a").call("ping") == "a"
+    for runtime in (later, stranger):
+        await runtime.stop()
+
+
+@pytest.mark.ray
 async def test_figures_are_exported_as_metrics(ray_session: None) -> None:
     """Ray's endpoint for Prometheus has a gauge per figure, with the actor's name."""
     import ray
