@@ -1,4 +1,4 @@
-"""The head of a cluster dies: Ray's control processes, `rookery serve`, and its actors."""
+"""The head of a cluster dies, with Ray's control processes and its actors, or the controller."""
 
 import asyncio
 import os
@@ -71,15 +71,15 @@ class Head:
     def http_url(self) -> str:
         return f"http://127.0.0.1:{self.config.http.port}"
 
-    async def open(self) -> None:
-        """Start everything, and wait until it serves."""
+    async def open(self) -> dict[str, Mapping[str, Any]]:
+        """Start everything; the actors of each node, when all serve."""
         await self.start()
         await self._answers()
         for _ in range(WORKERS):  # one by one: two at once would choose the same names
             join = (sys.executable, "-m", "tests.cluster.node", f"--join={self._port}")
             self._workers.append(await self._run(*join))
             await asyncio.sleep(3.0)
-        await self.serving(1 + WORKERS)
+        return await self.serving(1 + WORKERS)
 
     def close(self) -> None:
         for process in self._processes:
@@ -87,9 +87,21 @@ class Head:
 
     async def start(self) -> None:
         """Start the head, as its service would."""
-        head = ("deploy/head.sh", sys.executable, "-m", "tests.cluster.node")
-        environment = {"RAY_REDIS_ADDRESS": self._at_redis}
-        self._head = await self._run(*head, f"--head={self._port}", **environment)
+        self._head = await self._start_ray("deploy/head.sh")
+
+    async def start_ray(self) -> None:
+        """Start Ray's head without `rookery serve`."""
+        await self._start_ray()
+
+    async def start_serve(self) -> psutil.Process:
+        """Start `rookery serve` beside it, and wait until it serves."""
+        process = await self._run("rookery", "serve")
+        await self.serving(1)
+        return process
+
+    async def _start_ray(self, *under: str) -> psutil.Process:
+        node = (sys.executable, "-m", "tests.cluster.node", f"--head={self._port}")
+        return await self._run(*under, *node, RAY_REDIS_ADDRESS=self._at_redis)
 
     async def _run(self, *command: str, **environment: str) -> psutil.Process:
         log = self._folder / f"{len(self._processes)}.log"
@@ -163,7 +175,7 @@ def _kill(process: psutil.Process) -> list[str]:
 
 @pytest_asyncio.fixture
 async def head(mongo: MongoServer, tmp_path: Path) -> AsyncIterator[Head]:
-    """A cluster of three nodes, the head among them."""
+    """A cluster that is yet to be started."""
     redis = RedisServer(tmp_path, persistent=True)
     redis.start()
     settings = config(
@@ -176,7 +188,6 @@ async def head(mongo: MongoServer, tmp_path: Path) -> AsyncIterator[Head]:
     )
     made = Head(settings, tmp_path, redis)
     try:
-        await made.open()
         yield made
     finally:
         made.close()
@@ -187,7 +198,7 @@ async def test_the_others_go_on_without_the_head_and_it_finds_them_again(
     head: Head, record_property: Callable[[str, object], None]
 ) -> None:
     """Its users are served elsewhere within ten seconds; its return disturbs nobody."""
-    before = await head.serving(1 + WORKERS)
+    before = await head.open()
     heads = names.timeline_shard(0)  # the head was alone at first
     shards = [n for actors in before.values() for n in actors if n.startswith("TimelineShard")]
     owner = ShardMap(shards).owner
@@ -260,3 +271,27 @@ async def test_the_others_go_on_without_the_head_and_it_finds_them_again(
         f" {failed_s[1]:.1f} s (longest read {reads.longest_s:.1f} s); back after {took_s:.1f} s,"
         f" which nobody noticed",
     )
+
+
+async def test_the_controller_alone_may_die_and_come_back(head: Head) -> None:
+    """Its actors go on meanwhile, on the port that the next one is to use; that one ends them."""
+    await head.start_ray()
+    serve = await head.start_serve()
+    async with World(head) as world:
+        person = await world.person()
+        tweet = await person.post("before")
+        await settled(world)
+        client = await world.client(
+            token=person.session.token, timeout_s=2.0, retries=Retries(max_attempts=1)
+        )
+        reads = Probe(lambda: client.home().page())
+        serve.kill()
+        serve.wait(5.0)
+        serve = await head.start_serve()
+        await reads.end()
+        assert reads.failures == []
+        assert await person.home() == [tweet]
+    serve.terminate()
+    assert serve.wait(20.0) == 0
+    with pytest.raises(OSError, match="refused"):
+        await asyncio.open_connection("127.0.0.1", head.config.http.port)
