@@ -48,7 +48,7 @@ test: install-dev services ## Install what tests need, and run them all
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-parts test-servers
 
 # Both mostly wait for processes and disks; what they print comes when each is done.
-LOADS := tests/integration/test_bench.py tests/integration/test_bench_capacity.py tests/integration/test_locust.py
+LOADS := $(addprefix tests/integration/,test_bench.py test_bench_capacity.py test_bench_nchan.py test_locust.py)
 
 test-parts:
 	$(BIN)/python -m pytest tests/contract tests/integration --ignore=tests/integration/server \
