@@ -1,17 +1,23 @@
 """``python -m bench NAME``: runs benchmarks and prints what they measured."""
 
 import sys
-from collections.abc import AsyncIterator, Callable
+import traceback
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from importlib import import_module
+from time import monotonic
 from typing import Annotated, Literal
 
+import msgspec
 import structlog
 import typer
 import uvloop
 from rich.console import Console
 
-from bench.report import Options, Result, json_line, readable
+from bench import sweeps
+from bench.report import Options, Result, json_line, quantity, readable
+from bench.sweeps import SWEEPS
 
 BENCHES = {
     "reads": "home timelines a second, beside static responses of aiohttp",
@@ -23,13 +29,32 @@ BENCHES = {
     "coldstart": "milliseconds of the first home read of users following 200 and 5,000",
     "memory": "bytes of an idle session and of a warm timeline, and of an idle server",
 }
-CAPACITY = "nodes, memory, storage and money for three scales; has options of its own"
-EPILOG = "  \n".join(f"{name}: {what}." for name, what in {**BENCHES, "capacity": CAPACITY}.items())
-Name = StrEnum("Name", {name: name for name in ("all", *BENCHES)})  # type: ignore[misc]
+GROUPS = {"all": tuple(BENCHES), "sweeps": tuple(SWEEPS)}
+OTHERS = {
+    "capacity": "nodes, memory, storage and money for three scales; has options of its own",
+    "render": "plots and tables for the documentation, from JSON lines; has options of its own",
+}
+SECONDS, SWEEP_SECONDS, SMALL_SECONDS = 5.0, 3.0, 0.4
+WHAT = {**BENCHES, **{name: sweep.what for name, sweep in SWEEPS.items()}}
+
+
+def _listed(title: str, named: Mapping[str, str]) -> str:
+    return f"{title}:  \n" + "  \n".join(f"{name}: {what}." for name, what in named.items())
+
+
+EPILOG = "\n\n".join((_listed("To run", WHAT), _listed("Other commands", OTHERS)))
+Name = StrEnum("Name", {name: name for name in (*GROUPS, *WHAT)})  # type: ignore[misc]
 
 
 def main(
-    name: Annotated[Name, typer.Argument(help="Which to run; `all` runs one after another.")],
+    names: Annotated[
+        list[Name],
+        typer.Argument(
+            help="Which to run, one after another; `all` are the benchmarks, `sweeps` are"
+            " benchmarks with one of their sizes varied.",
+            metavar="NAME...",
+        ),
+    ],
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line instead of a table.")
     ] = False,
@@ -38,7 +63,8 @@ def main(
         typer.Option(help="small only shows that it works; its figures mean nothing."),
     ] = "normal",
     seconds: Annotated[
-        float | None, typer.Option(min=0.1, help="Length of one measurement. [default: 5]")
+        float | None,
+        typer.Option(min=0.1, help="Length of one measurement. (default: 5; in sweeps 3)"),
     ] = None,
     runtime: Annotated[
         Literal["ray", "inline"], typer.Option(help="Runtime of the server.")
@@ -50,45 +76,82 @@ def main(
     """Measure the server on this machine, with everything it needs made and removed again.
 
     Each line is one measurement beside its ceiling: what the machine does without our work, taken
-    in turns with it. Exit status 1 if a required figure was not reached.
+    in turns with it. Standard error shows how far it is. Exit status 1 if a required figure was
+    not reached, or if a benchmark failed (the others run all the same).
     """
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger("warning"),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     is_small = size == "small"
-    options = Options(
-        size=size,
-        runtime=runtime,
-        seconds=seconds or (0.4 if is_small else 5.0),
-        repeats=repeats or (2 if is_small else 3),
-    )
-    chosen = list(BENCHES) if name.value == "all" else [str(name.value)]
-    results = uvloop.run(_run(chosen, options, as_json))
+    chosen: dict[str, Options] = {}
+    for name in (each for given in names for each in GROUPS.get(given.value, (given.value,))):
+        usual_s = SWEEP_SECONDS if name in SWEEPS else SECONDS
+        chosen[name] = Options(
+            size=size,
+            runtime=runtime,
+            seconds=seconds or (SMALL_SECONDS if is_small else usual_s),
+            repeats=repeats or (2 if is_small else 3),
+        )
+    began_s = monotonic()
+    results, failed = uvloop.run(_run_all(chosen, as_json))
     if not as_json:
         Console().print(readable(results))
-    if any(result.met is False for result in results):
+    missed = [f"{each.bench} {each.label}".rstrip() for each in results if each.met is False]
+    _tell(
+        f"done in {_duration(began_s)}; failed: {', '.join(failed) or 'none'};"
+        f" requirement missed: {', '.join(missed) or 'none'}"
+    )
+    if failed or missed:
         raise typer.Exit(1)
 
 
-async def _run(chosen: list[str], options: Options, as_json: bool) -> list[Result]:
+async def _run_all(chosen: Mapping[str, Options], as_json: bool) -> tuple[list[Result], list[str]]:
+    """The results of those that succeeded (or until they failed), and the names of the others."""
     results: list[Result] = []
-    for name in chosen:
-        print(f"running {name} …", file=sys.stderr)
-        run: Callable[[Options], AsyncIterator[Result]] = import_module(f"bench.{name}").run
-        async for result in run(options):
-            results.append(result)
-            if as_json:
-                print(json_line(result), flush=True)
-    return results
+    failed: list[str] = []
+    for number, (name, options) in enumerate(chosen.items(), start=1):
+        _tell(f"[{number}/{len(chosen)}] {name}: {WHAT[name]} …")
+        try:
+            async for result in _run(name, options):
+                results.append(result)
+                if as_json:
+                    print(json_line(result), flush=True)
+        except Exception:  # whatever it is: the others may have taken half an hour
+            traceback.print_exc()
+            failed.append(name)
+    return results, failed
+
+
+async def _run(name: str, options: Options) -> AsyncIterator[Result]:
+    began = datetime.now(UTC).isoformat(timespec="seconds")
+    step_s = monotonic()
+    measuring: AsyncIterator[Result]
+    if name in SWEEPS:
+        measuring = sweeps.run(name, options)
+    else:
+        measuring = import_module(f"bench.{name}").run(options)
+    async for result in measuring:
+        label = f"{result.label}: " if result.label else ""
+        _tell(f"    {label}{quantity(result.value, result.unit)}, took {_duration(step_s)}")
+        step_s = monotonic()
+        yield msgspec.structs.replace(result, size=options.size, began=began)
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _duration(since_s: float) -> str:
+    minutes, seconds = divmod(round(monotonic() - since_s), 60)
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
 app.command(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})(main)
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["capacity"]:  # which computes rather than measures
-        from bench.capacity import app as capacity
-
-        capacity(sys.argv[2:], prog_name="python -m bench capacity")
+    if sys.argv[1:2] and sys.argv[1] in OTHERS:  # which compute rather than measure
+        other = import_module(f"bench.{sys.argv[1]}").app
+        other(sys.argv[2:], prog_name=f"python -m bench {sys.argv[1]}")
     app()

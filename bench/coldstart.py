@@ -1,38 +1,45 @@
 """``coldstart``: the first home page of users whose timelines are nowhere in memory."""
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from random import Random
 
 from bench import load
 from bench.reads import LIMIT, PATH, check
 from bench.report import Options, Result, machine
-from bench.server import Server
+from bench.server import Server, cpu_us_each
 from bench.world import Plan, World, build, random_authors
 
 FIRST_READS = 5
 """Reads by others before, so that the gateways have begun to work."""
 
 
-async def run(options: Options) -> AsyncIterator[Result]:
-    """One read at a time, by users who follow 200 and by users who follow 5,000."""
+async def run(options: Options, *, followees: Sequence[int] = ()) -> AsyncIterator[Result]:
+    """One read at a time, by users who follow 200 and by users who follow 5,000.
+
+    With `followees`: by users who follow so many each.
+    """
     authors, tweets = (300, 1_000) if options.is_small else (6_000, 50_000)
     shapes = [(100, 20), (250, 10)] if options.is_small else [(200, 200), (5_000, 40)]
+    if followees:
+        shapes = [(count, 10 if options.is_small else 100) for count in followees]
     rng = Random(authors)
     follows: list[list[int]] = [[]] * authors
     follows += [rng.sample(range(authors), 50) for _ in range(FIRST_READS)]
     groups: list[range] = []
-    for followees, count in shapes:
+    for whom, count in shapes:
         groups.append(range(len(follows), len(follows) + count))
-        follows += [rng.sample(range(authors), followees) for _ in range(count)]
+        follows += [rng.sample(range(authors), whom) for _ in range(count)]
     with tempfile.TemporaryDirectory(prefix="rookery-bench-") as folder:
         world = await build(Path(folder), Plan(follows, random_authors(authors, tweets)))
         async with Server(world.data_dir, options.runtime) as server:
             await _read(world, server, range(authors, authors + FIRST_READS))
-            for (followees, _), readers in zip(shapes, groups, strict=True):
+            for (whom, _), readers in zip(shapes, groups, strict=True):
                 conditions = machine()
+                cpu_s = server.cpu_s()
                 outcome = await _read(world, server, readers)
+                cpu_us = cpu_us_each(cpu_s, server.cpu_s(), len(readers))
                 yield Result(
                     bench="coldstart",
                     value=outcome.p50_ms,
@@ -43,9 +50,10 @@ async def run(options: Options) -> AsyncIterator[Result]:
                     repeats=1,
                     parameters={
                         "runtime": options.runtime,
-                        "followees": followees,
+                        "followees": whom,
                         "readers": len(readers),
                         "tweets": tweets,
+                        "cpu_us_each": cpu_us | {"generator": outcome.cpu_us_each},
                     },
                     checked={"bodies": len(outcome.bodies)},
                     machine=conditions,

@@ -29,9 +29,9 @@ MOST_BYTES = 20_000
 MOST_CPU = 0.05
 
 
-async def run(options: Options) -> AsyncIterator[Result]:
+async def run(options: Options, *, sessions: int | None = None) -> AsyncIterator[Result]:
     """Opened by users of their own; then nothing is posted, and only heartbeats pass."""
-    sessions = _possible(1_000 if options.is_small else SESSIONS)
+    sessions = _possible(sessions or (1_000 if options.is_small else SESSIONS))
     conditions = machine()
     plan = Plan(regular_follows(sessions, FOLLOWEES))
     with tempfile.TemporaryDirectory(prefix="rookery-bench-") as folder:

@@ -28,9 +28,9 @@ LOOKED_AT = 20
 REDIS_FOLLOWERS = 20_000
 
 
-async def run(options: Options) -> AsyncIterator[Result]:
+async def run(options: Options, *, followers: int | None = None) -> AsyncIterator[Result]:
     """Tweets posted through the service, until the last follower's row has the last of them."""
-    followers = 20_000 if options.is_small else 1_000_000
+    followers = followers or (20_000 if options.is_small else 1_000_000)
     with tempfile.TemporaryDirectory(prefix="rookery-bench-") as folder:
         world = await build(Path(folder), Plan(follows=[[], []]))
         settings = config(

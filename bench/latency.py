@@ -1,9 +1,11 @@
 """``latency``: from a post over HTTP to its followers' WebSockets, at a steady rate."""
 
 import tempfile
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from bench import poster, sockets
 from bench.report import Options, Result, machine, percentile, promise
@@ -41,43 +43,51 @@ class Shape:
         return Plan(follows + [[]] * self.authors)
 
 
-async def run(options: Options) -> AsyncIterator[Result]:
-    """100 posts/s to 200 connected followers each, and 300 posts/s to 50 each."""
-    shapes = [Shape(100, 200, 1), Shape(300, 50, 6)]
-    if options.is_small:
-        shapes = [Shape(50, 20, 1)]
-    for shape in shapes:
+async def run(options: Options, *, posts_s: Sequence[float] = ()) -> AsyncIterator[Result]:
+    """100 posts/s to 200 connected followers each, and 300 posts/s to 50 each.
+
+    With `posts_s`: each of these rates to 50 each, all on one server.
+    """
+    shapes = [Shape(50, 20, 1)] if options.is_small else [Shape(100, 200, 1), Shape(300, 50, 6)]
+    if posts_s:
+        shapes = [replace(shapes[-1], rate=rate) for rate in posts_s]
+    for audience, rates in groupby(shapes, key=lambda shape: replace(shape, rate=0)):
         conditions = machine()
         with tempfile.TemporaryDirectory(prefix="rookery-bench-") as folder:
-            world = await build(Path(folder), shape.plan())
+            world = await build(Path(folder), audience.plan())
             async with Server(world.data_dir, options.runtime) as server:
-                runs = [
-                    await _measure(options, shape, world, server) for _ in range(options.repeats)
-                ]
-        p50s, p95s, p99s = (sorted(values) for values in zip(*runs, strict=True))
-        middle = len(runs) // 2
-        kept = p50s[middle] < REQUIRED_P50_MS and p99s[middle] < REQUIRED_P99_MS
-        yield Result(
-            bench="latency",
-            value=p50s[middle],
-            unit="ms",
-            p50_ms=p50s[middle],
-            p95_ms=p95s[middle],
-            p99_ms=p99s[middle],
-            repeats=len(runs),
-            spread=(p50s[-1] - p50s[0]) / p50s[middle],
-            **promise(options, f"p50 < {REQUIRED_P50_MS}, p99 < {REQUIRED_P99_MS} ms", kept),
-            parameters={
-                "runtime": options.runtime,
-                "posts_s": shape.rate,
-                "followers": shape.followers,
-                "sessions": shape.sessions,
-                "frames_s": shape.rate * shape.followers,
-                "seconds": _seconds(options),
-            },
-            checked={"each_frame_once": True},
-            machine=conditions,
-        )
+                for shape in rates:
+                    yield await _repeat(options, shape, world, server, conditions)
+
+
+async def _repeat(
+    options: Options, shape: Shape, world: World, server: Server, conditions: dict[str, Any]
+) -> Result:
+    runs = [await _measure(options, shape, world, server) for _ in range(options.repeats)]
+    p50s, p95s, p99s = (sorted(values) for values in zip(*runs, strict=True))
+    middle = len(runs) // 2
+    kept = p50s[middle] < REQUIRED_P50_MS and p99s[middle] < REQUIRED_P99_MS
+    return Result(
+        bench="latency",
+        value=p50s[middle],
+        unit="ms",
+        p50_ms=p50s[middle],
+        p95_ms=p95s[middle],
+        p99_ms=p99s[middle],
+        repeats=len(runs),
+        spread=(p50s[-1] - p50s[0]) / p50s[middle],
+        **promise(options, f"p50 < {REQUIRED_P50_MS}, p99 < {REQUIRED_P99_MS} ms", kept),
+        parameters={
+            "runtime": options.runtime,
+            "posts_s": shape.rate,
+            "followers": shape.followers,
+            "sessions": shape.sessions,
+            "frames_s": shape.rate * shape.followers,
+            "seconds": _seconds(options),
+        },
+        checked={"each_frame_once": True},
+        machine=conditions,
+    )
 
 
 def _seconds(options: Options) -> float:

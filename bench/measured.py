@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from bench.assumptions import Assumptions
-from bench.report import Result
+from bench.report import Result, UnusableResults
+from bench.report import read as read_results
 from bench.sizing import Cost
 
 WHEN = "2026-11-21, two x86-64 cores, Python 3.11.7, Ray 2.60.0"
@@ -39,32 +38,18 @@ FIGURES = (
 )
 
 
-class UnusableFigures(ValueError):
-    """A file of figures cannot be used; the text says why."""
-
-
 def read(path: Path) -> list[Result]:
     """The lines of ``python -m bench all --json``.
 
     Raises:
-        UnusableFigures: the file cannot be read, or a line (named by its number) is no result.
+        UnusableResults: the file cannot be read, a line is no result, or none is of use here.
     """
-    results: list[Result] = []
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise UnusableFigures(f"cannot read {path}: {error.strerror or error}") from error
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            try:
-                result = msgspec.json.decode(line, type=Result)
-            except msgspec.DecodeError as error:
-                raise UnusableFigures(f"{path}, line {number}: {error}") from error
-            if result.value <= 0:
-                raise UnusableFigures(f"{path}, line {number}: the value is not above 0")
-            results.append(result)
-    if not any(_is_used(result) for result in results):
-        raise UnusableFigures(f"{path} has no line of a benchmark that is used here")
+    results = [result for result in read_results(path) if _is_used(result)]
+    if not results:
+        raise UnusableResults(f"{path} has no line of a benchmark that is used here")
+    for result in results:
+        if result.value <= 0:
+            raise UnusableResults(f"{path}: the value of {result.bench} is not above 0")
     return results
 
 

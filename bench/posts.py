@@ -1,7 +1,7 @@
 """``posts``: tweets accepted durably a second, and delivered to every follower's timeline."""
 
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -21,24 +21,30 @@ REQUIRED = 1_500
 LOOKED_AT = 20
 
 
-async def run(options: Options) -> AsyncIterator[Result]:
-    """POST of tweets with a mention and a hashtag, by authors whose followers are all warm."""
+async def run(
+    options: Options, *, connections: Sequence[int] = (CONNECTIONS,)
+) -> AsyncIterator[Result]:
+    """POST of tweets with a mention and a hashtag, by authors whose followers are all warm.
+
+    One result for each number of `connections`, all from one server.
+    """
     conditions = machine()
     with tempfile.TemporaryDirectory(prefix="rookery-bench-") as folder:
         world = await build(Path(folder), plan(options))
         async with Server(world.data_dir, options.runtime) as server:
             await server.warm(world.user_ids)
-            yield await _measure(options, world, server, conditions)
+            for count in connections:
+                yield await _measure(options, world, server, count, conditions)
 
 
 async def _measure(
-    options: Options, world: World, server: Server, conditions: dict[str, Any]
+    options: Options, world: World, server: Server, connections: int, conditions: dict[str, Any]
 ) -> Result:
     users = len(world.user_ids)
     job = load.Job(
         port=server.http_port,
         requests=[world.request("POST", PATH, user, _body(user, users)) for user in range(users)],
-        connections=CONNECTIONS,
+        connections=connections,
         status=201,
         warm_up_s=options.seconds / 2,
         seconds=options.seconds,
@@ -78,7 +84,7 @@ async def _measure(
         **promise(options, f">= {REQUIRED:,}/s", figures["value"] >= REQUIRED),
         parameters={
             "runtime": options.runtime,
-            "connections": CONNECTIONS,
+            "connections": connections,
             "users": users,
             "followers": len(world.plan.follows[0]),
             "gateways": gateways,

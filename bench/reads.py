@@ -20,24 +20,31 @@ CONNECTIONS = 64
 REQUIRED = 4_000
 
 
-def plan(options: Options) -> Plan:
-    """10,000 users who follow 50 each, and 20,000 tweets."""
-    users, followees, tweets = (200, 20, 1_000) if options.is_small else (10_000, 50, 20_000)
-    return Plan(regular_follows(users, followees), random_authors(users, tweets))
+def plan(options: Options, users: int | None = None) -> Plan:
+    """10,000 users (or so many) who follow 50 each and posted two tweets each."""
+    usual, followees, tweets = (200, 20, 5) if options.is_small else (10_000, 50, 2)
+    users = users or usual
+    return Plan(regular_follows(users, followees), random_authors(users, tweets * users))
 
 
-async def run(options: Options) -> AsyncIterator[Result]:
-    """GET of the first home page, each request for another user whose timeline is warm."""
+async def run(
+    options: Options, *, users: int | None = None, connections: Sequence[int] = (CONNECTIONS,)
+) -> AsyncIterator[Result]:
+    """GET of the first home page, each request for another user whose timeline is warm.
+
+    One result for each number of `connections`, all from one server.
+    """
     conditions = machine()
     with tempfile.TemporaryDirectory(prefix="rookery-bench-") as folder:
-        world = await build(Path(folder), plan(options))
+        world = await build(Path(folder), plan(options, users))
         async with Server(world.data_dir, options.runtime) as server:
             await server.warm(world.user_ids)
-            yield await _measure(options, world, server, conditions)
+            for count in connections:
+                yield await _measure(options, world, server, count, conditions)
 
 
 async def _measure(
-    options: Options, world: World, server: Server, conditions: dict[str, Any]
+    options: Options, world: World, server: Server, connections: int, conditions: dict[str, Any]
 ) -> Result:
     requests = [
         world.request("GET", f"{PATH}?limit={LIMIT}", user) for user in range(len(world.user_ids))
@@ -45,7 +52,7 @@ async def _measure(
     job = load.Job(
         port=server.http_port,
         requests=requests,
-        connections=CONNECTIONS,
+        connections=connections,
         warm_up_s=options.seconds / 2,
         seconds=options.seconds,
     )
@@ -78,7 +85,7 @@ async def _measure(
         **promise(options, f">= {REQUIRED:,}/s", figures["value"] >= REQUIRED),
         parameters={
             "runtime": options.runtime,
-            "connections": CONNECTIONS,
+            "connections": connections,
             "users": len(world.user_ids),
             "followees": len(world.plan.follows[0]),
             "gateways": gateways,

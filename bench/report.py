@@ -3,17 +3,36 @@
 import os
 import platform
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
 import msgspec
+import psutil
 from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
 LIBRARIES = ("ray", "aiohttp", "uvloop", "websockets", "numpy", "msgspec")
+LABELS = {
+    "fanout": "rows {rows}",
+    "push": "bursts of {burst}",
+    "latency": "{posts_s:,} posts/s to {followers:,} followers each",
+    "connections": "{sessions:,} sessions",
+    "coldstart": "follows {followees:,}",
+    "memory": "{of}",
+    "load-reads": "{connections:,} at a time",
+    "load-posts": "{connections:,} at a time",
+    "load-latency": "{posts_s:,} posts/s",
+    "growth-users": "{users:,} users",
+    "growth-follows": "follows {followees:,}",
+    "growth-followers": "{followers:,} followers, rows {rows}",
+    "growth-connections": "{sessions:,} sessions",
+}
+"""What tells the lines of a benchmark apart, made from their parameters."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +56,7 @@ class Result(msgspec.Struct, kw_only=True):
     `ceiling` is the median of what the same machine does without our work, measured in turns with
     the value, and `ratio` value by ceiling. `required` is what is promised for the Ray runtime on
     two cores, and `met` whether this run kept it (None where nothing is promised for such a run).
+    `began` is when the run of this benchmark began (ISO 8601, UTC): all its lines have the same.
     """
 
     bench: str
@@ -55,6 +75,40 @@ class Result(msgspec.Struct, kw_only=True):
     parameters: dict[str, Any] = {}
     checked: dict[str, Any] = {}
     machine: dict[str, Any] = {}
+    size: str = ""
+    began: str = ""
+
+    @property
+    def label(self) -> str:
+        """What tells this line from the others of its benchmark; empty if there is nothing."""
+        try:
+            return LABELS.get(self.bench, "").format(**self.parameters)
+        except (KeyError, ValueError):  # of an older version, with other parameters
+            return ""
+
+
+class UnusableResults(ValueError):
+    """A file of results cannot be used; the text says why."""
+
+
+def read(path: Path) -> list[Result]:
+    """The results in a file of JSON lines.
+
+    Raises:
+        UnusableResults: the file cannot be read, or a line (named by its number) is no result.
+    """
+    results: list[Result] = []
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise UnusableResults(f"cannot read {path}: {error.strerror or error}") from error
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                results.append(msgspec.json.decode(line, type=Result))
+            except msgspec.DecodeError as error:
+                raise UnusableResults(f"{path}, line {number}: {error}") from error
+    return results
 
 
 def measured(values: Sequence[float], ceilings: Sequence[float] = ()) -> dict[str, Any]:
@@ -92,10 +146,22 @@ def machine() -> dict[str, Any]:
     """What the figures depend on: cores, versions, and how busy the machine was before."""
     return {
         "cores": len(os.sched_getaffinity(0)),
+        "processor": _processor(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9),
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
         "load_before": os.getloadavg()[0],
         **{name: version(name) for name in LIBRARIES},
     }
+
+
+def _processor() -> str:
+    """The name of its kind, as far as the system tells."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
 
 
 def rounded(value: Any) -> Any:
@@ -137,6 +203,15 @@ def readable(results: Sequence[Result]) -> Group:
         shown = ", ".join(f"{name} {value}" for name, value in rounded(each.parameters).items())
         notes.append(escape(f"{number}. {shown}"))
     return Group(made, *notes)
+
+
+def quantity(value: float, unit: str) -> str:
+    """A value with its unit, for reading."""
+    if unit == "bytes":
+        power = next((p for p in (9, 6, 3) if abs(value) >= 10**p), 0)
+        return f"{value / 10**power:.3g} {({9: 'GB', 6: 'MB', 3: 'KB', 0: 'bytes'})[power]}"
+    text = f"{value / 1e6:.3g} million" if abs(value) >= 1e6 else _shown(value)
+    return f"{text} {unit}"
 
 
 def _shown(value: float | None) -> str:

@@ -11,9 +11,9 @@ from bench import measured
 from bench.assumptions import SCALES, Assumptions, Scale, demand
 from bench.audience import Audience, draw
 from bench.capacity import assumed
-from bench.measured import UnusableFigures, costs, read
+from bench.measured import costs, read
 from bench.operations import Operations
-from bench.report import Result
+from bench.report import Result, UnusableResults
 from bench.sizing import Model, calls, chances, fan_out, monthly_usd, size, spread
 from bench.stored import StoredBytes
 
@@ -143,7 +143,7 @@ def test_unusable_figures_are_refused(tmp_path: Path, text: str) -> None:
     """A file without figures is named, not silently replaced by known ones."""
     file = tmp_path / "figures.jsonl"
     file.write_text(text)
-    with pytest.raises(UnusableFigures, match=r"figures\.jsonl"):
+    with pytest.raises(UnusableResults, match=r"figures\.jsonl"):
         read(file)
 
 
