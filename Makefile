@@ -76,8 +76,13 @@ format: install-dev ## Format the sources
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-bench: install-dev ## Run the benchmarks (JSON lines on standard output)
-	$(BIN)/python -m bench all --json
+# Where the results go as JSON lines, and the folder of the page and the plots made from them.
+BENCH_RESULTS ?= bench-results.jsonl
+BENCH_DOCS ?= docs
+
+bench: install-dev ## Run the benchmarks and sweeps (40 minutes, on an idle machine), and write docs/benchmarks.md
+	$(BIN)/python -m bench all sweeps --json $(BENCH_ARGS) > $(BENCH_RESULTS); status=$$?; \
+	$(BIN)/python -m bench render $(BENCH_RESULTS) --docs $(BENCH_DOCS) && exit $$status
 
 clean: ## Remove what was installed and cached here (not the data)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from bench.sweeps import SWEEPS
+
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 110
 FIELDS = {
@@ -88,11 +90,33 @@ def test_runs_on_ray(name: str) -> None:
     assert all(line["parameters"]["runtime"] == "ray" for line in lines)
 
 
+@pytest.mark.timeout(LIMIT_S + 10)
+def test_a_sweep_is_measured_and_rendered(tmp_path: Path) -> None:
+    """A benchmark is run at several sizes, tells how far it is, and becomes a plot and a table."""
+    done = bench("growth-follows", "--json", "--size", "small", "--runtime", "inline")
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line["parameters"]["followees"] for line in lines] == [50, 200]
+    assert all(line["bench"] == "growth-follows" and line["value"] > 0 for line in lines)
+    assert all(line["met"] is None and line["size"] == "small" for line in lines)
+    assert all(sum(line["parameters"]["cpu_us_each"].values()) > 0 for line in lines)
+    assert "[1/1] growth-follows" in done.stderr
+    assert "follows 200: " in done.stderr
+    results = tmp_path / "results.jsonl"
+    results.write_text(done.stdout)
+    page = tmp_path / "benchmarks.md"
+    page.write_text((ROOT / "docs" / page.name).read_text())
+    done = bench("render", str(results), "--docs", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "| follows 200 |" in page.read_text()
+    assert [path.name for path in (tmp_path / "plots").iterdir()] == ["growth-follows.svg"]
+
+
 def test_help_names_every_benchmark() -> None:
-    """Who asks for help is told what each benchmark measures."""
+    """Who asks for help is told what each benchmark and each sweep measures."""
     done = bench("--help")
     assert done.returncode == 0
-    assert all(f"{name}:" in done.stdout for name in LINES)
+    assert all(f"{name}:" in done.stdout for name in [*LINES, *SWEEPS, "capacity", "render"])
 
 
 def test_an_unknown_benchmark_is_refused() -> None:
