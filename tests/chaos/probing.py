@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from rookery.client import ApiError, ClientError
@@ -49,20 +49,32 @@ class Probe:
         return bool(late) and all(late)
 
     def back_after_s(self, began_s: float, over_s: float, next_s: float) -> float:
-        """How long after `over_s` it worked again, for good until `next_s`.
-
-        Of a harm that began at `began_s`; infinite if it never worked again.
-        """
-        failed_s = [
-            each.ended_s
-            for each in self._outcomes
-            if not each.worked and each.ended_s >= began_s and each.began_s < next_s
-        ]
-        from_s = max([over_s, *failed_s])
-        worked_s = [each.ended_s for each in self._outcomes if each.worked]
-        return min((at_s for at_s in worked_s if at_s >= from_s), default=float("inf")) - over_s
+        """See the function of this name."""
+        return back_after_s(self._outcomes, began_s, over_s, next_s)
 
     async def end(self) -> None:
         """Ask no more; what is under way is waited for, so that its outcome is known."""
         self._ended = True
         await self._task
+
+
+def back_after_s(
+    outcomes: Sequence[Outcome], began_s: float, over_s: float, next_s: float
+) -> float:
+    """How long after `over_s` something worked again, for good until `next_s`.
+
+    Of a harm that began at `began_s`, before another one at `next_s`; infinite if it never worked
+    again. An attempt that was under way when the other one began, and failed then, tells of that
+    one, unless nothing had worked in between.
+    """
+    failed = [each for each in outcomes if not each.worked and each.ended_s >= began_s]
+    worked_s = [each.ended_s for each in outcomes if each.worked]
+
+    def first_success_s(failed_s: Sequence[float]) -> float:
+        from_s = max([over_s, *failed_s])
+        return min((at_s for at_s in worked_s if at_s >= from_s), default=float("inf"))
+
+    back_s = first_success_s([each.ended_s for each in failed if each.ended_s < next_s])
+    if back_s >= next_s:
+        back_s = first_success_s([each.ended_s for each in failed if each.began_s < next_s])
+    return back_s - over_s

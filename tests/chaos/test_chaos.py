@@ -10,6 +10,7 @@ import pytest
 from rookery.actors import names
 from tests.chaos.broken import BUILDS
 from tests.chaos.faults import Sort
+from tests.chaos.probing import Outcome, back_after_s
 from tests.chaos.running import Result, run_seed
 from tests.chaos.schedule import Card, Injection, schedule
 from tests.chaos.sites import DECKS, SERVER
@@ -75,3 +76,27 @@ def test_a_seed_draws_the_same_again() -> None:
     """Whatever the order of the deck."""
     deck = [Card("kill", "a"), Card("pause", "b", 1.0, 2.0)]
     assert schedule(3, 30.0, deck) == schedule(3, 30.0, deck[::-1])
+
+
+WORKED = Outcome(4.0, 4.1, True)
+LATER = Outcome(12.0, 12.1, True)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        ([WORKED, LATER], 3.1),
+        ([WORKED, Outcome(5.0, 5.5, False), Outcome(6.0, 6.5, True), LATER], 5.5),
+        # Under way when the next harm began: that one's.
+        ([WORKED, Outcome(7.0, 11.0, False), LATER], 3.1),
+        # Nothing worked in between: still this one's.
+        ([Outcome(7.0, 11.0, False), LATER], 11.1),
+        ([WORKED, Outcome(5.0, 5.5, False), Outcome(7.0, 11.0, False), LATER], 11.1),
+        ([Outcome(2.0, 2.1, False)], float("inf")),
+    ],
+)
+def test_a_failure_counts_for_the_harm_that_made_it(
+    outcomes: list[Outcome], expected: float
+) -> None:
+    """Of one that is over at 1.0, before another one that begins at 8.0."""
+    assert back_after_s(outcomes, 0.5, 1.0, 8.0) == pytest.approx(expected)
