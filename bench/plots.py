@@ -232,7 +232,8 @@ def _scale(axes: Axes, plot: Plot, panel: Panel) -> None:
     ys = [y for each in panel.series for _, y in each.points] + list(panel.required.values())
     if panel.log_y and min(ys, default=0) > 0:
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        subs = (1, 1.5, 2, 3, 4, 5, 6, 8) if max(ys) < 8 * min(ys) else (1, 2, 5)
+        axes.yaxis.set_major_locator(LogLocator(subs=subs))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.set_ylim(min(ys) / 1.4, max(ys) * 1.4)
     else:

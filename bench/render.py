@@ -74,7 +74,7 @@ def section_of(runs: dict[str, list[Result]]) -> str:
 
 def table(results: Sequence[Result]) -> str:
     """The results as a table of Markdown; columns that would be empty are left out."""
-    columns = ("", "median", "ceiling", "ratio", "p50 / p99 ms", "spread", "required", "more")
+    columns = ("", "value", "ceiling", "ratio", "p50 / p99 ms", "spread", "required", "more")
     rows = [_row(each) for each in results]
     kept = [at for at in range(len(columns)) if any(row[at] for row in rows)]
     aligned = ["---" if columns[at] in ("", "required", "more") else "---:" for at in kept]
