@@ -146,7 +146,7 @@ class _Push:
             heads = [sockets.handshake(path=channel.path) for _ in self.tokens]
             publish = channel.publish
             rate, received = await _rounds(self.options, rival.port, heads, 0, burst, publish)
-            channel.check(received.payloads)
+            await channel.check(received.payloads)
             return rate
 
 

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from bench.nchan import Nchan, missing
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 110
+EVENT_BYTES = 300
 SHORT = ("--seconds", "0.2", "--repeats", "1", "--size", "small", "--runtime", "inline")
 # An optional rival, so it may be missing in CI too.
 with_nchan = pytest.mark.skipif(missing() is not None, reason=missing() or "")
@@ -61,26 +63,39 @@ def test_push_goes_on_without_nchan(tmp_path: Path) -> None:
 
 
 @with_nchan
-async def test_events_are_checked() -> None:
-    """What a subscriber got is compared with what was published, each event and their order."""
-    async with Nchan() as nchan, nchan.channel(clients=1, event_bytes=300) as channel:
-        async with connect(f"ws://127.0.0.1:{nchan.port}{channel.path}") as subscriber:
-            await channel.publish(1)
-            await channel.publish(2)
-            got = [await subscriber.recv(decode=False) for _ in range(3)]
-    assert {len(event) for event in got} == {300}
-    channel.check([got])
-    for wrong in (got[:2], [*got, got[2]], got[::-1]):
-        with pytest.raises(AssertionError, match="lost, doubled"):
-            channel.check([got, wrong])
+async def test_events_come_once_and_in_order() -> None:
+    """What a subscriber got passes the check: each event, in the order of publishing."""
+    got = await _received(events=3, clients=1)
+    assert len(set(got)) == 3
+    assert {len(event) for event in got} == {EVENT_BYTES}
+
+
+@with_nchan
+@pytest.mark.parametrize("wrong", [[0, 1], [0, 1, 2, 2], [0, 2, 1], []])
+async def test_events_that_are_not_as_published_are_noticed(wrong: list[int]) -> None:
+    """A session that missed an event, or got one twice or out of order, fails the check."""
+    with pytest.raises(AssertionError, match="lost, doubled"):
+        await _received(events=3, clients=1, wrong=wrong)
 
 
 @with_nchan
 async def test_clients_that_are_not_there_are_noticed() -> None:
-    """An event that is not for all who are to be measured is an error."""
-    async with Nchan() as nchan, nchan.channel(clients=1, event_bytes=300) as channel:
-        with pytest.raises(AssertionError, match="0 of 1 clients"):
+    """Events that are not for all who are to be measured fail the check."""
+    with pytest.raises(AssertionError, match="1 of 2 clients"):
+        await _received(events=3, clients=2)
+
+
+async def _received(
+    events: int, clients: int, wrong: Sequence[int] | None = None
+) -> Sequence[bytes]:
+    """What one subscriber got, checked for so many; or only these of it, as if it were all."""
+    async with Nchan() as nchan, nchan.channel(clients, EVENT_BYTES) as channel:
+        async with connect(f"ws://127.0.0.1:{nchan.port}{channel.path}") as subscriber:
             await channel.publish(1)
+            await channel.publish(events - 1)
+            got = [await subscriber.recv(decode=False) for _ in range(events)]
+        await channel.check([got, got if wrong is None else [got[index] for index in wrong]])
+        return got
 
 
 @with_nchan
