@@ -90,8 +90,8 @@ def _processes(results: Sequence[Result], parameter: str, scale: float) -> Itera
     names = {name for by in used.values() for name in by} - {"generator"}
     most = {name: max(by.get(name, 0.0) for by in used.values()) for name in names}
     for name in sorted(names, key=most.__getitem__, reverse=True)[: len(COLOURS)]:
-        if most[name] >= max(most.values()) / 50:
-            yield Series(name, [(x, by.get(name, 0.0) * scale) for x, by in used.items()])
+        if most[name] >= max(most.values()) / 20:
+            yield Series(name, [(x, by[name] * scale) for x, by in used.items() if name in by])
 
 
 def _load_of(title: str, unit: str, required: int) -> Callable[[Sequence[Result]], Plot]:
