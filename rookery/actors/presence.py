@@ -7,6 +7,8 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 
+import numpy as np
+
 from rookery.actors import names
 from rookery.actors.manager import ServerReport
 from rookery.actors.runtime import Directory
@@ -25,6 +27,8 @@ class ShardPresence:
         self._shards = shards
         self._server = server
         self.incarnation = secrets.token_hex(8)
+        self._lives: tuple[int, dict[str, str]] | None = None
+        self._seen: dict[str, int] = {}
 
     async def attach(self, user_id: int, epoch: str | None, offset: int | None) -> Attached:
         """See `PresencePort.attach`."""
@@ -38,6 +42,18 @@ class ShardPresence:
     async def positions(self, user_ids: Sequence[int]) -> Sequence[tuple[str, int] | None]:
         """See `PresencePort.positions`."""
         return await self._shards.positions(self._server, self.incarnation, user_ids)
+
+    async def told(self) -> Sequence[int] | None:
+        """See `PresencePort.told`."""
+        version = self._shards.topology.view.version
+        answers = await self._shards.told(self._server, self.incarnation, self._seen)
+        former = self._lives
+        self._lives = version, {shard: life for shard, (life, _, _) in answers.items()}
+        self._seen = {shard: seen for shard, (_, seen, _) in answers.items()}
+        if self._lives != former:  # a shard is new, or began anew, or users have moved
+            return None
+        users = [np.frombuffer(ids, dtype=np.int64) for _, _, ids in answers.values()]
+        return np.concatenate(users).tolist() if users else []
 
 
 class Reporter:

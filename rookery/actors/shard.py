@@ -60,6 +60,7 @@ class TimelineShard(Actor):
         )
         self._graph_changing = asyncio.Lock()
         self._delivered = RecentIds(REMEMBERED_IDS)
+        self._life = secrets.token_hex(8)
         self._building: dict[int, asyncio.Task[None]] = {}
         self._pushes: dict[str, Coalescer[Push, None]] = {}
         self._figures = {"deliveries": 0.0, "builds": 0.0, "reads": 0.0, "events_delivered": 0.0}
@@ -285,6 +286,17 @@ class TimelineShard(Actor):
         position = self._warm.presence.position
         users: list[int] = np.frombuffer(user_ids, dtype=np.int64).tolist()
         return [position(user, number) for user in users]
+
+    async def told(self, server: str, incarnation: str, after: int) -> tuple[str, int, bytes]:
+        """Which users on a connection server got events lately.
+
+        The first of the answer changes when anybody there may have lost their log here; the second
+        is the `after` of the next call; then the users who got events in between (an int64 array).
+        """
+        number = self._server(server, incarnation)
+        presence = self._warm.presence
+        users = presence.told(number, after)
+        return f"{self._life}/{presence.forgotten}", presence.logs.appended, users.tobytes()
 
     # Upkeep.
 

@@ -228,17 +228,35 @@ class Shards:
         await asyncio.gather(*(ask(*each) for each in self._by_shard(user_ids).items()))
         return [found[user_id] for user_id in user_ids]
 
+    async def told(
+        self, server: str, incarnation: str, after: Mapping[str, int]
+    ) -> dict[str, tuple[str, int, bytes]]:
+        """`TimelineShard.told` of each shard, by its name; `after` by shard, 0 where missing.
+
+        Raises:
+            Unavailable: a shard did not answer in time.
+        """
+        return await self._on_each("told", lambda shard: (server, incarnation, after.get(shard, 0)))
+
     async def on_each(self, method: str, *args: Any) -> dict[str, Any]:
         """Call every shard that is present; what each answered, by its name.
 
         Raises:
             Unavailable: a shard did not answer in time.
         """
+        return await self._on_each(method, lambda _: args)
+
+    async def _on_each(
+        self, method: str, args_of: Callable[[str], tuple[Any, ...]]
+    ) -> dict[str, Any]:
         edges = list(self.edges.items())
         try:
             async with asyncio.timeout(EACH_DEADLINE_S):
                 answers = await asyncio.gather(
-                    *(edge.unless_gone(edge.ref.call(method, *args)) for _, edge in edges)
+                    *(
+                        edge.unless_gone(edge.ref.call(method, *args_of(name)))
+                        for name, edge in edges
+                    )
                 )
         except TimeoutError as error:
             raise DeadlineExceeded() from error

@@ -42,6 +42,13 @@ class PresencePort(Protocol):
         """(epoch, last offset) for each user; None where this server is not registered."""
         ...
 
+    async def told(self) -> Sequence[int] | None:
+        """The users here to whom something was pushed since the last call, at the least.
+
+        None where it may be anybody, and whoever is no more registered.
+        """
+        ...
+
 
 Push: TypeAlias = tuple[int, int, bytes, bytes, bytes]
 """One event for many users: (`EventKind`, subject id, card as MessagePack or b"", user ids,

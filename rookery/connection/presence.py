@@ -172,18 +172,40 @@ class Presence:
     # Reconciling
 
     async def reconcile_forever(self) -> None:
-        """Find lost pushes and restarted shards, every `reconcile_interval_s`, until cancelled."""
+        """Find lost pushes and restarted shards, every `reconcile_interval_s`, until cancelled.
+
+        Looks at those to whom something was pushed; every `reconcile_everyone_s`, and after a
+        failure, at everybody.
+        """
+        everyone_at_s = 0.0
         while True:
             await asyncio.sleep(self._settings.reconcile_interval_s)
-            users = list(self._by_user)
-            size = self._settings.reconcile_batch
-            for start in range(0, len(users), size):
-                try:
-                    await self.reconcile(users[start : start + size])
-                except (RookeryError, TimeoutError) as error:
-                    log.debug("positions failed", error=repr(error))
-                except Exception:
-                    log.exception("reconciling failed")
+            try:
+                async with asyncio.timeout(self._settings.attach_timeout_s):
+                    told = await self._port.told()
+                if self._clock_s() >= everyone_at_s:
+                    told = None
+                    everyone_at_s = self._clock_s() + self._settings.reconcile_everyone_s
+                await self._reconcile(self._by_user if told is None else told)
+            except (RookeryError, TimeoutError) as error:
+                everyone_at_s = 0.0
+                log.debug("positions failed", error=repr(error))
+            except Exception:
+                everyone_at_s = 0.0
+                log.exception("reconciling failed")
+
+    async def _reconcile(self, told: Iterable[int]) -> None:
+        """As `reconcile`, in batches; one that fails does not keep the others from their turn."""
+        users = [user_id for user_id in told if user_id in self._by_user]
+        size = self._settings.reconcile_batch
+        failure: Exception | None = None
+        for start in range(0, len(users), size):
+            try:
+                await self.reconcile(users[start : start + size])
+            except (RookeryError, TimeoutError) as error:
+                failure = error
+        if failure is not None:
+            raise failure
 
     async def reconcile(self, user_ids: Sequence[int]) -> None:
         """Attach again each live session that is behind its shard.

@@ -47,6 +47,7 @@ class StreamSettings:
     attach_deadline_s: float = 10.0
     detach_batch: int = 256
     reconcile_interval_s: float = 2.0
+    reconcile_everyone_s: float = 30.0
     reconcile_grace_s: float = 0.25
     reconcile_batch: int = 4_000
     counts_interval_s: float = 0.25

@@ -28,6 +28,9 @@ class EventLogs:
         self._kinds = sparse_zeros((slots * capacity,), np.uint8)
         self.offsets = np.zeros(slots, dtype=np.int64)
         self.user_ids = np.zeros(slots, dtype=np.int64)
+        self.appended = 0
+        """How many events were appended, each counted once however many logs it is in."""
+        self._last_event = np.zeros(slots, dtype=np.int64)
         self._epochs: dict[int, str] = {}
         self._first: dict[int, int] = {}
         self._slots: dict[int, int] = {}
@@ -61,6 +64,7 @@ class EventLogs:
         self._first[slot] = first_offset
         self.user_ids[slot] = user_id
         self.offsets[slot] = first_offset
+        self._last_event[slot] = 0
         return slot
 
     def close(self, user_id: int) -> None:
@@ -79,7 +83,14 @@ class EventLogs:
         self._kinds[cells] = kind
         offsets += 1
         self.offsets[slots] = offsets
+        self.appended += 1
+        self._last_event[slots] = self.appended
         return offsets
+
+    def appended_to(self, after: int) -> npt.NDArray[np.bool_]:
+        """By slot: whether anything was appended since `appended` was `after`."""
+        found: npt.NDArray[np.bool_] = self._last_event > after
+        return found
 
     def since(
         self, slot: int, epoch: str | None, offset: int | None

@@ -45,6 +45,8 @@ class Presence:
         self._incarnations: list[str] = []
         self._numbers: dict[str, int] = {}
         self._lingering: dict[int, float] = {}
+        self.forgotten = 0
+        """How many users were forgotten whose connections may still be there."""
 
     @property
     def connected(self) -> int:
@@ -139,6 +141,7 @@ class Presence:
     def forget(self, user_id: int) -> None:
         """End a user's connections here and close the log; nothing if there is none."""
         if self.logs.slot_of(user_id) != NO_SLOT:
+            self.forgotten += 1
             self._forget(user_id)
 
     def _forget(self, user_id: int) -> None:
@@ -166,6 +169,13 @@ class Presence:
         if self._server_of[slot] != server and server not in self._more_servers.get(slot, ()):
             return None
         return self.logs.epoch_of(slot), int(self.logs.offsets[slot])
+
+    def told(self, server: int, after: int) -> npt.NDArray[np.int64]:
+        """The ids of the users on a server who got events since `logs.appended` was `after`."""
+        slots = np.nonzero((self._server_of == server) & self.logs.appended_to(after))[0]
+        more = [slot for slot, servers in self._more_servers.items() if server in servers]
+        found: npt.NDArray[np.int64] = self.logs.user_ids[np.append(slots, more).astype(np.int64)]
+        return found
 
     def notify(self, rows: npt.NDArray[np.int64], event: int, subject_id: int) -> list[Recipients]:
         """Log an event for those of `rows` (distinct) that have a log; whom to push it to."""

@@ -63,6 +63,9 @@ class Shard:
     async def detach(self, user_id: int) -> None:
         self.registered.discard(user_id)
 
+    async def told(self) -> list[int] | None:
+        return None
+
     async def positions(self, user_ids: Sequence[int]) -> list[tuple[str, int] | None]:
         return [
             (self.epoch, len(self.logs[user_id])) if user_id in self.registered else None

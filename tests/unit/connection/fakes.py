@@ -84,7 +84,8 @@ class FakePeer:
 class FakePresence:
     """Event logs in a dictionary. `failures`: how many calls to attach fail before one works.
 
-    `log_start`: the offset below which events are no longer held.
+    `log_start`: the offset below which events are no longer held. `lately`: what `told` answers,
+    once it has failed `silent_rounds` times. `asked`: of whom positions were wanted.
     """
 
     def __init__(self) -> None:
@@ -95,6 +96,9 @@ class FakePresence:
         self.detaches: list[int] = []
         self.failures = 0
         self.log_start = 0
+        self.lately: list[int] | None = None
+        self.silent_rounds = 0
+        self.asked: list[list[int]] = []
 
     async def attach(self, user_id: int, epoch: str | None, offset: int | None) -> Attached:
         self.attaches.append((user_id, epoch, offset))
@@ -112,7 +116,14 @@ class FakePresence:
         self.detaches.append(user_id)
         self.registered.discard(user_id)
 
+    async def told(self) -> list[int] | None:
+        if self.silent_rounds:
+            self.silent_rounds -= 1
+            raise ActorUnavailable()
+        return self.lately
+
     async def positions(self, user_ids: Sequence[int]) -> list[tuple[str, int] | None]:
+        self.asked.append(list(user_ids))
         return [
             (self.epoch, len(self.logs[user_id])) if user_id in self.registered else None
             for user_id in user_ids

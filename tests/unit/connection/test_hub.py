@@ -179,6 +179,30 @@ async def test_reconciling_leaves_those_alone_who_are_up_to_date(world: World) -
     assert len(world.presence.attaches) == attaches
 
 
+async def test_reconciling_asks_for_those_only_who_were_told_something(world: World) -> None:
+    """Of everybody it asks at first, and then seldom."""
+    for user_id in (7, 8):
+        await world.live_peer(user_id)
+    world.presence.lately = [8, 9]
+    await until(lambda: len(world.presence.asked) > 3)
+    assert world.presence.asked[-1] == [8]
+    world.clock.now_s += SETTINGS.reconcile_everyone_s
+    asked = len(world.presence.asked)
+    await until(lambda: len(world.presence.asked) > asked + 1)
+    assert [7, 8] in map(sorted, world.presence.asked[asked:])
+
+
+async def test_reconciling_asks_for_everybody_after_a_failure(world: World) -> None:
+    """A shard that did not answer may have begun anew."""
+    await world.live_peer(7)
+    world.presence.lately = []
+    await until(lambda: world.presence.asked)
+    asked = len(world.presence.asked)
+    world.presence.silent_rounds = 2
+    await until(lambda: len(world.presence.asked) > asked)
+    assert world.presence.asked[-1] == [7]
+
+
 async def test_attaching_is_retried(world: World) -> None:
     """A shard that restarts is waited for."""
     world.presence.failures = 2
