@@ -20,15 +20,16 @@ SETTLE_S = 15.0
 
 async def run(options: Options) -> AsyncIterator[Result]:
     """Growth of resident memory, of the processes concerned."""
-    users, followees = (200, 20) if options.is_small else (3_000, 200)
+    users, followees = (300, 20) if options.is_small else (6_000, 200)
     plan = Plan(regular_follows(users, followees), random_authors(users, users * 10))
     with tempfile.TemporaryDirectory(prefix="rookery-bench-") as folder:
         world = await build(Path(folder), plan)
         async with Server(world.data_dir, options.runtime) as server:
             yield _idle(options, server)
             shards = server.actor_processes("TimelineShard")
-            # The first half also fills what is there but once: code, page caches of the store.
-            first = users // 2
+            # The first ones also fill what is there but once: code, and the store's page cache,
+            # which takes some kilobytes of each user's followees until its 16 MB are full.
+            first = users * 2 // 3
             await server.warm(world.user_ids[:first])
             before = await resident(shards)
             await server.warm(world.user_ids[first:])
