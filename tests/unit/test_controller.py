@@ -266,7 +266,8 @@ async def test_a_controller_that_was_replaced_leaves_everything_alone(
 ) -> None:
     """It stood still for so long that the operator started another one."""
     store, runtime = MemoryStore(), FakeRuntime(HEAD, OTHER)
-    monkeypatch.setattr("rookery.controller.RENEW_S", 0.1)
+    monkeypatch.setattr("rookery.controller.RENEW_S", 0.05)
+    monkeypatch.setattr("rookery.controller.LOOK_S", 0.01)
     first = await started(runtime, store)
     following = asyncio.create_task(first.run())
     repository = ClusterRepository(store.reader)

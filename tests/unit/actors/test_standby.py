@@ -20,7 +20,7 @@ MEMBERS = Members(
     gateways=("Gateway-0", "Gateway-1"),
 )
 VIEW = ClusterView.of(MEMBERS)
-ACT_AFTER_S = 0.1
+ACT_AFTER_S = 0.05
 
 
 class Store(MemoryStore):
@@ -63,6 +63,12 @@ class Cluster:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
 
+    async def changed(self) -> None:
+        """Wait until somebody has stored another view, and everybody alive was told."""
+        async with asyncio.timeout(5.0):
+            while self.views.keys() < set(MEMBERS.all) - self.dead:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+
     async def serving(self) -> tuple[str, ...]:
         view = await self.repository.view()
         assert view is not None
@@ -88,11 +94,11 @@ class Member:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, seconds in {
-        "LOOK_S": 0.005,
-        "SUSPECT_AFTER_S": 0.02,
+        "LOOK_S": 0.002,
+        "SUSPECT_AFTER_S": 0.01,
         "ACT_AFTER_S": ACT_AFTER_S,
-        "DEAD_AFTER_S": 0.05,
-        "TURN_S": 0.05,
+        "DEAD_AFTER_S": 0.02,
+        "TURN_S": 0.02,
         "TOLD_WITHIN_S": 0.02,
     }.items():
         monkeypatch.setattr(f"rookery.actors.standby.{name}", seconds)
@@ -110,7 +116,7 @@ async def test_the_dead_are_taken_out_when_nobody_renews_the_lease(cluster: Clus
     dead = VIEW.standbys[2]
     await cluster.begin(Lease("head", 1))
     cluster.dead = {dead, "Gateway-1"}
-    await asyncio.sleep(3 * ACT_AFTER_S)
+    await cluster.changed()
     assert set(await cluster.serving()) == set(MEMBERS.all) - cluster.dead
     assert cluster.views.keys() >= set(MEMBERS.all) - cluster.dead
     assert (await cluster.repository.view()) == cluster.views["Gateway-0"]
@@ -122,7 +128,7 @@ async def test_the_next_standby_acts_where_the_first_is_dead(cluster: Cluster) -
     await cluster.begin(Lease("head", 1))
     cluster.tasks[0].cancel()
     cluster.dead = {VIEW.standbys[0]}
-    await asyncio.sleep(3 * ACT_AFTER_S)
+    await cluster.changed()
     assert VIEW.standbys[0] not in await cluster.serving()
 
 
@@ -131,11 +137,11 @@ async def test_nobody_is_taken_out_while_the_lease_is_renewed(cluster: Cluster) 
     lease = Lease("head", 1)
     await cluster.begin(lease)
     cluster.dead = {VIEW.standbys[2]}
-    for _ in range(20):
+    for _ in range(30):
         renewed = Lease("head", lease.version + 1)
         await cluster.repository.renew(cluster.store.writer, lease, renewed)
         lease = renewed
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.005)
     assert await cluster.serving() == MEMBERS.all
 
 
@@ -172,9 +178,9 @@ async def test_who_answers_again_is_kept(cluster: Cluster) -> None:
     await cluster.begin(Lease("head", 1))
     for _ in range(6):
         cluster.dead = {VIEW.standbys[2]}
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.01)
         cluster.dead = set()
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.01)
     assert await cluster.serving() == MEMBERS.all
 
 
