@@ -14,6 +14,7 @@ from rookery import __version__
 from rookery.actors import names
 from rookery.actors.runtime import ActorContext, ClusterRuntime, Node, Runtime
 from rookery.actors.runtime_inline import InlineRuntime
+from rookery.actors.shards import until_available
 from rookery.actors.topology import Topology, fixed_view
 from rookery.actors.writer import group_writer
 from rookery.app import UseCases, singles, specs
@@ -247,8 +248,12 @@ class RunningServer:
         await self.runtime.stop()
 
     async def settle(self) -> None:
-        """Return when everything committed before has been delivered."""
-        await self.runtime.ref(names.FANOUT_WORKER).call("settle")
+        """Return when everything committed before has been delivered.
+
+        Waits for the fan-out worker where it has died and is started again.
+        """
+        worker = self.runtime.ref(names.FANOUT_WORKER)
+        await until_available(lambda: worker.call("settle"))
 
 
 class Commands:
