@@ -35,7 +35,6 @@ TOLD_WITHIN_S = 3.0
 RELIED_ON_WITHIN_S = 15.0
 """So long it waits for those who must: who delivers, and who lists celebrities' tweets."""
 
-RELIED_ON = (names.FANOUT_WORKER, names.CELEBRITY_LISTS)
 ROLE_LABEL = "rookery.io/role"
 ROLES = ("all", "edge", "timelines")
 
@@ -358,7 +357,7 @@ class Controller:
 
     async def _let_serve(self, joining: Sequence[Placed]) -> None:
         """Have nodes serve, once everybody that is relied on delivers to them."""
-        if late := await self._tell(RELIED_ON, RELIED_ON_WITHIN_S):
+        if late := await self._tell(names.RELIED_ON, RELIED_ON_WITHIN_S):
             log.warning("nodes wait to serve", nodes=[each.node.id for each in joining], on=late)
             return
         view = self._view
@@ -395,7 +394,7 @@ class Controller:
             raise Unavailable("The cluster has changed by itself; try again") from error
         self._view = view
         self.told(view)
-        relied_on = () if self._singles_on is None else RELIED_ON
+        relied_on = () if self._singles_on is None else names.RELIED_ON
         await self._tell((*relied_on, *view.present.all), TOLD_WITHIN_S)
 
     async def _tell(self, whom: Iterable[str], within_s: float) -> list[str]:

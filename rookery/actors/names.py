@@ -5,6 +5,9 @@ CONNECTION_MANAGER = "ConnectionManager"
 CELEBRITY_LISTS = "CelebrityLists"
 FANOUT_WORKER = "FanoutWorker"
 
+RELIED_ON = (FANOUT_WORKER, CELEBRITY_LISTS)
+"""Who delivers, and so must know a view before those who join serve in it."""
+
 
 def gateway(number: int) -> str:
     return f"Gateway-{number}"

@@ -104,5 +104,5 @@ class Standby:
             await writer.close()
         log.warning("no controller: the dead are taken out", actors=dead, version=view.version)
         self._topology.install(view)
-        whom = (names.FANOUT_WORKER, names.CELEBRITY_LISTS, *view.present.all)
+        whom = (*names.RELIED_ON, *view.present.all)
         await tell(self._context.directory, whom, view, TOLD_WITHIN_S)

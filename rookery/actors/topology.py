@@ -19,7 +19,6 @@ log = structlog.get_logger(__name__)
 POLL_S = 2.0
 ANSWER_S = 1.0
 TELL_PAUSE_S = 0.1
-SINGLES = (names.CONNECTION_MANAGER, names.CELEBRITY_LISTS, names.FANOUT_WORKER)
 
 
 def fixed_view(config: Config) -> ClusterView:
@@ -107,7 +106,7 @@ class Topology:
         met: set[str] = set()
         while self.may_change:
             self._changed.clear()
-            present = {*SINGLES, *self.view.present.all}
+            present = {names.CONNECTION_MANAGER, *names.RELIED_ON, *self.view.present.all}
             met &= present
             met |= await answering(directory, present - met)
             with suppress(TimeoutError):
