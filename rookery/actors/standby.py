@@ -49,7 +49,6 @@ class Standby:
         self._open_writer = open_writer
         self._lease: Lease | None = None
         self._renewed_s = monotonic()
-        self._met: set[str] = set()
         self._silent_since_s: dict[str, float] = {}
 
     async def run(self) -> None:
@@ -68,21 +67,19 @@ class Standby:
         if lease is None or not lease.holder or lease != self._lease:
             self._lease, self._renewed_s = lease, now_s
         still_s = now_s - self._renewed_s
-        view = self._topology.view
-        present = {*view.present.all}
-        self._met &= present
         if still_s < SUSPECT_AFTER_S:
             self._silent_since_s.clear()
-            self._met |= await answering(self._context.directory, present - self._met)
             return
-        await self._ask_everybody()
+        view = self._topology.view
+        await self._ask_everybody(view)
         turn = view.standbys.index(self._context.name)
         if still_s >= ACT_AFTER_S + turn * TURN_S and (dead := self._dead()):
             await self._take_out(dead, view)
 
-    async def _ask_everybody(self) -> None:
-        # Whom it has never called it cannot find while Ray's head is away.
-        silent = self._met - await answering(self._context.directory, self._met)
+    async def _ask_everybody(self, view: ClusterView) -> None:
+        # Whom this process has never called it cannot find while Ray's head is away.
+        known = self._topology.met & {*view.present.all}
+        silent = known - await answering(self._context.directory, known)
         since_s, now_s = self._silent_since_s, monotonic()
         self._silent_since_s = {name: since_s.get(name, now_s) for name in silent}
 

@@ -49,6 +49,8 @@ class Topology:
         self._refreshing: asyncio.Task[None] | None = None
         self._listeners: list[Callable[[ClusterView], None]] = []
         self._changed = asyncio.Event()
+        self.met: set[str] = set()
+        """Who takes part and has answered this process before."""
 
     @classmethod
     def opened(cls, config: Config, view: ClusterView, reader: Reader) -> "Topology":
@@ -103,12 +105,11 @@ class Topology:
         Calls everybody once, too: whom a process has never called it cannot find while Ray's head
         is away.
         """
-        met: set[str] = set()
         while self.may_change:
             self._changed.clear()
             present = {names.CONNECTION_MANAGER, *names.RELIED_ON, *self.view.present.all}
-            met &= present
-            met |= await answering(directory, present - met)
+            self.met &= present
+            self.met |= await answering(directory, present - self.met)
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
                     await self._changed.wait()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from rookery.actors import names
 from rookery.actors.runtime import ActorContext
 from rookery.actors.standby import Standby
 from rookery.actors.topology import Topology
@@ -20,6 +21,7 @@ MEMBERS = Members(
     gateways=("Gateway-0", "Gateway-1"),
 )
 VIEW = ClusterView.of(MEMBERS)
+EVERYBODY = (names.CONNECTION_MANAGER, *names.RELIED_ON, *MEMBERS.all)
 ACT_AFTER_S = 0.05
 
 
@@ -55,6 +57,7 @@ class Cluster:
             topology = self.topologies[name] = Topology(VIEW, self.repository.view)
             context = ActorContext(name, self)
             standby = Standby(context, topology, self.store.reader, lambda: self.store)
+            self.tasks.append(asyncio.create_task(topology.follow(self)))
             self.tasks.append(asyncio.create_task(standby.run()))
         await self.all_met.wait()
 
@@ -84,7 +87,7 @@ class Member:
         if self.name in self._cluster.dead:
             raise ActorUnavailable()
         self._cluster.calls += 1
-        if self._cluster.calls == 2 * len(MEMBERS.all):
+        if self._cluster.calls == 2 * len(EVERYBODY):
             self._cluster.all_met.set()
         if method == "view_changed":
             self._cluster.views[self.name] = args[0]
@@ -126,7 +129,8 @@ async def test_the_dead_are_taken_out_when_nobody_renews_the_lease(cluster: Clus
 async def test_the_next_standby_acts_where_the_first_is_dead(cluster: Cluster) -> None:
     """It waits for its turn."""
     await cluster.begin(Lease("head", 1))
-    cluster.tasks[0].cancel()
+    for task in cluster.tasks[:2]:
+        task.cancel()
     cluster.dead = {VIEW.standbys[0]}
     await cluster.changed()
     assert VIEW.standbys[0] not in await cluster.serving()
