@@ -9,6 +9,7 @@ that a page is assembled from bytes without re-encoding.
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -19,8 +20,13 @@ from rookery.models import Tweet, TweetCounts, User, UserCounts
 
 def iso_time(time_ms: int) -> str:
     """`time_ms` since 1970 as ``2026-01-31T12:00:00.000Z``."""
-    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    seconds, ms = divmod(time_ms, 1000)
+    return f"{_iso_second(seconds)}.{ms:03}Z"
+
+
+@lru_cache(maxsize=256)
+def _iso_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().removesuffix("+00:00")
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -1,6 +1,9 @@
 """How the fan-out worker hears of what was committed."""
 
 from collections.abc import Sequence
+from itertools import chain
+
+import msgspec
 
 from rookery.actors import names
 from rookery.actors.coalescer import Coalescer
@@ -11,6 +14,8 @@ from rookery.store import clock_ms
 from rookery.store.announcer_redis import RedisAnnouncer
 from rookery.store.queue import Announcer
 
+_encoder = msgspec.msgpack.Encoder()
+
 
 def announcer(directory: Directory, config: Config) -> Announcer:
     """The configured queue's announcer, for a process that commits.
@@ -18,24 +23,29 @@ def announcer(directory: Directory, config: Config) -> Announcer:
     Raises:
         ConfigError: redis.url is malformed.
     """
-    nudge = WorkerNudge(directory)
-    return RedisAnnouncer(config.redis, nudge, clock_ms) if config.redis.url else nudge
+    direct = DirectAnnouncer(directory)
+    return RedisAnnouncer(config.redis, direct, clock_ms) if config.redis.url else direct
 
 
-class WorkerNudge:
-    """`Announcer` where the outbox has to be read: wakes the worker, which reads it."""
+class DirectAnnouncer:
+    """`Announcer` that hands the entries to the worker itself.
+
+    What it cannot take, or does not get, it finds in the outbox.
+    """
 
     def __init__(self, directory: Directory) -> None:
         ref = directory.ref(names.FANOUT_WORKER)
 
-        async def nudge(batch: list[None]) -> list[None]:
-            await ref.call("nudge")
-            return batch
+        async def offer(groups: list[Sequence[OutboxEntry]]) -> list[None]:
+            await ref.call("offer", _encoder.encode(list(chain.from_iterable(groups))))
+            return [None] * len(groups)
 
-        self._nudges: Coalescer[None, None] = Coalescer(nudge, name="nudge", deadline_s=1.0)
+        self._offers: Coalescer[Sequence[OutboxEntry], None] = Coalescer(
+            offer, name="offer", max_batch=100, max_pending=1_000, deadline_s=1.0
+        )
 
     def announce(self, entries: Sequence[OutboxEntry]) -> None:
-        self._nudges.post(None)
+        self._offers.post(entries)
 
     async def close(self) -> None:
-        await self._nudges.aclose(drain_s=0.1)
+        await self._offers.aclose(drain_s=0.1)

@@ -6,6 +6,7 @@ from functools import partial
 from time import time
 from typing import Any
 
+import msgspec
 import structlog
 
 from rookery.actors import names
@@ -39,6 +40,8 @@ RETRY_PAUSE_S = 0.5
 LATE_MS = 400
 """After so long an entry may be delivered after later ones, since it was tried before."""
 ACKNOWLEDGE_EVERY_S = 0.1
+
+_decoder = msgspec.msgpack.Decoder(list[OutboxEntry])
 
 
 class FanoutWorker(Actor):
@@ -105,9 +108,9 @@ class FanoutWorker(Actor):
             self._celebrities = frozenset(members)
             await asyncio.sleep(10.0)
 
-    async def nudge(self) -> None:
-        """Something was added to the outbox that only the outbox tells of."""
-        self._queue.wake()
+    async def offer(self, payload: bytes) -> None:
+        """Entries (a MessagePack list of `OutboxEntry`) that were committed just now."""
+        self._queue.offer(_decoder.decode(payload))
 
     async def requeue_dead(self) -> int:
         """Deliver again what was put aside; see `rookery.store.queue.Queue.requeue_dead`."""

@@ -1,4 +1,4 @@
-"""The users whose names and pictures stand in tweets, from a small cache.
+"""The users who write tweets or are mentioned in them, from a small cache.
 
 Must not import http, connection or actors.
 """
@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 from rookery.domain.generations import Generations
 from rookery.errors import NotFound
 from rookery.models import User
+from rookery.services.batching import Batcher
 from rookery.services.ports import Invalidation
 from rookery.store.engine import Store
-from rookery.store.users import Users
+from rookery.store.users import Users, username_key
 
 TTL_MS = 30_000
 CAPACITY = 20_000
@@ -32,6 +33,8 @@ class Authors:
         self._ttl_ms = ttl_ms
         self._cache: Generations[int, tuple[User, int]] = Generations(capacity)
         self._invalidations = 0
+        self._ids: Generations[str, int] = Generations(capacity)
+        self._named = Batcher(self._users.ids_of_usernames)
 
     async def get(self, user_id: int) -> User:
         """The user with this id.
@@ -72,6 +75,27 @@ class Authors:
             for user_id, user in loaded.items():
                 self._cache.put(user_id, (user, until_ms))
         return loaded
+
+    async def ids_of_usernames(self, usernames: Iterable[str]) -> dict[str, int]:
+        """The ids by lower-case username (`username_key`); names of nobody are left out.
+
+        A name belongs to its user for good, so what was found need not be looked at again.
+        """
+        ids: dict[str, int] = {}
+        missing: list[str] = []
+        for name in {username_key(name) for name in usernames if name.isascii()}:
+            found = self._ids.get(name)
+            if found is None:
+                missing.append(name)
+            else:
+                ids[name] = found
+        if missing:
+            found_now = await self._named.request(missing)
+            for name in missing:
+                if name in found_now:
+                    ids[name] = found_now[name]
+                    self._ids.put(name, ids[name])
+        return ids
 
     def invalidate(self, change: Invalidation) -> None:
         """Forget the users that changed."""

@@ -7,7 +7,7 @@ one in large batches. Must not import http, connection or actors.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from rookery.errors import Overloaded
 
@@ -17,17 +17,11 @@ R = TypeVar("R")
 MAX_WAITING = 20_000
 
 
-def _heed(done: "asyncio.Future[Any]") -> None:
-    """A failure that nobody waits for any more is nobody's concern."""
-    if not done.cancelled():
-        done.exception()
-
-
 class _Batch(Generic[K, R]):
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self) -> None:
         self.keys: set[K] = set()
-        self.result: asyncio.Future[R] = loop.create_future()
-        self.result.add_done_callback(_heed)
+        # One for each request: one that is given up must not cancel the others'.
+        self.waiters: list[asyncio.Future[R]] = []
 
 
 class Batcher(Generic[K, R]):
@@ -54,16 +48,15 @@ class Batcher(Generic[K, R]):
         loop = asyncio.get_running_loop()
         batch = self._next
         if batch is None:
-            batch = self._next = _Batch(loop)
+            batch = self._next = _Batch()
         elif len(batch.keys) >= self._max_waiting:
             raise Overloaded()
         batch.keys.update(keys)
         if self._running is None:
             self._running = loop.create_task(self._run())
-        # Shielded: one request that is given up must not cancel the others'.
-        waiting = asyncio.shield(batch.result)
-        waiting.add_done_callback(_heed)
-        return waiting
+        waiter: asyncio.Future[R] = loop.create_future()
+        batch.waiters.append(waiter)
+        return waiter
 
     async def _run(self) -> None:
         try:
@@ -77,9 +70,15 @@ class Batcher(Generic[K, R]):
         try:
             result = await self._load(list(batch.keys))
         except Exception as error:
-            batch.result.set_exception(error)
+            for waiter in batch.waiters:
+                if not waiter.done():
+                    waiter.set_exception(error)
+                    waiter.exception()  # that it is never awaited is not to be logged
         except BaseException:
-            batch.result.cancel()
+            for waiter in batch.waiters:
+                waiter.cancel()
             raise
         else:
-            batch.result.set_result(result)
+            for waiter in batch.waiters:
+                if not waiter.done():
+                    waiter.set_result(result)

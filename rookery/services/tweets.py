@@ -11,7 +11,6 @@ import msgspec
 from rookery.errors import Conflict, Forbidden, InvalidRequest, NotFound
 from rookery.models import EventKind, Identity, Tweet, User
 from rookery.services.authors import Authors
-from rookery.services.batching import Batcher
 from rookery.services.cards import Cards
 from rookery.services.composing import compose, kind_of, stored_entities
 from rookery.services.counts import CountChanges
@@ -90,7 +89,6 @@ class Tweets:
         self._max_length = max_length
         self._tweets = TweetRepository(store.reader)
         self._users = Users(store.reader)
-        self._named = Batcher(self._users.ids_of_usernames).request
 
     # Posting.
 
@@ -130,7 +128,9 @@ class Tweets:
         if new.retweet_of_id is not None and not new.text:
             text, entities = "", stored_entities(Entities(), {})
         else:
-            text, entities = await compose(new.text, self._max_length, self._named)
+            text, entities = await compose(
+                new.text, self._max_length, self._authors.ids_of_usernames
+            )
         parent = original = None
         if new.reply_to_id is not None:
             parent = await self._existing(new.reply_to_id, _REPLY_TARGET)
@@ -205,7 +205,7 @@ class Tweets:
                 raise Forbidden("You may only edit your own tweets")
             if former.retweet_of_id is not None:
                 raise InvalidRequest("A retweet cannot be edited", "text")
-            kept, entities = await compose(text, self._max_length, self._named)
+            kept, entities = await compose(text, self._max_length, self._authors.ids_of_usernames)
             if kept == former.text:
                 return former
             if former.version >= MAX_VERSIONS:

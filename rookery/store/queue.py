@@ -42,8 +42,8 @@ class Queue(Protocol):
         """
         ...
 
-    def wake(self) -> None:
-        """Something was committed that only the outbox tells of; look there at once."""
+    def offer(self, entries: Sequence[OutboxEntry]) -> None:
+        """Entries that were committed just now, as far as whoever committed them can tell."""
         ...
 
     async def is_empty(self) -> bool:

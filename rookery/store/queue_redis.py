@@ -36,7 +36,7 @@ BLOCK_S = 1.0
 RETRY_S = 0.5
 """Seconds between two attempts to reach a Redis that is away."""
 AWAY_POLL_S = 0.2
-"""Seconds between two looks into the outbox while Redis is away and nobody wakes the queue."""
+"""Seconds between two looks into the outbox while Redis is away and nothing is offered."""
 SWEEP_S = 1.0
 OVERDUE_MS = 2_000
 """Age at which an entry of the outbox should have come through the stream."""
@@ -55,7 +55,7 @@ class RedisQueue:
     """`rookery.store.queue.Queue` over a stream with a consumer group.
 
     One task reads the stream into a buffer. Entries from the outbox join them: all there are at
-    the start, after `wake`, and while Redis is away; at other times those that are `OVERDUE_MS`
+    the start, after an `offer`, and while Redis is away; at other times those that are `OVERDUE_MS`
     old, looked for every `SWEEP_S`, whose announcement was lost (or is still behind many others:
     its copy is then recognised). What comes out of the stream late, or was committed or read in
     the time of a former consumer, is looked up in the outbox first: it may be acknowledged.
@@ -201,10 +201,14 @@ class RedisQueue:
             dead, self._dead = self._dead, set()
             self._burials.clear()
         self._known -= dead
-        self.wake()
+        self._wake()
         return len(dead)
 
-    def wake(self) -> None:
+    def offer(self, entries: Sequence[OutboxEntry]) -> None:
+        # Such as could not be added to the stream; the outbox has them in their order.
+        self._wake()
+
+    def _wake(self) -> None:
         self._behind = True
         self._woken.set()
 
@@ -241,7 +245,7 @@ class RedisQueue:
         if not everything and monotonic() < self._swept_s + SWEEP_S:
             return
         before = None if everything else first_id_at(self._clock_ms() - OVERDUE_MS)
-        self._behind = False  # before the read, so that a `wake` during it counts
+        self._behind = False  # before the read, so that an `offer` during it counts
         try:
             found = await self._outbox.pending(self._known, limit, before)
         except Unavailable:

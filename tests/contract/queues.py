@@ -46,8 +46,8 @@ def ids(taken: Sequence[OutboxEntry]) -> list[int]:
     return [entry.id for entry in taken]
 
 
-class Nudge:
-    """`Announcer` that wakes the present consumer, as an actor call does."""
+class Direct:
+    """`Announcer` that offers to the present consumer, as an actor call does."""
 
     def __init__(self, scene: "Scene") -> None:
         self._scene = scene
@@ -55,7 +55,7 @@ class Nudge:
 
     def announce(self, entries: Sequence[OutboxEntry]) -> None:
         self.count += len(entries)
-        self._scene.queue.wake()
+        self._scene.queue.offer(entries)
 
     async def close(self) -> None: ...
 
@@ -67,8 +67,8 @@ class Scene:
         self._stack = stack
         self.store = MemoryStore()
         self.outbox = Outbox(self.store)
-        self.nudge = Nudge(self)
-        self.announcer: Announcer = self.nudge
+        self.direct = Direct(self)
+        self.announcer: Announcer = self.direct
         self.queue: Queue
 
     def open(self) -> Queue:
@@ -121,9 +121,9 @@ class RedisScene(Scene):
         self.max_length = 1_000
 
     def open(self) -> Queue:
-        if self.announcer is self.nudge:
+        if self.announcer is self.direct:
             self.announcer = RedisAnnouncer(
-                self.settings, self.nudge, clock_ms, max_length=self.max_length
+                self.settings, self.direct, clock_ms, max_length=self.max_length
             )
             self._stack.push_async_callback(self.announcer.close)
         return super().open()

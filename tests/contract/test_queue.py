@@ -116,10 +116,11 @@ async def test_the_limit_is_kept(scene: Scene) -> None:
 
 async def test_held_entries_are_not_handed_out_again(scene: Scene) -> None:
     """Neither while they are young nor when they are old."""
-    await scene.commit(entries(3) + entries(2, age_s=60))
+    added = entries(3) + entries(2, age_s=60)
+    await scene.commit(added)
     await scene.drain(5)
     assert scene.queue.held == 5
-    scene.queue.wake()
+    scene.queue.offer(added)
     assert await scene.queue.take(LIMIT, 0.3) == []
 
 
@@ -241,14 +242,14 @@ async def _streamed(scene: RedisScene) -> int:
 
 
 async def test_entries_come_through_the_stream(calm: RedisScene) -> None:
-    """No read of the store brings them, and the announcer does not nudge."""
+    """No read of the store brings them, and the announcer offers nothing itself."""
     await calm.queue.take(LIMIT, 0.05)
     await calm.is_streaming()
     await calm.queue.take(LIMIT, 0.05)
     reads = calm.store.reads.get("get_many", 0)
     added = await calm.commit(entries(10))
     assert await calm.drain(10) == added
-    assert (calm.nudge.count, calm.store.reads.get("get_many", 0)) == (0, reads)
+    assert (calm.direct.count, calm.store.reads.get("get_many", 0)) == (0, reads)
     assert calm.queue.figures()["queue_from_stream"] == 10
 
 
@@ -397,20 +398,20 @@ async def test_a_full_stream_is_not_added_to(calm: RedisScene) -> None:
     """The outbox has what is new, and the stream stays about as long as it was."""
     calm.max_length = 10
     await calm.announcer.close()
-    calm.announcer = calm.nudge
+    calm.announcer = calm.direct
     await calm.die()
     added = entries(100)
     await calm.store_only(added)
     for entry in added:
         calm.announcer.announce([entry])
         await asyncio.sleep(0.001)
-    await until(lambda: _nudged(calm))
+    await until(lambda: _offered(calm))
     assert 10 < await _streamed(calm) < 100
     assert sorted(await calm.drain(100)) == ids(added)
 
 
-async def _nudged(scene: RedisScene) -> bool:
-    return scene.nudge.count > 0
+async def _offered(scene: RedisScene) -> bool:
+    return scene.direct.count > 0
 
 
 async def test_a_trimmed_stream_loses_nothing(calm: RedisScene) -> None:
@@ -462,7 +463,7 @@ async def test_suspects_are_handed_out_alone(calm: RedisScene) -> None:
     await calm.drain(2)
     calm.queue.release(ids(suspects), ValueError("one of them"))
     await calm.store_only([older])
-    calm.queue.wake()
+    calm.queue.offer([older])
     taken = [ids(await calm.queue.take(LIMIT, WITHIN_S)) for _ in range(3)]
     assert taken == [[older.id], [suspects[0].id], [suspects[1].id]]
 

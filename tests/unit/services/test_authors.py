@@ -69,3 +69,17 @@ async def test_an_unknown_user_is_not_found() -> None:
     with pytest.raises(NotFound):
         await server.authors.get(404)
     assert list(await server.authors.many([404, ann.user_id])) == [ann.user_id]
+
+
+async def test_a_username_is_looked_up_until_somebody_has_it() -> None:
+    """In whatever case it is written; and once found, never again."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    wanted = ["Ann", "ben", "\N{KELVIN SIGN}"]
+    assert await server.authors.ids_of_usernames(wanted) == {"ann": ann.user_id}
+    ben = await server.sign_up("ben")
+    everyone = {"ann": ann.user_id, "ben": ben.user_id}
+    assert await server.authors.ids_of_usernames(wanted) == everyone
+    server.store.reads.clear()
+    assert await server.authors.ids_of_usernames(wanted) == everyone
+    assert server.store.reads == {}
