@@ -158,8 +158,11 @@ class Auth(Section, frozen=True, kw_only=True):
     ] = 30 * 86400.0
     recheck_s: Annotated[
         Seconds,
-        Meta(description="Seconds after which a cached token's device is looked up again."),
-    ] = 10.0
+        Meta(
+            description="Seconds after which a cached token's device is looked up again. Only then "
+            "does a logout count for a process that was never told of it."
+        ),
+    ] = 30.0
     argon2_time_cost: Annotated[Positive, Meta(description="Argon2id passes.")] = 3
     argon2_memory_kib: Annotated[int, Meta(ge=8, description="Argon2id memory.")] = 65_536
 

@@ -13,7 +13,7 @@ from rookery.services.tokens import KeyRing, UnknownKey, VerifiedToken
 from rookery.store.devices import Devices
 from rookery.store.engine import Store
 
-RECHECK_S = 10.0
+RECHECK_S = 30.0
 MAX_ENTRIES = 100_000
 
 
