@@ -102,7 +102,7 @@ def test_ray_is_set_up_alike_everywhere() -> None:
     """The files agree on how Ray finds dead nodes and on its other settings."""
     names = ("deploy/cluster.env", "compose.yaml", "deploy/kuberay.yaml")
     tuned = [
-        {key: value for key, value in _variables(name).items() if re.match("RAY_[a-z]", key)}
+        {key: value for key, value in _variables(name).items() if re.match("RAY_[a-z]|MALLOC", key)}
         for name in names
     ]
     assert tuned[0] == tuned[1] == tuned[2]
