@@ -4,13 +4,16 @@ import tempfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from bench import load
 from bench.reads import LIMIT, PATH, check
-from bench.report import Options, Result, machine
+from bench.report import Options, Result, below, machine, promise
 from bench.server import Server, cpu_us_each
 from bench.world import Plan, World, build, random_authors
 
+REQUIRED_P99_MS = {200: 40, 5_000: 300}
+"""By how many the reader follows."""
 FIRST_READS = 5
 """Reads by others before, so that the gateways have begun to work."""
 
@@ -48,6 +51,7 @@ async def run(options: Options, *, followees: Sequence[int] = ()) -> AsyncIterat
                     p95_ms=outcome.p95_ms,
                     p99_ms=outcome.p99_ms,
                     repeats=1,
+                    **_promise(options, whom, outcome.p99_ms),
                     parameters={
                         "runtime": options.runtime,
                         "followees": whom,
@@ -58,6 +62,11 @@ async def run(options: Options, *, followees: Sequence[int] = ()) -> AsyncIterat
                     checked={"bodies": len(outcome.bodies)},
                     machine=conditions,
                 )
+
+
+def _promise(options: Options, followees: int, p99_ms: float) -> dict[str, Any]:
+    bound_ms = REQUIRED_P99_MS.get(followees)
+    return {} if bound_ms is None else promise(options, below("p99 ms", p99_ms, bound_ms))
 
 
 async def _read(world: World, server: Server, readers: range) -> load.Outcome:

@@ -13,7 +13,7 @@ import psutil
 
 from bench import sockets
 from bench.memory import resident
-from bench.report import Options, Result, machine, promise
+from bench.report import Options, Result, below, machine, promise
 from bench.server import Server
 from bench.world import Plan, World, build, regular_follows
 
@@ -79,12 +79,14 @@ async def _measure(
     closed = sum([(await client.received()).closed for client in clients])
     if closed:
         raise AssertionError(f"{closed} sessions were closed")
-    kept = per_session <= MOST_BYTES and used[0] < MOST_CPU
     return Result(
         bench="connections",
         value=per_session,
         unit="bytes",
-        **promise(options, f"<= {MOST_BYTES:,} bytes, idle CPU < {MOST_CPU:.0%}", kept),
+        **promise(
+            options,
+            below("bytes", per_session, MOST_BYTES) | below("idle CPU", used[0], MOST_CPU),
+        ),
         parameters={
             "runtime": options.runtime,
             "sessions": len(heads),

@@ -10,10 +10,14 @@ from typing import Any
 import psutil
 
 from bench import sockets
-from bench.report import Options, Result, machine
+from bench.report import Options, Result, below, machine, promise
 from bench.server import Server, name_of
 from bench.world import Plan, build, random_authors, regular_follows
 
+MOST_BYTES_A_TIMELINE = 10_000
+MOST_BYTES_A_SESSION = 20_000
+MOST_BYTES_INLINE = 150_000_000
+"""The whole idle server with the inline runtime; with Ray it is only reported."""
 SETTLED_BYTES = 256 * 1024
 SETTLE_S = 15.0
 
@@ -35,7 +39,14 @@ async def run(options: Options) -> AsyncIterator[Result]:
             await server.warm(world.user_ids[first:])
             rows = users - first
             per_row = (await resident(shards) - before) / rows
-            yield _result(options, "warm timeline", per_row, rows, followees=followees)
+            yield _result(
+                options,
+                "warm timeline",
+                per_row,
+                rows,
+                most=MOST_BYTES_A_TIMELINE,
+                followees=followees,
+            )
             listeners = server.actor_processes("ConnectionServer")
             port = server.stream_ports[0]
             heads = [sockets.handshake(token) for token in world.tokens]
@@ -43,13 +54,19 @@ async def run(options: Options) -> AsyncIterator[Result]:
                 before = await resident(listeners)
                 async with sockets.Receivers(sockets.Job(port=port, heads=heads[first:])):
                     per_session = (await resident(listeners) - before) / rows
-            yield _result(options, "idle session", per_session, rows)
+            yield _result(options, "idle session", per_session, rows, most=MOST_BYTES_A_SESSION)
 
 
-def _result(options: Options, what: str, value: float, count: int, **more: Any) -> Result:
-    parameters = {"runtime": options.runtime, "of": what, "count": count, **more}
+def _result(
+    options: Options, what: str, value: float, count: int, *, most: int, **more: Any
+) -> Result:
     return Result(
-        bench="memory", value=value, unit="bytes", parameters=parameters, machine=machine()
+        bench="memory",
+        value=value,
+        unit="bytes",
+        **promise(options, below("bytes", value, most)),
+        parameters={"runtime": options.runtime, "of": what, "count": count, **more},
+        machine=machine(),
     )
 
 
@@ -61,10 +78,13 @@ def _idle(options: Options, server: Server) -> Result:
     for process, info in zip(processes, full, strict=True):
         name = name_of(process)
         by_name[name] = by_name.get(name, 0) + info.pss
+    value = float(sum(info.pss for info in full))
+    demands = below("bytes", value, MOST_BYTES_INLINE) if options.runtime == "inline" else {}
     return Result(
         bench="memory",
-        value=float(sum(info.pss for info in full)),
+        value=value,
         unit="bytes",
+        **promise(options, demands, runtime="inline"),
         parameters={
             "runtime": options.runtime,
             "of": "idle server",

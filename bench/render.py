@@ -84,7 +84,9 @@ def table(results: Sequence[Result]) -> str:
 
 def _row(result: Result) -> list[str]:
     times = [result.p50_ms, result.p99_ms]
-    verdict = {None: "", True: ": met", False: ": **missed**"}[result.met]
+    verdict = {None: "", True: ": met", False: f": **missed** ({', '.join(result.missed)})"}[
+        result.met
+    ]
     return [
         _name(result),
         quantity(result.value, result.unit),

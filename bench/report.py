@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -55,7 +55,8 @@ class Result(msgspec.Struct, kw_only=True):
     `value` is the median of `repeats` measurements, `spread` their range as a part of it.
     `ceiling` is the median of what the same machine does without our work, measured in turns with
     the value, and `ratio` value by ceiling. `required` is what is promised for the Ray runtime on
-    two cores, and `met` whether this run kept it (None where nothing is promised for such a run).
+    two cores, and `met` whether this run kept it (None where nothing is promised for such a run);
+    `missed` is what of it this run did not reach.
     `began` is when the run of this benchmark began (ISO 8601, UTC): all its lines have the same.
     """
 
@@ -72,6 +73,7 @@ class Result(msgspec.Struct, kw_only=True):
     spread: float | None = None
     required: str = ""
     met: bool | None = None
+    missed: list[str] = []
     parameters: dict[str, Any] = {}
     checked: dict[str, Any] = {}
     machine: dict[str, Any] = {}
@@ -124,10 +126,28 @@ def measured(values: Sequence[float], ceilings: Sequence[float] = ()) -> dict[st
     }
 
 
-def promise(options: Options, text: str, kept: bool) -> dict[str, Any]:
-    """The fields of a `Result` that say what is required and whether this run kept it."""
-    counts = options.runtime == "ray" and not options.is_small
-    return {"required": text, "met": kept if counts else None}
+def promise(
+    options: Options, demands: Mapping[str, bool], *, runtime: str = "ray"
+) -> dict[str, Any]:
+    """The fields of a `Result` that say what is required, and what of it this run reached.
+
+    `demands`: whether it was reached, by what is demanded (`at_least`, `below`) of `runtime`.
+    """
+    fields: dict[str, Any] = {"required": ", ".join(demands)}
+    if demands and options.runtime == runtime and not options.is_small:
+        fields["missed"] = [text for text, reached in demands.items() if not reached]
+        fields["met"] = not fields["missed"]
+    return fields
+
+
+def at_least(figure: str, value: float | None, bound: float) -> dict[str, bool]:
+    """A demand for `promise`; nothing is demanded of what was not measured (None)."""
+    return {} if value is None else {f"{figure} >= {bound:,}": value >= bound}
+
+
+def below(figure: str, value: float | None, bound: float) -> dict[str, bool]:
+    """As `at_least`, of what must be less."""
+    return {} if value is None else {f"{figure} < {bound:,}": value < bound}
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

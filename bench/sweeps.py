@@ -72,4 +72,4 @@ async def run(name: str, options: Options) -> AsyncIterator[Result]:
     for varied in [sizes] if sweep.together else sizes:
         async with aclosing(measure(options, **{sweep.vary: varied})) as results:
             async for result in results:
-                yield msgspec.structs.replace(result, bench=name, required="", met=None)
+                yield msgspec.structs.replace(result, bench=name, required="", met=None, missed=[])

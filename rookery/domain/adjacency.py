@@ -4,6 +4,7 @@ Pure. Authors are interned to small numbers, so that an edge costs four bytes on
 """
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterable
 
 import numpy as np
@@ -15,13 +16,16 @@ NO_ROWS: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
 class Adjacency:
     """For each author the rows that follow them; for each row the authors it follows.
 
-    A row counts as following an author at most once, however often it is entered.
+    A row counts as following an author at most once, however often it is entered. An author's
+    rows are sorted when they are asked for: a delivery that walks through its arrays from front to
+    back is several times as fast as one that jumps about in them.
     """
 
     def __init__(self) -> None:
         self._numbers: dict[int, int] = {}
         self._authors: list[int] = []
         self._rows: list[array[int]] = []
+        self._unsorted: set[int] = set()
         self._free: list[int] = []
         self._following: dict[int, array[int]] = {}
 
@@ -38,15 +42,27 @@ class Adjacency:
             self._numbers[author_id] = number
         return number
 
+    def _join(self, row: int, author_id: int) -> int:
+        """Add a row to an author's; the author's number."""
+        number = self._number(author_id)
+        rows = self._rows[number]
+        if rows and row < rows[-1]:
+            self._unsorted.add(number)
+        rows.append(row)
+        return number
+
     def _leave(self, row: int, number: int) -> None:
         rows = self._rows[number]
-        at = rows.index(row)
-        last = rows.pop()
-        if at < len(rows):
-            rows[at] = last
+        if number in self._unsorted:
+            at, last = rows.index(row), rows.pop()
+            if at < len(rows):
+                rows[at] = last
+        else:
+            del rows[bisect_left(rows, row)]
         if not rows:
             del self._numbers[self._authors[number]]
             self._rows[number] = array("i")
+            self._unsorted.discard(number)
             self._free.append(number)
 
     def __contains__(self, row: int) -> bool:
@@ -60,19 +76,15 @@ class Adjacency:
             for author_id in present - wanted:
                 self.remove(row, author_id)
             wanted -= present
-        following = self._following.setdefault(row, array("i"))
-        for author_id in wanted:
-            number = self._number(author_id)
-            self._rows[number].append(row)
-            following.append(number)
+        joined = [self._join(row, author_id) for author_id in wanted]
+        # From a list at once, it takes no more room than it needs.
+        self._following[row] = self._following.get(row, array("i")) + array("i", joined)
 
     def add(self, row: int, author_id: int) -> None:
         """Let an entered `row` follow one more author; no error if it does already."""
         following = self._following[row]
-        number = self._number(author_id)
-        if number not in following:
-            self._rows[number].append(row)
-            following.append(number)
+        if self._numbers.get(author_id) not in following:
+            following.append(self._join(row, author_id))
 
     def remove(self, row: int, author_id: int) -> None:
         """Let `row` no longer follow an author; no error if it does not."""
@@ -88,11 +100,15 @@ class Adjacency:
             self._leave(row, number)
 
     def rows(self, author_id: int) -> npt.NDArray[np.int64]:
-        """The rows that follow an author: distinct, in no particular order, a copy."""
+        """The rows that follow an author: distinct, ascending, a copy."""
         number = self._numbers.get(author_id)
         if number is None:
             return NO_ROWS
-        return np.frombuffer(self._rows[number], dtype=np.int32).astype(np.int64)
+        rows = np.frombuffer(self._rows[number], dtype=np.int32)
+        if number in self._unsorted:
+            rows.sort()
+            self._unsorted.discard(number)
+        return rows.astype(np.int64)
 
     def following(self, row: int) -> list[int]:
         """The ids of the authors that `row` follows."""

@@ -13,7 +13,7 @@ from rookery.services.batching import Batcher
 from rookery.store.engagement import EngagementRepository
 from rookery.store.engine import Store
 
-TTL_MS = 10_000
+TTL_MS = 30_000
 CAPACITY = 20_000
 MAX_LIKES = 200
 
