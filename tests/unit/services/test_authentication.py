@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from rookery.errors import DeviceRevoked, InvalidToken, StoreUnavailable, TokenExpired
-from rookery.services.authentication import Authenticator
+from rookery.services.authentication import RECHECK_S, Authenticator
 from rookery.services.tokens import KeyRing
 from rookery.store.devices import Devices
 from rookery.store.engine import Collection, Document, Key, WriteBatch
@@ -60,7 +60,7 @@ async def test_a_revoked_device_is_noticed_without_a_message(world: World) -> No
     session = await world.sign_up()
     await world.authenticator.identify(session.access_token)
     await remove_device(world, session.user.id, session.device.device_id)
-    world.clock.advance(9)
+    world.clock.advance(RECHECK_S - 1)
     await world.authenticator.identify(session.access_token)
     world.clock.advance(1)
     with pytest.raises(DeviceRevoked):
