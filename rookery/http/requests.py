@@ -178,7 +178,8 @@ class BodyReader:
         check_content_type(content_type)
         try:
             value: Parameters = self._decoder.decode(raw)
-            _duplicates.decode(raw.decode())
+            if raw.count(b":") > 1:  # else there is one key at most
+                _duplicates.decode(raw.decode())
         except msgspec.ValidationError as error:
             raise problem_of(error) from None
         except UnicodeError as error:
