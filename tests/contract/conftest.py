@@ -66,6 +66,24 @@ async def mongo_database(request: pytest.FixtureRequest) -> AsyncIterator[config
         yield settings
 
 
+@pytest.fixture(params=MONGO_ENGINES)
+async def harmed_database(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> AsyncIterator[config.Store]:
+    """As `mongo_database`, for tests that kill clients in the midst of transactions.
+
+    Dropping a database while such a transaction is open makes SecantusDB wait for ever, and with it
+    everybody: its server is thrown away instead.
+    """
+    if request.param == "real-mongo":
+        async with _database(REAL_MONGODB) as settings:
+            yield settings
+    else:
+        need_secantus()
+        with MongoServer(tmp_path) as server:
+            yield config.Store(engine="mongo", mongo_uri=server.uri, timeout_s=20)
+
+
 @pytest.fixture(params=ENGINES)
 async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
     """An empty store of each engine."""

@@ -83,16 +83,16 @@ def acknowledged_before_kill(settings: config.Store, first: int, lines: int) -> 
     return ids
 
 
-async def test_what_was_acknowledged_survives_the_writer(mongo_database: config.Store) -> None:
+async def test_what_was_acknowledged_survives_the_writer(harmed_database: config.Store) -> None:
     """The process is killed in the middle of its transactions."""
     acknowledged: set[int] = set()
     for round_ in range(ROUNDS):
         lines = random.Random(round_).randrange(1, 200)
         first = round_ * 1_000_000
         acknowledged |= set(
-            await asyncio.to_thread(acknowledged_before_kill, mongo_database, first, lines)
+            await asyncio.to_thread(acknowledged_before_kill, harmed_database, first, lines)
         )
-        await check(mongo_database, acknowledged)
+        await check(harmed_database, acknowledged)
 
 
 async def test_what_was_acknowledged_survives_the_server(tmp_path: Path) -> None:
