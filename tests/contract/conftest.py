@@ -15,6 +15,7 @@ from rookery.store.engine import Operation, Reader, Store, WriteBatch
 from rookery.store.mongo import MongoReader, MongoStore
 from rookery.store.sqlite import SqliteReader, SqliteStore
 from tests.contract.collections import COLLECTIONS
+from tests.servers import redis
 from tests.servers.mongo import MongoServer, need_secantus
 from tests.unit.memory_store import MemoryStore
 
@@ -102,3 +103,13 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
             mongo = await MongoStore.open(settings, COLLECTIONS)
             yield Engine(mongo, lambda: MongoReader(settings, COLLECTIONS))
             await mongo.close()
+
+
+@pytest.fixture(scope="session")
+def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis.RedisServer]:
+    """A Redis for tests that do it no harm."""
+    redis.required()
+    server = redis.RedisServer(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.stop()
