@@ -14,7 +14,7 @@ from rookery.store.engagement import EngagementRepository
 from rookery.store.engine import Store
 
 TTL_MS = 30_000
-CAPACITY = 20_000
+CAPACITY = 100_000
 MAX_LIKES = 200
 
 
