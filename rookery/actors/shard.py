@@ -103,6 +103,20 @@ class TimelineShard(Actor):
         self._figures["reads"] += len(requests)
         return [read(user, before, limit, mask, now_s) for user, before, limit, mask in requests]
 
+    async def build_and_read(self, request: tuple[int, int, int, int]) -> Slice | None:
+        """As `read` of one request, building the timeline first; None if it changed meanwhile.
+
+        Nobody else takes the row in between, as where there are more readers than rows. Raises as
+        `build`.
+        """
+        user_id = request[0]
+        with self._warm.held(self._claim(user_id)):
+            found = self._warm.read(*request, monotonic())
+            if found is None:
+                await self.build(user_id)
+                found = self._warm.read(*request, monotonic())
+        return found
+
     async def build(self, user_id: int) -> None:
         """Make a user's timeline warm. Callers at the same time share one building.
 

@@ -152,20 +152,19 @@ class Shards:
             try:
                 found = await edge.reads.submit((user_id, before, limit, mask))
                 while found is None:
-                    await self._build(edge, user_id)
-                    found = await edge.reads.submit((user_id, before, limit, mask))
+                    found = await self._build(edge, (user_id, before, limit, mask))
                 return TimelineSlice(*found)
             except Unavailable as error:
                 await self._after(error, user_id, edge, began_s)
 
-    async def _build(self, edge: Edge, user_id: int) -> None:
+    async def _build(self, edge: Edge, request: tuple[int, int, int, int]) -> Slice | None:
         # Not coalesced: one slow building must not hold up the quick ones in its batch.
         if self._waiting_builds >= 16 * MAX_BUILDS:
             raise Overloaded()
         self._waiting_builds += 1
         try:
             async with self._builds, asyncio.timeout(BUILD_DEADLINE_S):
-                await edge.unless_gone(edge.ref.call("build", user_id))
+                return await edge.unless_gone(edge.ref.call("build_and_read", request))
         except TimeoutError as error:
             raise DeadlineExceeded() from error
         finally:

@@ -320,6 +320,10 @@ async def test_more_readers_than_rows_never_see_a_strangers_home(
             outcomes = await asyncio.gather(*building, return_exceptions=True)
             # Not all of them find room at once; one that is refused may try again.
             assert {type(outcome) for outcome in outcomes} == {type(None), Overloaded}
+            reading = (shard.build_and_read((user_id, 0, 10, 0)) for user_id in own)
+            outcomes = await asyncio.gather(*reading, return_exceptions=True)
+            # Who finds room is answered: nobody takes the row before it was read.
+            assert {type(outcome) for outcome in outcomes} == {tuple, Overloaded}
             return list(await shard.read([(user_id, 0, 10, 0) for user_id in own]))
 
         rng = random.Random(1)

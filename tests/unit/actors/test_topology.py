@@ -34,7 +34,7 @@ class ShardStub:
                 ([1], 0, False) if self.view.owns(self.name, request[0]) else None
                 for request in args[0]
             ]
-        if method == "build":
+        if method == "build_and_read":
             raise Moved()
         return [None] * len(args[0])
 
@@ -105,7 +105,7 @@ async def test_a_read_goes_on_at_the_shard_that_has_taken_over() -> None:
 
     shards = Shards(stubs, Topology(ONE, fetch))
     assert (await shards.read(7, 0, 20, 0)).ids == [1]
-    assert stubs.by_name["TimelineShard-0"].calls == ["read", "build"]
+    assert stubs.by_name["TimelineShard-0"].calls == ["read", "build_and_read"]
     assert stubs.by_name["TimelineShard-1"].calls == ["read"]
     await shards.aclose()
 
@@ -116,13 +116,13 @@ async def test_a_read_waits_for_a_new_owner_that_has_not_heard_of_it_yet() -> No
     new = stubs.by_name["TimelineShard-1"]
 
     async def fetch() -> ClusterView:
-        if new.calls.count("build") == 2:
+        if new.calls.count("build_and_read") == 2:
             new.view = TWO
         return TWO
 
     shards = Shards(stubs, Topology(TWO, fetch))
     assert (await shards.read(7, 0, 20, 0)).ids == [1]
-    assert new.calls == ["read", "build"] * 2 + ["read"]
+    assert new.calls == ["read", "build_and_read"] * 2 + ["read"]
     await shards.aclose()
 
 
