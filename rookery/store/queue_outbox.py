@@ -48,9 +48,14 @@ class OutboxQueue:
         """Read the outbox, if it is time to."""
         if monotonic() < self._look_at_s:
             return
-        found = await self._outbox.pending(self._held | self._waiting.keys(), limit)
-        # With as many as were asked for there may be more.
-        self._look_at_s = monotonic() + LOOK_S if len(found) < limit else 0.0
+        self._look_at_s = monotonic() + LOOK_S  # before the read: a `release` during it counts
+        try:
+            found = await self._outbox.pending(self._held | self._waiting.keys(), limit)
+        except BaseException:
+            self._look_at_s = 0.0
+            raise
+        if len(found) >= limit:  # there may be more
+            self._look_at_s = 0.0
         self._waiting |= {entry.id: entry for entry in found}
 
     async def acknowledge(self, entry_ids: Sequence[int]) -> None:
