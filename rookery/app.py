@@ -29,8 +29,8 @@ from rookery.connection.settings import StreamSettings
 from rookery.domain.placement import ClusterView, Members
 from rookery.errors import RookeryError, Unavailable
 from rookery.http.addresses import Addresses
-from rookery.http.app import build_app, serve_app
-from rookery.http.server import Runner
+from rookery.http.app import router_of
+from rookery.http.server import Server, serve
 from rookery.http.services import Services
 from rookery.messages import Invalidation, Push
 from rookery.models import Identity, TweetCounts
@@ -218,7 +218,7 @@ class GatewaySurface:
         self._use_cases = UseCases(Backend(context, config, view))
         shared = RedisCounts(config.redis, clock_ms) if config.redis.url else None
         self._limits = Limits(config.limits, clock_ms, shared)
-        self._runner: Runner | None = None
+        self._server: Server | None = None
 
     @property
     def topology(self) -> Topology:
@@ -249,16 +249,16 @@ class GatewaySurface:
             addresses=Addresses(self._config.http.trusted_proxies),
             heartbeat_s=self._config.live.heartbeat_s,
         )
-        self._runner = await serve_app(
-            build_app(services),
+        self._server = await serve(
+            router_of(services).respond,
             self._config.http.host,
             self._port,
             reuse_port=self._config.server.runtime == "ray",
         )
 
     async def drain(self) -> None:
-        if self._runner is not None:
-            await self._runner.drain(DRAIN_S)
+        if self._server is not None:
+            await self._server.drain(DRAIN_S)
 
     async def _ready(self) -> Mapping[str, bool]:
         backend = self._use_cases.backend
@@ -283,8 +283,8 @@ class GatewaySurface:
         return dict(zip(["store", *needed], found, strict=True))
 
     async def stop(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._server is not None:
+            await self._server.close()
         await self._limits.close()
         await self._use_cases.close()
 

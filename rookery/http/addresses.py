@@ -1,6 +1,6 @@
 """Which address a request counts for.
 
-Pure: no aiohttp. ``X-Forwarded-For`` is whatever a client likes, unless a proxy that we trust
+Pure. ``X-Forwarded-For`` is whatever a client likes, unless a proxy that we trust
 wrote its end: each proxy appends the address that it was connected from.
 """
 

@@ -1,14 +1,12 @@
-"""The REST surface as an aiohttp application.
+"""The REST surface: every endpoint, and the router over them.
 
-Only `rookery.http.server` and the composing `rookery.app` need this. Must not import actors.
+Only the composing `rookery.app` needs this. Must not import actors.
 """
 
-from collections.abc import Sequence
-
 import msgspec
-from aiohttp import hdrs, web
 
 from rookery.http.endpoint import PREFIX, Endpoint
+from rookery.http.message import HEAD
 from rookery.http.openapi import document
 from rookery.http.routes import (
     accounts,
@@ -21,19 +19,8 @@ from rookery.http.routes import (
     tweets,
     users,
 )
-from rookery.http.routing import (
-    EXACT_ROUTES,
-    MAX_BODY_BYTES,
-    AiohttpHandler,
-    expect_continue,
-    handler_of,
-    not_found,
-    refusal_of,
-)
-from rookery.http.server import port_of, serve_app
+from rookery.http.routing import HttpHandler, Router, handler_of
 from rookery.http.services import Services
-
-__all__ = ["ENDPOINTS", "Services", "build_app", "port_of", "serve_app"]
 
 _NOUNS = (timelines, tweets, engagement, users, follows, accounts, devices, stream, system)
 _DECLARED: tuple[Endpoint, ...] = tuple(route for noun in _NOUNS for route in noun.ROUTES)
@@ -49,38 +36,18 @@ def _all_endpoints() -> tuple[Endpoint, ...]:
 ENDPOINTS = _all_endpoints()
 
 
-def build_app(services: Services) -> web.Application:
-    """The application over `services`; serve it by `serve_app`.
+def router_of(services: Services) -> Router:
+    """The application over `services`.
 
     It holds nothing that needs closing: whoever made the services closes them.
     """
-    app = web.Application(client_max_size=MAX_BODY_BYTES)
-    by_path: dict[str, list[Endpoint]] = {}
+    by_path: dict[str, dict[str, HttpHandler]] = {}
     for endpoint in ENDPOINTS:
-        by_path.setdefault(endpoint.path, []).append(endpoint)
-    exact: dict[tuple[str, str], AiohttpHandler] = {}
-    for path, endpoints in by_path.items():
-        handlers = _add(app, path, endpoints, services)
-        if "{" not in path:
-            exact.update({(method, PREFIX + path): each for method, each in handlers.items()})
-    app[EXACT_ROUTES] = exact
-    app.router.add_route("*", "/{path:.*}", not_found, expect_handler=expect_continue)
-    return app
-
-
-def _add(
-    app: web.Application, path: str, endpoints: Sequence[Endpoint], services: Services
-) -> dict[str, AiohttpHandler]:
-    """Add one path: its methods, HEAD where there is GET, and the refusal of all others."""
-    resource = app.router.add_resource(PREFIX + path)
-    handlers: dict[str, AiohttpHandler] = {}
-    for endpoint in endpoints:
-        handler = handler_of(endpoint, services)
-        names = [endpoint.method]
-        if endpoint.method == hdrs.METH_GET:
-            names.append(hdrs.METH_HEAD)
-        for name in names:
-            resource.add_route(name, handler, expect_handler=expect_continue)
-            handlers[name] = handler
-    resource.add_route("*", refusal_of(handlers), expect_handler=expect_continue)
-    return handlers
+        handlers = by_path.setdefault(endpoint.path, {})
+        handlers[endpoint.method] = handler_of(endpoint, services)
+        if endpoint.method == "GET":
+            handlers[HEAD] = handlers["GET"]
+    router = Router()
+    for path, handlers in by_path.items():
+        router.add(PREFIX + path, handlers)
+    return router

@@ -1,7 +1,7 @@
 """The interactive page over the OpenAPI document: Swagger UI, from its Python package.
 
 Everything is served by ourselves under a strict Content-Security-Policy; nothing is fetched from
-elsewhere. Must not import aiohttp.
+elsewhere.
 """
 
 import functools

@@ -1,6 +1,6 @@
 """How an endpoint is declared: once, for the handler and for the OpenAPI document alike.
 
-Must not import aiohttp. `routing` makes handlers of declarations, `openapi` the document.
+`routing` makes handlers of declarations, `openapi` the document.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

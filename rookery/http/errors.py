@@ -8,10 +8,9 @@ import math
 
 import msgspec
 import structlog
-from aiohttp import web
-from multidict import CIMultiDict
 
 from rookery.errors import RookeryError, TooManyRequests
+from rookery.http.message import Request, Response
 from rookery.http.schemas import ErrorBody
 
 log = structlog.get_logger(__name__)
@@ -26,7 +25,7 @@ def error_body(error: RookeryError) -> bytes:
     return _encode(ErrorBody(error=text, code=error.code, field=error.field or msgspec.UNSET))
 
 
-def limit_headers(headers: "CIMultiDict[str]", limit: int, remaining: int, reset_s: int) -> None:
+def limit_headers(headers: dict[str, str], limit: int, remaining: int, reset_s: int) -> None:
     """Say how the client stands towards its rate limit."""
     headers["RateLimit-Limit"] = str(limit)
     headers["RateLimit-Remaining"] = str(remaining)
@@ -34,8 +33,8 @@ def limit_headers(headers: "CIMultiDict[str]", limit: int, remaining: int, reset
 
 
 def error_response(
-    error: Exception, request: web.BaseRequest, headers: "CIMultiDict[str]", request_id: str
-) -> web.Response:
+    error: Exception, request: Request, headers: dict[str, str], request_id: str
+) -> Response:
     """The response for `error`; `headers` are those of every response, and are added to."""
     if not isinstance(error, RookeryError) or error.status == 500:
         log.error(
@@ -56,4 +55,4 @@ def error_response(
         limit_headers(headers, error.limit, 0, error.reset_s)
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
-    return web.Response(status=error.status, body=error_body(error), headers=headers)
+    return Response(error.status, error_body(error), headers)

@@ -1,11 +1,12 @@
 """What a request says, read strictly: query, path, body and headers into typed values.
 
-Pure: no I/O, and no aiohttp. Everything that does not fit is an `InvalidRequest` in the client's
+Pure: no I/O. Everything that does not fit is an `InvalidRequest` in the client's
 terms, with the field at fault as its JSON path or parameter name.
 """
 
 import json
 import re
+import zlib
 from collections.abc import Mapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -16,6 +17,7 @@ from rookery.errors import (
     InvalidCursor,
     InvalidRequest,
     InvalidToken,
+    PayloadTooLarge,
     Unauthenticated,
     UnsupportedMediaType,
 )
@@ -24,6 +26,7 @@ from rookery.http.schemas import CURSOR_PATTERN, PATTERN_TEXTS, Parameters
 T = TypeVar("T")
 P = TypeVar("P", bound=Parameters)
 
+MAX_BODY_BYTES = 1 << 20
 MAX_QUERY_FIELDS = 32
 _SHOWN_CHARS = 64
 _KEY = re.compile(r"[!-~]{1,255}")
@@ -199,6 +202,31 @@ def check_content_type(content_type: str | None) -> None:
         if charset in ("", "charset=utf-8", "charset=utf8"):
             return
     raise UnsupportedMediaType("The body must be JSON in UTF-8, sent as application/json")
+
+
+def decompressed(raw: bytes, encoding: bytes) -> bytes:
+    """A body that came with a ``Content-Encoding``.
+
+    Raises:
+        InvalidRequest: cut off, or not compressed as announced.
+        PayloadTooLarge: over `MAX_BODY_BYTES` once unpacked.
+        UnsupportedMediaType: another encoding than gzip and deflate.
+    """
+    name = encoding.strip().lower()
+    if name == b"identity":
+        return raw
+    if name not in (b"gzip", b"x-gzip", b"deflate"):
+        raise UnsupportedMediaType("The body may be compressed by gzip or deflate only")
+    unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # | 32: either header
+    try:
+        body = unpacking.decompress(raw, MAX_BODY_BYTES + 1)
+    except zlib.error as error:
+        raise InvalidRequest("The body is not compressed as announced") from error
+    if len(body) > MAX_BODY_BYTES:
+        raise PayloadTooLarge(f"The body is larger than {MAX_BODY_BYTES} bytes")
+    if not unpacking.eof or unpacking.unused_data:
+        raise InvalidRequest("The compressed body is cut off or has something behind it")
+    return body
 
 
 def check_no_body(raw: bytes) -> None:

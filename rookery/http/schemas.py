@@ -1,7 +1,7 @@
 """The constraints and shapes that several endpoints share.
 
 Whatever a declaration says here is both enforced on requests and published in the OpenAPI
-document. Shapes of a single noun stand beside its routes. Must not import aiohttp.
+document. Shapes of a single noun stand beside its routes.
 """
 
 from typing import Annotated, Literal, TypeAlias

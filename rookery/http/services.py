@@ -1,6 +1,6 @@
 """The use-cases that the HTTP surface stands on, as one value handed to every handler.
 
-Composed by `rookery.app`. Must not import aiohttp or actors.
+Composed by `rookery.app`. Must not import actors.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping

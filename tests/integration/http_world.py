@@ -12,7 +12,9 @@ from aiohttp import ClientSession
 from rookery.config import Limits as LimitSettings
 from rookery.errors import Unavailable
 from rookery.http.addresses import Addresses
-from rookery.http.app import Services, build_app, port_of, serve_app
+from rookery.http.app import router_of
+from rookery.http.server import serve
+from rookery.http.services import Services
 from rookery.ids import Snowflakes
 from rookery.services.accounts import Accounts
 from rookery.services.authentication import Authenticator
@@ -188,11 +190,11 @@ async def http_world(
         limits=Limits(limits, clock_ms, shared),
         addresses=Addresses(trusted_proxies),
     )
-    runner = await serve_app(build_app(services), "127.0.0.1", 0)
+    server = await serve(router_of(services).respond, "127.0.0.1", 0)
     try:
         async with ClientSession() as session:
-            yield World(port_of(runner), session, services, streams, checks, keys)
+            yield World(server.port, session, services, streams, checks, keys)
     finally:
-        await runner.cleanup()
+        await server.close()
         await changes.settled()
         passwords.close()

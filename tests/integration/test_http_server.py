@@ -3,11 +3,15 @@
 import socket
 
 import pytest
-from aiohttp import web
 
 from rookery.errors import PortTaken
-from rookery.http.server import port_of, serve_app
+from rookery.http.message import Request, Response
+from rookery.http.server import serve
 from tests.integration.http_world import http_world
+
+
+async def nothing(request: Request) -> Response:
+    return Response(200, b"", {})
 
 
 async def test_taken_port_is_explained() -> None:
@@ -17,7 +21,7 @@ async def test_taken_port_is_explained() -> None:
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(PortTaken) as caught:
-            await serve_app(web.Application(), "127.0.0.1", port)
+            await serve(nothing, "127.0.0.1", port)
     assert str(caught.value) == (
         f"port {port} on 127.0.0.1 is in use; choose another with --http-port or ROOKERY_HTTP_PORT"
     )
@@ -25,13 +29,13 @@ async def test_taken_port_is_explained() -> None:
 
 async def test_port_is_shared_where_that_is_asked_for() -> None:
     """Two listeners with `reuse_port` stand on the same port."""
-    first = await serve_app(web.Application(), "127.0.0.1", 0, reuse_port=True)
+    first = await serve(nothing, "127.0.0.1", 0, reuse_port=True)
     try:
-        second = await serve_app(web.Application(), "127.0.0.1", port_of(first), reuse_port=True)
-        assert port_of(second) == port_of(first)
-        await second.cleanup()
+        second = await serve(nothing, "127.0.0.1", first.port, reuse_port=True)
+        assert second.port == first.port
+        await second.close()
     finally:
-        await first.cleanup()
+        await first.close()
 
 
 async def test_port_is_free_again_after_the_end() -> None:
