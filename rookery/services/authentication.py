@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from rookery.domain.outage import Outage
 from rookery.errors import DeviceRevoked, StoreUnavailable, TokenExpired, Unauthenticated
 from rookery.models import Identity
+from rookery.services.batching import Batcher
 from rookery.services.tokens import KeyRing, UnknownKey, VerifiedToken
 from rookery.store.devices import Devices
 from rookery.store.engine import Store
@@ -45,6 +46,7 @@ class Authenticator:
         self._tokens: dict[tuple[int, str], set[str]] = {}
         self._forgotten = 0
         self._outage = Outage()
+        self._looked_at = Batcher(self._missing)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -113,9 +115,10 @@ class Authenticator:
         now_ms = self._clock_ms()
         if now_ms >= verified.expires_ms:
             raise TokenExpired()
-        exists = await self._devices.exists(identity.user_id, identity.device_id, now_ms)
+        device = (identity.user_id, identity.device_id)
+        missing = await self._looked_at.request([device])
         self._outage.answered()
-        if not exists:
+        if device in missing:
             raise DeviceRevoked()
         # A revocation that arrived during the read may concern this device, which the read then
         # saw just before: such an answer serves this request, but is not kept.
@@ -123,6 +126,9 @@ class Authenticator:
             good_until_ms = min(verified.expires_ms, now_ms + self._recheck_ms)
             self._keep(token, verified, good_until_ms)
         return identity
+
+    async def _missing(self, devices: list[tuple[int, str]]) -> list[tuple[int, str]]:
+        return await self._devices.missing(devices, self._clock_ms())
 
     def _keep(self, token: str, verified: VerifiedToken, good_until_ms: int) -> None:
         identity = verified.identity

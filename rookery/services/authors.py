@@ -35,6 +35,7 @@ class Authors:
         self._invalidations = 0
         self._ids: Generations[str, int] = Generations(capacity)
         self._named = Batcher(self._users.ids_of_usernames)
+        self._missed = Batcher(self._load)
 
     async def get(self, user_id: int) -> User:
         """The user with this id.
@@ -62,11 +63,13 @@ class Authors:
             else:
                 missing.append(user_id)
         if missing:
-            users.update(await self._load(missing, now_ms + self._ttl_ms))
+            loaded = await self._missed.request(missing)
+            users.update({each: loaded[each] for each in missing if each in loaded})
         return users
 
-    async def _load(self, user_ids: list[int], until_ms: int) -> dict[int, User]:
+    async def _load(self, user_ids: list[int]) -> dict[int, User]:
         invalidations = self._invalidations
+        until_ms = self._clock_ms() + self._ttl_ms
         loaded = {
             user.id: user for user in await self._users.get_many(user_ids) if user is not None
         }

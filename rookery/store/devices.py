@@ -43,11 +43,6 @@ class Devices:
         device = msgspec.convert(document, StoredDevice)
         return device if device.expires_ms > now_ms else None
 
-    async def exists(self, user_id: int, device_id: str, now_ms: int) -> bool:
-        """Whether the device exists and has not expired by `now_ms`."""
-        document = await self._reader.get(DEVICES, (user_id, device_id))
-        return document is not None and int(document["expires_ms"]) > now_ms
-
     async def missing(
         self, devices: Sequence[tuple[int, str]], now_ms: int
     ) -> list[tuple[int, str]]:

@@ -1,6 +1,6 @@
 """What hostile or broken clients send to the whole server does not hurt the others.
 
-Requests that are wrong one at a time are in ``test_http_bad_input`` and the folder ``websocket``;
+Requests that are wrong one at a time are in the folders ``rest`` and ``websocket``;
 here it is about many at once, and about what they cost.
 """
 

@@ -1,6 +1,6 @@
 """From a token to an identity."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -87,13 +87,14 @@ class RevokingStore(MemoryStore):
 
     authenticator: Authenticator | None = None
 
-    async def get(self, collection: Collection, key: Key) -> Document | None:
-        document = await super().get(collection, key)
-        if self.authenticator is not None and document is not None:
-            user_id, device_id = document["user_id"], document["device_id"]
-            await self.write(WriteBatch((Devices.remove(user_id, device_id),)))
-            self.authenticator.forget([(user_id, device_id)])
-        return document
+    async def get_many(self, collection: Collection, keys: Sequence[Key]) -> list[Document | None]:
+        documents = await super().get_many(collection, keys)
+        for document in documents:
+            if self.authenticator is not None and document is not None:
+                user_id, device_id = document["user_id"], document["device_id"]
+                await self.write(WriteBatch((Devices.remove(user_id, device_id),)))
+                self.authenticator.forget([(user_id, device_id)])
+        return documents
 
 
 async def test_a_revocation_during_the_look_up_is_not_lost(bare_world: World) -> None:
@@ -157,10 +158,10 @@ async def test_a_store_that_fails_is_no_revocation(
     """When the device cannot be looked up, that is said; the token is not called invalid."""
     session = await world.sign_up()
 
-    async def fail(collection: Collection, key: Key) -> Document | None:
+    async def fail(collection: Collection, keys: Sequence[Key]) -> list[Document | None]:
         raise StoreUnavailable()
 
-    monkeypatch.setattr(world.store, "get", fail)
+    monkeypatch.setattr(world.store, "get_many", fail)
     with pytest.raises(StoreUnavailable):
         await world.authenticator.identify(session.access_token)
 
@@ -172,10 +173,10 @@ async def test_an_outage_does_not_lengthen_a_token_s_life(
     session = await world.sign_up()
     await world.authenticator.identify(session.access_token)
 
-    async def fail(collection: Collection, key: Key) -> Document | None:
+    async def fail(collection: Collection, keys: Sequence[Key]) -> list[Document | None]:
         raise StoreUnavailable()
 
-    monkeypatch.setattr(world.store, "get", fail)
+    monkeypatch.setattr(world.store, "get_many", fail)
     world.clock.advance(session.expires_in_s - 0.5)
     for _ in range(2):
         assert await world.authenticator.identify(session.access_token) == identity_of(session)
