@@ -87,6 +87,8 @@ class Connection(asyncio.Protocol):
             self._since_s = self._loop.time()
         try:
             self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError:
+            raise  # A fault of ours.
         except httptools.HttpParserUpgrade:
             pass  # Of a request that is complete, and the last.
         except httptools.HttpParserError as error:
@@ -136,11 +138,16 @@ class Connection(asyncio.Protocol):
         parser, headers = self._parser, request.headers
         fields = sum(map(len, headers)) + sum(map(len, headers.values()))
         self._check_head(len(self._target) + fields)
+        if self._takes_no_more:
+            return
         version = parser.get_http_version()
         if version not in ("1.1", "1.0"):
             self._refuse(InvalidRequest("Only HTTP/1.1 and 1.0 are spoken here"))
             return
         request.is_old = version == "1.0"
+        if b"host" not in headers and not request.is_old:  # RFC 9112, section 3.2
+            self._refuse(InvalidRequest("The request has no Host header", "Host"))
+            return
         request.method = parser.get_method().decode("ascii")
         try:
             request.path, request.query = _path_and_query(self._target)
@@ -256,7 +263,9 @@ class Connection(asyncio.Protocol):
         """Cut the connection if its client was silent, or dragged something out, for too long."""
         if self._answering is None:
             is_idle = self._incoming is None and not self._is_congested
-            if now_s - self._since_s > (KEEP_ALIVE_S if is_idle else REQUEST_S):
+            if is_idle and now_s - self._since_s > KEEP_ALIVE_S:
+                self._transport.close()
+            elif not is_idle and now_s - self._since_s > REQUEST_S:
                 self._transport.abort()
 
     def close_if_idle(self) -> None:

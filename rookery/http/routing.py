@@ -107,15 +107,15 @@ def handler_of(endpoint: Endpoint, services: Services) -> HttpHandler:
             elif body_raw:
                 check_no_body(body_raw)
             result = await act(services, Call(path, query, body, viewer, key))
+            if isinstance(result, msgspec.Struct):
+                result = _encode(result)
         except Exception as error:
             return error_response(error, request, headers, request_id)
-        if isinstance(result, bytes):
-            return Response(status, result, headers)
         if isinstance(result, Reply):
             headers["Content-Type"] = result.media_type
             headers.update(result.headers)
             return Response(result.status, result.body, headers)
-        return Response(status, _encode(result), headers)
+        return Response(status, result, headers)
 
     return handle
 

@@ -269,9 +269,12 @@ RAW = {
     "no HTTP at all": b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
     "odd method": b"BREW /api/v1/health HTTP/1.1\r\n" + HOST + b"\r\n",
     "odd version": b"GET / HTTP/9.9\r\n" + HOST + b"\r\n",
+    "no host": b"GET /api/v1/health HTTP/1.1\r\nConnection: close\r\n\r\n",
     "header without colon": b"GET / HTTP/1.1\r\nnonsense\r\n\r\n",
     "long request line": b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",
     "long header": b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 20_000 + b"\r\n\r\n",
+    "long header, and a body that waits": b"GET / HTTP/1.1\r\n" + HOST
+    + b"Expect: 100-continue\r\nX: " + b"a" * 20_000 + b"\r\n\r\n",
     "two lengths": b"POST /api/v1/login HTTP/1.1\r\n" + HOST
     + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
     "length that is none": b"POST /api/v1/login HTTP/1.1\r\n" + HOST
