@@ -16,7 +16,7 @@ from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 
-LIBRARIES = ("ray", "aiohttp", "uvloop", "websockets", "numpy", "msgspec")
+LIBRARIES = ("ray", "aiohttp", "httptools", "uvloop", "websockets", "numpy", "msgspec")
 LABELS = {
     "fanout": "rows {rows}",
     "push": "bursts of {burst}",
