@@ -27,6 +27,7 @@ REQUEST_S = 60.0
 """So long a client may take to send one request, or to take in one answer."""
 LINGERING_S = 2.0
 """So long a client may go on sending after it was refused: a reset would lose the answer."""
+_FIELD_BYTES = len(b": \r\n")
 
 Respond = Callable[[Request], Awaitable[Response]]
 """Answers a request. It raises nothing: a fault of ours is an answer, too."""
@@ -55,7 +56,7 @@ class Connection(asyncio.Protocol):
         self._remote = ""
         self._incoming: Request | None = None
         self._in_head = False
-        self._head_bytes = 0
+        self._head_bytes = self._unread_bytes = 0
         self._target = b""
         self._chunks: list[bytes] = []
         self._body_bytes = 0
@@ -95,8 +96,8 @@ class Connection(asyncio.Protocol):
             log.debug("malformed HTTP", reason=str(error))
             self._refuse(InvalidRequest("The request is malformed HTTP"))
         if self._in_head:
-            self._head_bytes += len(data)
-            self._check_head(self._head_bytes)
+            self._unread_bytes += len(data)  # The parser holds a field until it has it whole.
+            self._check_head(self._unread_bytes)
 
     def eof_received(self) -> bool:
         """Keep the connection open for the answers that are still to be given."""
@@ -116,15 +117,19 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._incoming = Request(self._remote)
         self._in_head = True
-        self._head_bytes = 0
+        self._head_bytes = self._unread_bytes = 0
         self._target = b""
 
     def on_url(self, url: bytes) -> None:
+        self._head_bytes += len(url)
         self._target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._incoming is None or not self._in_head:
             return  # A trailer, which nobody asked for.
+        self._head_bytes += len(name) + len(value) + _FIELD_BYTES
+        if self._head_bytes > MAX_HEAD_BYTES:
+            return  # Refused as soon as the head is complete.
         headers, name = self._incoming.headers, name.lower()
         if name in headers:
             value = headers[name] + b", " + value
@@ -136,8 +141,7 @@ class Connection(asyncio.Protocol):
             return
         self._in_head = False
         parser, headers = self._parser, request.headers
-        fields = sum(map(len, headers)) + sum(map(len, headers.values()))
-        self._check_head(len(self._target) + fields)
+        self._check_head(self._head_bytes)
         if self._takes_no_more:
             return
         version = parser.get_http_version()

@@ -273,6 +273,7 @@ RAW = {
     "header without colon": b"GET / HTTP/1.1\r\nnonsense\r\n\r\n",
     "long request line": b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",
     "long header": b"GET / HTTP/1.1\r\n" + HOST + b"X: " + b"a" * 20_000 + b"\r\n\r\n",
+    "many headers": b"GET / HTTP/1.1\r\n" + HOST + b"A:\r\n" * 20_000 + b"\r\n",
     "long header, and a body that waits": b"GET / HTTP/1.1\r\n" + HOST
     + b"Expect: 100-continue\r\nX: " + b"a" * 20_000 + b"\r\n\r\n",
     "two lengths": b"POST /api/v1/login HTTP/1.1\r\n" + HOST
