@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import httptools
 import structlog
 
-from rookery.errors import InvalidRequest, PayloadTooLarge, RookeryError
+from rookery.errors import InvalidRequest, RookeryError
 from rookery.http.message import Request, Response
-from rookery.http.requests import MAX_BODY_BYTES
+from rookery.http.requests import MAX_BODY_BYTES, too_large
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +65,7 @@ class Connection(asyncio.Protocol):
         self._owes_continue = False
         self._takes_no_more = False
         self._is_congested = False
+        self._is_lost = False
         self._since_s = self._loop.time()
 
     # The transport's side.
@@ -76,7 +77,7 @@ class Connection(asyncio.Protocol):
         self._owner.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._takes_no_more = True
+        self._is_lost = self._takes_no_more = True
         self._waiting.clear()
         if self._answering is None:
             self._owner.connections.discard(self)
@@ -159,7 +160,7 @@ class Connection(asyncio.Protocol):
             self._refuse(InvalidRequest("The request's target is malformed"))
             return
         if int(headers.get(b"content-length", 0)) > MAX_BODY_BYTES:
-            self._refuse(_too_large())
+            self._refuse(too_large())
         elif b"expect" in headers:
             self._expected(headers[b"expect"], request)
 
@@ -168,7 +169,7 @@ class Connection(asyncio.Protocol):
             return
         self._body_bytes += len(body)
         if self._body_bytes > MAX_BODY_BYTES:
-            self._refuse(_too_large())
+            self._refuse(too_large())
         else:
             self._chunks.append(body)
 
@@ -248,9 +249,9 @@ class Connection(asyncio.Protocol):
             raise
         finally:
             self._answering = None
-            if transport.is_closing():
+            if self._is_lost:
                 self._owner.connections.discard(self)
-            else:
+            elif not transport.is_closing():
                 self._go_on()
 
     def _end(self, request: Request) -> None:
@@ -266,7 +267,8 @@ class Connection(asyncio.Protocol):
     def expire(self, now_s: float) -> None:
         """Cut the connection if its client was silent, or dragged something out, for too long."""
         if self._answering is None:
-            is_idle = self._incoming is None and not self._is_congested
+            is_sending = self._is_congested or self._transport.is_closing()
+            is_idle = self._incoming is None and not is_sending
             if is_idle and now_s - self._since_s > KEEP_ALIVE_S:
                 self._transport.close()
             elif not is_idle and now_s - self._since_s > REQUEST_S:
@@ -296,7 +298,3 @@ def _path_and_query(target: bytes) -> tuple[str, str]:
         return (parts.path or "/", parts.query) if parts.scheme and parts.netloc else ("", "")
     path, _, query = text.partition("#")[0].partition("?")
     return path, query
-
-
-def _too_large() -> PayloadTooLarge:
-    return PayloadTooLarge(f"The body is larger than {MAX_BODY_BYTES} bytes")

@@ -1,6 +1,6 @@
 """The OpenAPI 3.1 document, generated from the declared endpoints.
 
-Pure: no aiohttp. What each endpoint declares is complemented by what the surface itself answers:
+Pure. What each endpoint declares is complemented by what the surface itself answers:
 400 for what cannot be read, 401 where a token is taken, 413 and 415 with a body, 429 where requests
 are counted, 503 anywhere behind which a service stands.
 """

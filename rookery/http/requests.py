@@ -223,10 +223,15 @@ def decompressed(raw: bytes, encoding: bytes) -> bytes:
     except zlib.error as error:
         raise InvalidRequest("The body is not compressed as announced") from error
     if len(body) > MAX_BODY_BYTES:
-        raise PayloadTooLarge(f"The body is larger than {MAX_BODY_BYTES} bytes")
+        raise too_large()
     if not unpacking.eof or unpacking.unused_data:
         raise InvalidRequest("The compressed body is cut off or has something behind it")
     return body
+
+
+def too_large() -> PayloadTooLarge:
+    """The refusal of a body over `MAX_BODY_BYTES`."""
+    return PayloadTooLarge(f"The body is larger than {MAX_BODY_BYTES} bytes")
 
 
 def check_no_body(raw: bytes) -> None:

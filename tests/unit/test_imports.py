@@ -33,7 +33,8 @@ COMPOSERS = {"__init__", "app", "backend", "controller", "serving", "cli"}
 """They may import everything."""
 
 PURE = ("domain", "text")
-SHELLS = {"asyncio", "ray", "aiohttp", "websockets", "sqlite3", "redis", "pymongo", "socket"}
+NETWORK = {"ray", "aiohttp", "httptools", "websockets", "socket"}
+SHELLS = {"asyncio", "sqlite3", "redis", "pymongo"} | NETWORK
 PURE_MODULES = {"connection/session.py", "connection/wire.py", "actors/coalescing.py"}
 
 

@@ -284,6 +284,40 @@ async def test_silent_connection_is_cut(monkeypatch: pytest.MonkeyPatch, sent: b
         assert not server.connections
 
 
+BODY_BYTES = 30_000_000
+CLOSE = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+async def huge(request: Request) -> Response:
+    return Response(200, b"x" * BODY_BYTES, {})
+
+
+async def test_last_answer_that_nobody_takes_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is to end does not wait for its client for ever."""
+    monkeypatch.setattr(servers, "LOOK_S", 0.02)
+    monkeypatch.setattr(connections, "REQUEST_S", 0.2)
+    async with served(huge) as (server, connect):
+        peer = await connect()
+        peer.send(CLOSE)
+        await asyncio.sleep(1)
+        assert not server.connections
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            await peer.reader.readexactly(BODY_BYTES)
+
+
+async def test_end_waits_until_the_last_answer_is_sent() -> None:
+    """Closing the server does not cut off what a slow client is still reading."""
+    async with served(huge) as (server, connect):
+        peer = await connect()
+        peer.send(CLOSE)
+        head = await peer.head()
+        closing = asyncio.create_task(server.close())
+        await asyncio.sleep(0.2)
+        assert not closing.done()
+        await peer.reader.readexactly(int(head["Content-Length"]))
+        await closing
+
+
 async def test_dripping_request_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte now and then does not buy more time."""
     monkeypatch.setattr(servers, "LOOK_S", 0.02)
