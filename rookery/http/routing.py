@@ -8,12 +8,11 @@ so it allocates little.
 import itertools
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from urllib.parse import unquote
 
 import msgspec
 
 from rookery.domain.windows import Verdict
-from rookery.errors import MethodNotAllowed, NotFound, Unauthenticated
+from rookery.errors import InvalidRequest, MethodNotAllowed, NotFound, Unauthenticated
 from rookery.http.endpoint import JSON_TYPE, Auth, Call, Endpoint, Reply
 from rookery.http.errors import error_response, limit_headers
 from rookery.http.message import Request, Response
@@ -25,6 +24,7 @@ from rookery.http.requests import (
     convert,
     decompressed,
     idempotency_key,
+    path_part,
     usable_request_id,
 )
 from rookery.http.schemas import Nothing, Parameters
@@ -155,13 +155,19 @@ class Router:
             return refusal(request.fault, request)
         step = self._root
         parameters: dict[str, str] = {}
-        for part in request.path.split("/"):
+        parts = request.path.split("/")
+        if "%" in request.path:
+            try:
+                parts = [path_part(part) for part in parts]
+            except InvalidRequest as error:
+                return refusal(error, request)
+        for part in parts:
             following = step.parts.get(part)
             if following is not None:
                 step = following
             elif part and step.parameter is not None:
                 name, step = step.parameter
-                parameters[name] = unquote(part)
+                parameters[name] = part
             else:
                 return refusal(NotFound("No such resource"), request)
         handler = step.handlers.get(request.method)
