@@ -45,7 +45,7 @@ class Eviction(Generic[H]):
 
 
 class Seats(Generic[H]):
-    """Every operation takes constant time: the active get a second chance, instead of being sorted."""
+    """Takes constant time: the active get a second chance instead of being sorted."""
 
     def __init__(self, most: int, most_per_address: int) -> None:
         """`most_per_address` 0: no bound by address."""

@@ -120,7 +120,7 @@ class QueryReader:
 
     def _parse(self, raw: str) -> Parameters:
         if _BAD_ESCAPE.search(raw):
-            raise InvalidRequest("The query string is malformed: % and no two hexadecimal digits")
+            raise InvalidRequest("The query string is malformed: % without two hexadecimal digits")
         try:
             pairs = parse_qsl(
                 raw, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS
@@ -136,20 +136,23 @@ class QueryReader:
         return convert(values, self._type)
 
 
-def path_part(raw: str) -> str:
+def path_part(raw: str, name: str | None) -> str:
     """A part of a path without its percent-encoding (RFC 3986, section 2.1).
+
+    `name` is what it is called, if it is a parameter.
 
     Raises:
         InvalidRequest: not percent-encoded UTF-8, or with control characters.
     """
+    shown = name or "The path"
+    if _BAD_ESCAPE.search(raw):
+        raise InvalidRequest(f"{shown} is malformed: % without two hexadecimal digits", name)
     try:
-        if _BAD_ESCAPE.search(raw):
-            raise InvalidRequest("The path is malformed: % and no two hexadecimal digits")
         text = unquote(raw, errors="strict")
     except UnicodeError:
-        raise InvalidRequest("The path is malformed: it is not UTF-8") from None
+        raise InvalidRequest(f"{shown} is malformed: it is not UTF-8", name) from None
     if _CONTROL.search(text):
-        raise InvalidRequest("The path is malformed: it has control characters")
+        raise InvalidRequest(f"{shown} is malformed: it has control characters", name)
     return text
 
 

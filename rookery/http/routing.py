@@ -155,14 +155,14 @@ class Router:
             return refusal(request.fault, request)
         step = self._root
         parameters: dict[str, str] = {}
-        parts = request.path.split("/")
-        if "%" in request.path:
-            try:
-                parts = [path_part(part) for part in parts]
-            except InvalidRequest as error:
-                return refusal(error, request)
-        for part in parts:
+        for part in request.path.split("/"):
             following = step.parts.get(part)
+            if following is None and "%" in part:
+                try:
+                    part = path_part(part, step.parameter and step.parameter[0])
+                except InvalidRequest as error:
+                    return refusal(error, request)
+                following = step.parts.get(part)
             if following is not None:
                 step = following
             elif part and step.parameter is not None:

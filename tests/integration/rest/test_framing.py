@@ -184,7 +184,7 @@ async def test_a_head_behind_others_in_one_packet_is_not_too_large() -> None:
 
 
 async def test_unfinished_bodies_have_one_budget() -> None:
-    """What strangers leave unfinished is bounded in sum, and told in the log; small bodies go on."""
+    """What strangers leave unfinished is bounded in sum, and told; small bodies go on."""
     limits = ServerLimits(held_bytes=200_000)
     with capture_logs() as logs:
         async with served(limits=limits) as (server, connect):
@@ -254,7 +254,7 @@ async def test_every_form_of_a_host_is_taken(host: bytes) -> None:
     ],
 )  # fmt: skip
 async def test_a_target_that_is_none_is_refused(target: bytes) -> None:
-    """RFC 9112, section 3.2; the authority of an absolute one as RFC 9110, section 4.2.1, has it."""
+    """RFC 9112, section 3.2; the authority of an absolute one: RFC 9110, section 4.2.1."""
     async with served() as (_, connect):
         peer = await connect()
         peer.send(b"GET " + target + b" HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -324,8 +324,8 @@ async def test_chunks_in_http_1_0_are_faulty(connection: bytes) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        b"A: b\r\n c", b"A: b\r\n\tc", b"A: \x00", b"A: b\x01c", b"A: b\x7fc", b"A: b\rc", b"A: b\nc",
-        b"A : b", b" A: b", b"A\x01: b", b"A\xe4: b", b": b", b"A(b): c", b"A",
+        b"A: b\r\n c", b"A: b\r\n\tc", b"A: \x00", b"A: b\x01c", b"A: b\x7fc", b"A: b\rc",
+        b"A: b\nc",        b"A : b", b" A: b", b"A\x01: b", b"A\xe4: b", b": b", b"A(b): c", b"A",
     ],
 )  # fmt: skip
 async def test_a_field_that_is_none_is_refused(line: bytes) -> None:
