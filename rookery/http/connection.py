@@ -16,6 +16,7 @@ from typing import Protocol, cast
 import httptools
 import structlog
 
+from rookery.domain.hosts import is_host
 from rookery.errors import (
     InvalidRequest,
     NotSupported,
@@ -26,7 +27,6 @@ from rookery.errors import (
 from rookery.http.heads import (
     SINGLE_FIELDS,
     framing_fault,
-    is_host,
     is_unknown_method,
     path_and_query,
 )

@@ -4,9 +4,9 @@ Sources: RFC 9110 (semantics), RFC 9112 (HTTP/1.1), RFC 3986 (URIs).
 """
 
 import re
-from functools import lru_cache
 from urllib.parse import urlsplit
 
+from rookery.domain.hosts import is_host
 from rookery.errors import InvalidRequest, NotSupported, RookeryError
 from rookery.http.requests import MAX_BODY_BYTES, too_large
 
@@ -23,20 +23,7 @@ SINGLE_FIELDS = frozenset(
 """Fields that are no lists: two of them are no value at all (RFC 9110, section 5.3)."""
 
 _LENGTH_DIGITS = 19
-_HOST = re.compile(
-    rb"(?:\[[0-9A-Fa-f:.]{2,45}\]|\[[vV][0-9A-Fa-f]+\.[\w.~!$&'()*+,;=:-]+\]"  # IP-literal
-    rb"|(?:[\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)"  # IPv4address and reg-name
-    rb"(?::(?P<port>[0-9]{0,5}))?",
-    re.ASCII,
-)
 _REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} [!-~]+ HTTP/1\.[01]\r\n")
-
-
-@lru_cache(maxsize=1024)
-def is_host(value: bytes) -> bool:
-    """Whether a ``Host`` field is ``uri-host [ ":" port ]`` with a host (RFC 9110, section 7.2)."""
-    found = _HOST.fullmatch(value)
-    return found is not None and int(found["port"] or 0) <= 65535
 
 
 def path_and_query(target: bytes) -> tuple[str, str]:

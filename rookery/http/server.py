@@ -2,13 +2,13 @@
 
 import asyncio
 import errno
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 
 import structlog
 
+from rookery.capacity import has_descriptors
 from rookery.domain.notices import Notice, Notices
 from rookery.domain.seats import Seats
 from rookery.errors import PortTaken
@@ -173,15 +173,6 @@ def _tell(notices: list[Notice]) -> None:
             address=each.address,
             times=each.times,
         )
-
-
-def has_descriptors() -> bool:
-    """Whether this process may open another file: where not, connections are lost unseen."""
-    try:
-        os.close(os.open(os.devnull, os.O_RDONLY))
-    except OSError as error:
-        return error.errno not in (errno.EMFILE, errno.ENFILE)
-    return True
 
 
 async def serve(
