@@ -9,9 +9,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from rookery.http import connection as connections
+from rookery.http import reading
 from rookery.http import server as servers
-from rookery.http.connection import MAX_FRAMING_BYTES, MAX_HEAD_BYTES
 from rookery.http.message import Request, Response
+from rookery.http.reading import MAX_FRAMING_BYTES, MAX_HEAD_BYTES
 from rookery.http.server import Server, ServerLimits
 from tests.integration.rest.test_connection import GET, Peer, echo, served
 
@@ -80,7 +81,7 @@ async def test_blank_lines_buy_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Empty lines before a request are let pass, and are no sign of life."""
     monkeypatch.setattr(servers, "LOOK_S", 0.02)
     monkeypatch.setattr(connections, "KEEP_ALIVE_S", 0.2)
-    monkeypatch.setattr(connections, "MAX_BLANK_BYTES", 1 << 20)
+    monkeypatch.setattr(reading, "MAX_BLANK_BYTES", 1 << 20)
     async with served() as (_, connect):
         peer = await connect()
         closed = asyncio.create_task(peer.is_closed())
@@ -426,7 +427,7 @@ async def test_a_fault_of_ours_in_reading_is_answered(monkeypatch: pytest.Monkey
     def broken(target: bytes) -> tuple[str, str]:
         raise RuntimeError
 
-    monkeypatch.setattr(connections, "path_and_query", broken)
+    monkeypatch.setattr(reading, "path_and_query", broken)
     with capture_logs() as logs:
         async with served() as (_, connect):
             peer = await connect()
