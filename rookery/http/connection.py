@@ -61,8 +61,19 @@ class Connection(RequestReader, asyncio.Protocol):
     """
 
     __slots__ = (
-        "_answering", "_held_bytes", "_is_congested", "_is_lost", "_is_paused", "_loop",
-        "_owes_continue", "_owner", "_respond", "_transport", "_unparsed", "_waiting",
+        "__weakref__",
+        "_answering",
+        "_held_bytes",
+        "_is_congested",
+        "_is_lost",
+        "_is_paused",
+        "_loop",
+        "_owes_continue",
+        "_owner",
+        "_respond",
+        "_transport",
+        "_unparsed",
+        "_waiting",
     )  # fmt: skip
 
     def __init__(self, owner: Owner, respond: Respond) -> None:
@@ -90,9 +101,10 @@ class Connection(RequestReader, asyncio.Protocol):
         self._owner.opened(self, self._remote)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._is_lost = self._takes_no_more = True
+        self._is_lost = True
         self._waiting.clear()
         self._unparsed = None
+        self.let_go()
         if self._answering is None:
             self._forget()
 

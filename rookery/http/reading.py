@@ -86,6 +86,17 @@ class RequestReader:
         """A fault of ours, which the client is told of by 500."""
         raise NotImplementedError
 
+    def let_go(self) -> None:
+        """Drop what is held of an unfinished message; nothing is parsed any more.
+
+        The parser and this refer to each other: else both would wait for the garbage collector.
+        """
+        self._takes_no_more = True
+        self._incoming = None
+        self._headers = {}
+        self._body = b""
+        del self._parser
+
     # From bytes to the parser.
 
     def parse(self, data: bytes | memoryview) -> None:

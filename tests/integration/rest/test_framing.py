@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import sys
+import weakref
 from collections.abc import Iterable
 
 import pytest
@@ -443,3 +444,24 @@ async def test_a_head_request_that_is_refused_gets_no_body() -> None:
         peer.send(b"HEAD / HTTP/1.1\r\nHost: a b\r\n\r\n")
         assert (await peer.head())[""] == "400"
         assert await peer.is_closed()
+
+
+async def test_a_connection_that_is_cut_leaves_nothing_behind() -> None:
+    """Its unfinished body is freed at once, not when the garbage collector comes by."""
+    async with served() as (server, connect):
+        peer = await connect()
+        peer.send(POST + b"Content-Length: 90000\r\n\r\n" + b"a" * 80_000)
+        (connection,) = await _until_one(server)
+        async with asyncio.timeout(10):
+            while connection._body_bytes < 80_000:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        left = weakref.ref(connection)
+        gc.disable()
+        try:
+            del connection
+            peer.writer.transport.abort()
+            async with asyncio.timeout(10):
+                while left() is not None:  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+        finally:
+            gc.enable()
