@@ -33,7 +33,7 @@ from rookery.errors import RookeryError, Unavailable
 from rookery.http.addresses import Addresses
 from rookery.http.app import router_of
 from rookery.http.cors import with_cors
-from rookery.http.server import Server, ServerLimits, serve
+from rookery.http.server import BACKLOG, Server, ServerLimits, serve
 from rookery.http.services import Services
 from rookery.messages import Invalidation, Push
 from rookery.models import Identity, TweetCounts
@@ -330,7 +330,9 @@ def connections_for(config: Config, surface: Literal["http", "live"]) -> int:
     """
     possible = possible_connections()
     if config.server.runtime == "inline":
-        return possible // 4 if surface == "http" else possible * 3 // 4 // config.live.servers
+        possible = possible // 4 if surface == "http" else possible * 3 // 4 // config.live.servers
+    if surface == "http" and possible > 4 * BACKLOG:
+        possible -= BACKLOG  # All that wait may be taken before the first that gives way is closed.
     return possible
 
 
