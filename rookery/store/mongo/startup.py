@@ -20,13 +20,14 @@ from pymongo.uri_parser import parse_uri
 from rookery import config
 from rookery.errors import StartupError
 from rookery.store.engine import Collection
+from rookery.store.mongo.bulk import ONE_COMMAND_WIRE_VERSION
 from rookery.store.mongo.client import Connection
 from rookery.store.mongo.migrations import Migration, migrate, migrations, schema_differences
 
 log = structlog.get_logger(__name__)
 
-LEAST_VERSION = (8, 0)
-"""The first MongoDB that writes to several collections in one command."""
+LEAST_VERSION = (6, 0)
+"""The oldest MongoDB that the engine was tested on. It needs 5.1 for `$documents` in pipelines."""
 
 LIFETIME = "transactionLifetimeLimitSeconds"
 LONGEST_LIFETIME_S = 10
@@ -61,7 +62,11 @@ async def prepare(
                 raise InvalidURI(f"it does not begin with {' or '.join(_SCHEMES)}")
             database = connection.database()
             hello = await database.client.admin.command("hello")
-            check_server(hello, await database.client.admin.command("buildInfo"), settings)
+            build = await database.client.admin.command("buildInfo")
+            check_server(hello, build, settings)
+            one_command = hello.get("maxWireVersion", 0) >= ONE_COMMAND_WIRE_VERSION
+            writes = "in one command" if one_command else "by collection"
+            log.info("MongoDB", version=build["version"], writes=writes)
             await _warn_of_long_transactions(database.client.admin)
             await migrate(database, steps or migrations(collections))
             differences = await schema_differences(database, collections)
