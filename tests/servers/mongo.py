@@ -216,6 +216,10 @@ class MongoReplicas:
         for member in self.members:
             member.start()
         initiate(REPLICA_SET, self.members)
+        self.settle()
+
+    def settle(self) -> None:
+        """Return when there is a primary that the two others follow."""
         for member in self.members:
             member.until(lambda hello: hello.get("primary"), "know a primary")
             member.until(lambda hello: hello["secondary"] or hello["isWritablePrimary"], "follow")
