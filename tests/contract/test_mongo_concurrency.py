@@ -1,9 +1,10 @@
 """Writers in several processes: MongoDB's transactions alone would let some of this pass."""
 
 import asyncio
+import random
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import msgspec
@@ -13,9 +14,17 @@ from rookery import config
 from rookery.store.engine import ConditionFailed, Expect, Increment, Insert, Put, WriteBatch
 from rookery.store.mongo import MongoStore, MongoWriter
 from tests.contract.collections import COLLECTIONS, COUNTS, ITEMS
+from tests.servers.mongo import lost_sockets_collected
 
 ROUNDS = 20
 EACH = 60
+CANCELLED = 300
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    with lost_sockets_collected():
+        yield
 
 
 @pytest.fixture
@@ -94,6 +103,33 @@ async def test_one_of_two_inserts_of_a_key_wins(stores: tuple[MongoStore, MongoS
         document = await stores[0].reader.get(ITEMS, (n,))
         assert sorted(outcomes) == [False, True]
         assert document is not None and document["score"] == outcomes.index(True)
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+@pytest.mark.parametrize("what", ["write", "get", "range"])
+async def test_whoever_is_cancelled_stops(
+    what: str, stores: tuple[MongoStore, MongoStore]
+) -> None:
+    """At any moment, also in the one in which the driver has sent something."""
+    store = stores[0]
+
+    async def go_on() -> None:
+        while True:
+            if what == "write":
+                await store.writer.write(WriteBatch((Put("items", {"id": 1}),)))
+            elif what == "get":
+                await store.reader.get(ITEMS, (1,))
+            else:
+                await store.reader.range(ITEMS, limit=1)
+
+    chance = random.Random(1)
+    for _ in range(CANCELLED):
+        task = asyncio.create_task(go_on())
+        for _ in range(chance.randrange(1, 200)):  # turns of the loop, not time
+            await asyncio.sleep(0)
+        task.cancel()
+        _, still_going = await asyncio.wait([task], timeout=10)
+        assert not still_going
 
 
 async def increment_often(settings: config.Store) -> None:

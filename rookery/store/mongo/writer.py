@@ -28,7 +28,7 @@ from rookery import config
 from rookery.errors import StoreUnavailable, Unavailable
 from rookery.store.engine import Collection, WriteBatch
 from rookery.store.mongo.bulk import NOT_OFFERED, BulkWriter, cause, codes
-from rookery.store.mongo.client import DURABLE, MAJORITY, Connection
+from rookery.store.mongo.client import DURABLE, MAJORITY, Cancellable, Connection
 from rookery.store.mongo.plans import (
     REMOVED,
     Columns,
@@ -115,8 +115,9 @@ class MongoWriter:
                 plans.append(plan(self._shapes, batch))
             except (ValueError, TypeError) as error:
                 plans.append(Plan(error=error))
-        async with self._turn:
-            await self._commit([made for made in plans if made.error is None])
+        with Cancellable():
+            async with self._turn:
+                await self._commit([made for made in plans if made.error is None])
         return [made.error for made in plans]
 
     def figures(self) -> Mapping[str, float]:
