@@ -17,12 +17,15 @@ from rookery.store.sqlite import SqliteReader, SqliteStore
 from tests.contract.collections import COLLECTIONS
 from tests.servers import mongo, redis
 from tests.servers.mongo import MongoServer
+from tests.servers.secantus import secantus
 from tests.unit.memory_store import MemoryStore
 
 GIVEN_MONGODB = os.environ.get("ROOKERY_TEST_MONGODB_URI", "")
 """Address of another MongoDB, whose databases `rookery_test_…` the tests make and drop."""
 MONGO_ENGINES = ("mongo", *(["given-mongo"] if GIVEN_MONGODB else []))
 ENGINES = ("sqlite", "memory", *MONGO_ENGINES)
+BULK_WRITE_ENGINE = "secantus"
+"""Has the command in which the engine writes from MongoDB 8.0 on; for tests of writes alone."""
 
 
 @dataclass
@@ -48,9 +51,19 @@ def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def bulk_write_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server that has `bulkWrite`."""
+    with secantus(tmp_path_factory.mktemp("secantus")) as uri:
+        yield uri
+
+
 def _uri(request: pytest.FixtureRequest) -> str:
     if request.param == "given-mongo":
         return GIVEN_MONGODB
+    if request.param == BULK_WRITE_ENGINE:
+        uri: str = request.getfixturevalue("bulk_write_uri")
+        return uri
     server: MongoServer = request.getfixturevalue("mongod")
     return server.uri
 

@@ -11,7 +11,15 @@ import msgspec
 import pytest
 
 from rookery import config
-from rookery.store.engine import ConditionFailed, Expect, Increment, Insert, Put, WriteBatch
+from rookery.store.engine import (
+    ConditionFailed,
+    Delete,
+    Expect,
+    Increment,
+    Insert,
+    Put,
+    WriteBatch,
+)
 from rookery.store.mongo import MongoStore, MongoWriter
 from tests.contract.collections import COLLECTIONS, COUNTS, ITEMS
 from tests.servers.mongo import lost_sockets_collected
@@ -105,11 +113,32 @@ async def test_one_of_two_inserts_of_a_key_wins(stores: tuple[MongoStore, MongoS
         assert document is not None and document["score"] == outcomes.index(True)
 
 
+async def test_each_batch_of_a_group_has_its_own_outcome(
+    stores: tuple[MongoStore, MongoStore],
+) -> None:
+    """The label is that of the batch's condition; the others of the group take effect."""
+    writer, reader = stores[0].writer, stores[1].reader
+    await writer.write(WriteBatch((Insert("items", {"id": 1, "score": 0}),)))
+    outcomes = await writer.write_many(
+        [
+            WriteBatch((Expect("items", (1,), True, {"score": 5}, "five"), Delete("items", (1,)))),
+            WriteBatch((Insert("items", {"id": 2}), Increment("counts", ("w", 1), {"seen": 1}))),
+            WriteBatch((Expect("items", (2,), False, {}, "two"), Put("items", {"id": 3}))),
+            WriteBatch((Insert("items", {"id": 1}),)),
+            WriteBatch((Delete("items", (7,)), Increment("counts", ("w", 1), {"seen": 1}))),
+        ]
+    )
+    told = [each.label if isinstance(each, ConditionFailed) else each for each in outcomes]
+    assert told == ["five", None, "two", "items", None]
+    found = await reader.get_many(ITEMS, [(1,), (2,), (3,)])
+    assert [document is not None for document in found] == [True, True, False]
+    count = await reader.get(COUNTS, ("w", 1))
+    assert count is not None and count["seen"] == 2
+
+
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 @pytest.mark.parametrize("what", ["write", "get", "range"])
-async def test_whoever_is_cancelled_stops(
-    what: str, stores: tuple[MongoStore, MongoStore]
-) -> None:
+async def test_whoever_is_cancelled_stops(what: str, stores: tuple[MongoStore, MongoStore]) -> None:
     """At any moment, also in the one in which the driver has sent something."""
     store = stores[0]
 

@@ -13,12 +13,13 @@ from rookery.errors import StoreUnavailable, Unavailable
 from rookery.store.engine import Expect, Increment, Insert, Put, Reader, WriteBatch
 from rookery.store.mongo import MongoReader, MongoStore
 from tests.contract.collections import COLLECTIONS, COUNTS, ITEMS, LINKS
+from tests.integration.server.world import until
 from tests.servers.mongo import MongoMember, MongoReplicas, lost_sockets_collected, required
 
 CALLERS = 8
 MORE = 200
 """Acknowledged batches between two events."""
-TIMEOUT_S = 4.0
+TIMEOUT_S = 3.0
 WITHIN_S = 40.0
 
 pytestmark = [
@@ -95,9 +96,11 @@ class Load:
     async def more(self) -> None:
         """Return when so many more were acknowledged."""
         goal = len(self.acknowledged) + MORE
-        async with asyncio.timeout(WITHIN_S):
-            while len(self.acknowledged) < goal:
-                await asyncio.sleep(0.01)
+
+        async def reached() -> bool:
+            return len(self.acknowledged) >= goal
+
+        await until(reached, within_s=WITHIN_S, what=f"{MORE} more batches")
 
 
 @asynccontextmanager
@@ -180,10 +183,12 @@ async def test_without_a_majority_nothing_is_acknowledged(
             await asyncio.to_thread(member.kill)
         before = len(load.acknowledged)
         failed = len(load.refused | load.unknown)
-        async with asyncio.timeout(WITHIN_S):
-            while len(load.refused | load.unknown) < failed + 2 * CALLERS:
-                await asyncio.sleep(0.01)
-        assert len(load.acknowledged) <= before + CALLERS
+
+        async def fails() -> bool:
+            return len(load.refused | load.unknown) > failed
+
+        await until(fails, within_s=WITHIN_S, what="a batch that fails")
+        assert len(load.acknowledged) <= before + CALLERS  # an answer that was under way
         for member in others:
             await asyncio.to_thread(member.start)
         await load.more()
@@ -206,19 +211,24 @@ async def test_a_primary_that_was_cut_off_confirms_no_write_and_soon_no_read(
     try:
         others = [member for member in replicas.members if member is not former]
 
-        def elected() -> bool:
+        def said() -> bool:
             return any(member.command({"hello": 1})["isWritablePrimary"] for member in others)
 
-        async with asyncio.timeout(WITHIN_S):
-            while not await asyncio.to_thread(elected):
-                await asyncio.sleep(0.05)
-            while not await written(store, 1):
-                pass
+        async def elected() -> bool:
+            return await asyncio.to_thread(said)
+
+        async def writes() -> bool:
+            return await written(store, 1)
+
+        await until(elected, within_s=WITHIN_S, what="another primary")
+        await until(writes, within_s=WITHIN_S, what="a write there")
     finally:
         former.resume()
-    async with asyncio.timeout(WITHIN_S):
-        while await score(stale) == 0:
-            pass
+
+    async def knows() -> bool:
+        return await score(stale) != 0
+
+    await until(knows, within_s=WITHIN_S, what="a read that is not of the time before")
     assert await score(stale) in (None, 1)
     await stale.close()
     await asyncio.to_thread(replicas.settle)

@@ -40,9 +40,7 @@ class BulkWriter:
         least = self._connection.client.topology_description.common_wire_version
         return not self._is_refused and least is not None and least >= ONE_COMMAND_WIRE_VERSION
 
-    async def write(
-        self, made: Mapping[str, Sequence[Write]], session: AsyncClientSession
-    ) -> int:
+    async def write(self, made: Mapping[str, Sequence[Write]], session: AsyncClientSession) -> int:
         """Carry out what was `made` for each collection, in `session`'s transaction.
 
         Returns how many documents were deleted. The order is kept for each document only.
