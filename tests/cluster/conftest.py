@@ -79,7 +79,7 @@ def server(
 
 @pytest.fixture(scope="session")
 def events() -> int:
-    """Fewer than on SQLite: the MongoDB wire server of the tests writes some hundred a second."""
+    """Fewer than on one machine: three nodes, MongoDB and Redis share its cores."""
     return 1_000
 
 

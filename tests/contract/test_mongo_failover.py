@@ -237,9 +237,10 @@ async def test_a_primary_that_was_cut_off_confirms_no_write_and_soon_no_read(
 
 
 async def written(store: MongoStore, score: int) -> bool:
+    """Whether a write was confirmed."""
     try:
         await store.writer.write(WriteBatch((Put("items", {"id": 1, "score": score}),)))
-    except StoreUnavailable:
+    except Unavailable:
         return False
     return True
 

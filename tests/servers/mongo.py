@@ -92,6 +92,7 @@ class MongoMember:
         settings = {
             "transactionLifetimeLimitSeconds": LIFETIME_S,
             "diagnosticDataCollectionEnabled": "false",
+            "oplogNetworkTimeoutBufferSeconds": 1,
             # A primary that is told to end waits so long for another one to take over.
             "shutdownTimeoutMillisForSignaledShutdown": 100,
         }
