@@ -20,7 +20,6 @@ from pymongo.uri_parser import parse_uri
 from rookery import config
 from rookery.errors import StartupError
 from rookery.store.engine import Collection
-from rookery.store.mongo.bulk import ONE_COMMAND_WIRE_VERSION
 from rookery.store.mongo.client import Connection
 from rookery.store.mongo.migrations import Migration, migrate, migrations, schema_differences
 
@@ -62,11 +61,7 @@ async def prepare(
                 raise InvalidURI(f"it does not begin with {' or '.join(_SCHEMES)}")
             database = connection.database()
             hello = await database.client.admin.command("hello")
-            build = await database.client.admin.command("buildInfo")
-            check_server(hello, build, settings)
-            one_command = hello.get("maxWireVersion", 0) >= ONE_COMMAND_WIRE_VERSION
-            writes = "in one command" if one_command else "by collection"
-            log.info("MongoDB", version=build["version"], writes=writes)
+            check_server(hello, await database.client.admin.command("buildInfo"), settings)
             await _warn_of_long_transactions(database.client.admin)
             await migrate(database, steps or migrations(collections))
             differences = await schema_differences(database, collections)
