@@ -17,9 +17,9 @@ from tests.integration.server.world import until
 from tests.servers.mongo import MongoMember, MongoReplicas, lost_sockets_collected, required
 
 CALLERS = 8
-MORE = 200
+MORE = 80
 """Acknowledged batches between two events."""
-TIMEOUT_S = 3.0
+TIMEOUT_S = 2.0
 WITHIN_S = 40.0
 
 pytestmark = [
