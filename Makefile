@@ -29,7 +29,8 @@ services: ## Install what tests use beside the server, where it is missing: redi
 	@missing=; for each in redis-server nginx; do \
 		PATH="$$PATH:/usr/sbin" command -v $$each >/dev/null || missing="$$missing $$each"; \
 	done; \
-	PATH="$$PATH:/sbin" ldconfig -p | grep -q 'libcurl\.so\.4 ' || missing="$$missing libcurl4"; \
+	PATH="$$PATH:/sbin"; ! command -v ldconfig >/dev/null || ldconfig -p | grep -q 'libcurl\.so\.4 ' \
+		|| missing="$$missing libcurl4"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	if ! command -v apt-get >/dev/null || { [ -n "$$sudo" ] && ! command -v sudo >/dev/null; }; then \

@@ -37,7 +37,8 @@ def program() -> Path | None:
     """The `mongod` of the package; None where it is not installed."""
     found = find_spec("fiftyone")
     places = [] if found is None else list(found.submodule_search_locations or ())
-    return next((Path(each) / "db/bin/mongod" for each in places), None)
+    paths = [Path(each) / "db/bin/mongod" for each in places]
+    return next((path for path in paths if path.exists()), None)
 
 
 def required() -> None:
@@ -92,6 +93,7 @@ class MongoMember:
         settings = {
             "transactionLifetimeLimitSeconds": LIFETIME_S,
             "diagnosticDataCollectionEnabled": "false",
+            # Else a secondary waits 5 s longer for a primary that hangs before it asks another.
             "oplogNetworkTimeoutBufferSeconds": 1,
             # A primary that is told to end waits so long for another one to take over.
             "shutdownTimeoutMillisForSignaledShutdown": 100,
