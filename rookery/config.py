@@ -46,6 +46,13 @@ class Server(Section, frozen=True, kw_only=True):
         Meta(description="ray: one process an actor. inline: all in one process."),
     ] = "ray"
     data_dir: Annotated[str, Meta(description="Folder of the embedded store.")] = "data"
+    private_data: Annotated[
+        bool,
+        Meta(
+            description="Close the data folder to all other users, and do not start where that"
+            " cannot be done; false: leave its mode alone, for file systems without modes."
+        ),
+    ] = True
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least level logged.")
     ] = "info"

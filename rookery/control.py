@@ -19,6 +19,7 @@ import msgspec
 from aiohttp import web
 
 from rookery.errors import NotFound, RookeryError, Unavailable
+from rookery.permissions import open_private
 
 CONTROL_FILE = "control.json"
 MAX_BODY_BYTES = 64 * 2**20
@@ -51,10 +52,9 @@ class ControlServer:
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         address = Address(self._runner.addresses[0][1], self._secret, os.getpid())
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         with suppress(FileNotFoundError):
-            self._file.unlink()
-        with os.fdopen(os.open(self._file, flags, 0o600), "wb") as file:
+            self._file.unlink()  # a file that is made anew is ours, and nobody has it open
+        with open(self._file, "xb", opener=open_private) as file:
             file.write(msgspec.json.encode(address))
 
     async def stop(self) -> None:

@@ -65,6 +65,7 @@ def make_runtime(config: Config) -> Runtime:
     return RayRuntime(
         RayOptions(
             address=config.ray.address or None,
+            directory=Path(config.server.data_dir) / "ray",
             dashboard_port=config.ray.dashboard_port,
             figures_every_s=config.ray.figures_s,
             log_level=config.server.log_level,

@@ -43,6 +43,7 @@ from rookery.actors.runtime import (
 from rookery.actors.runtime_ray_cluster import RayConnection, RayOptions, connect, finishes
 from rookery.errors import ActorUnavailable, RookeryError, StartupError
 from rookery.logs import configure
+from rookery.permissions import keep_private
 
 __all__ = ["RayDirectory", "RayOptions", "RayRef", "RayRuntime", "connect"]
 
@@ -65,6 +66,7 @@ class _Shell:
 
     # Signature fixed by Ray: an async __init__ is awaited on the actor's loop.
     async def __init__(self, spec: ActorSpec, options: RayOptions) -> None:  # type: ignore[misc]
+        keep_private()  # on other nodes it was not this program that started Ray
         configure(options.log_level)
         # Ray takes each call in on a thread of its own, which must win Python's lock from a loop
         # that may be busy; by default that takes up to 5 ms.

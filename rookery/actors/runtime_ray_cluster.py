@@ -51,7 +51,9 @@ import ray  # noqa: E402
 from ray._private import ray_constants  # noqa: E402
 from ray.exceptions import RayError  # noqa: E402
 
+from rookery.actors.runtime_ray_folder import SessionFolder  # noqa: E402
 from rookery.errors import PortTaken, StartupError  # noqa: E402
+from rookery.permissions import FILE_MODE, open_private  # noqa: E402
 
 log = structlog.get_logger(__name__)
 
@@ -75,8 +77,8 @@ class RayOptions:
         `~/.ray/auth_token` (see `ray get-auth-token`). Without it every user of this machine
         can run code as this one. Only for a Ray that is started here; `RAY_AUTH_MODE` wins.
     `metrics_port`: where Prometheus scrapes this node; None lets Ray choose.
-    `directory`: where Ray keeps its sessions and logs (`session_latest/logs`); at most 60
-        characters, since sockets lie there too. None is Ray's default, `/tmp/ray`.
+    `directory`: where Ray keeps its sessions and logs (`session_latest/logs`), closed to other
+        users; None is a folder that ends with the connection. Only for a Ray that is started here.
     `figures_every_s`: how often the actors' figures are exported; `log_level`: what they log.
     `stop_s`: how long all actors together may take to stop in order.
     `build`: what another process must have been started with to take the actors over, should this
@@ -91,7 +93,7 @@ class RayOptions:
     dashboard_port: int = 8265
     dashboard_token: bool = True
     metrics_port: int | None = None
-    directory: str | None = None
+    directory: Path | None = None
     object_store_bytes: int = 128 * 2**20
     figures_every_s: float = 5.0
     log_level: str = "info"
@@ -106,8 +108,10 @@ def connect(options: RayOptions) -> "RayConnection":
 
     Raises:
         PortTaken: something listens on the dashboard's port.
+        StoreLocked: another server uses the directory.
         StartupError: Ray cannot be started or reached.
     """
+    folder: SessionFolder | None = None
     common: dict[str, Any] = {
         "namespace": options.namespace,
         "logging_level": "CRITICAL",
@@ -120,6 +124,7 @@ def connect(options: RayOptions) -> "RayConnection":
         _prepare_authentication(options.dashboard_token)
         if options.dashboard:
             _check_port(options.dashboard_host, options.dashboard_port)
+        folder = SessionFolder(options.directory)
         place = {
             "address": "local",
             "num_cpus": options.num_cpus,
@@ -128,7 +133,7 @@ def connect(options: RayOptions) -> "RayConnection":
             "dashboard_host": options.dashboard_host,
             "dashboard_port": options.dashboard_port if options.dashboard else None,
             "_metrics_export_port": options.metrics_port,
-            "_temp_dir": options.directory,
+            "_temp_dir": str(folder.path),
         }
     # Ray puts its own handler in place, which would end the process without our orderly stop.
     this = psutil.Process()
@@ -138,18 +143,23 @@ def connect(options: RayOptions) -> "RayConnection":
     try:
         ray.init(**place, **common)
     except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
+        if folder is not None:
+            folder.close()
         raise StartupError(f"Ray does not start: {error}") from error
     finally:
         if in_main:
             signal.signal(signal.SIGTERM, on_sigterm)
-    return RayConnection([child for child in this.children() if child not in others])
+    if folder is not None:
+        folder.name_session()
+    return RayConnection([child for child in this.children() if child not in others], folder)
 
 
 class RayConnection:
     """This process's connection to Ray, and the processes that were started for it, if any."""
 
-    def __init__(self, started: list[psutil.Process]) -> None:
+    def __init__(self, started: list[psutil.Process], folder: SessionFolder | None) -> None:
         self._started = started
+        self._folder = folder
         # Should this process be killed, the kernel ends the processes it started, but their
         # agents would live on for a minute: something else has to outlive us and end them.
         self._guard: subprocess.Popen[bytes] | None = None
@@ -181,6 +191,8 @@ class RayConnection:
         if self._guard is not None:
             self._guard.kill()
             self._guard.communicate()
+        if self._folder is not None:
+            self._folder.close()
 
     def _all(self) -> set[psutil.Process]:
         processes = set(self._started)
@@ -237,12 +249,10 @@ def _prepare_authentication(token: bool) -> None:
         return
     path = Path.home() / ".ray" / "auth_token"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError), open(path, "x", opener=_private) as file:
+    with suppress(FileExistsError), open(path, "x", opener=open_private) as file:
         file.write(token_hex(32))
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    if path.stat().st_uid == os.geteuid():
+        path.chmod(FILE_MODE)  # `ray get-auth-token --generate` leaves it readable by all
 
 
 def dashboard_url() -> str:

@@ -58,12 +58,13 @@ class StoreWriter(Actor):
 
     def __init__(self, context: ActorContext, config: Config) -> None:
         super().__init__(context)
-        self._data_dir = Path(config.server.data_dir)
+        self._server = config.server
         self._announcer = announcer(context.directory, config)
         self._writer: SqliteWriter | None = None
 
     async def start(self) -> None:
-        self._writer = await asyncio.to_thread(open_writer, self._data_dir)
+        data_dir, is_private = Path(self._server.data_dir), self._server.private_data
+        self._writer = await asyncio.to_thread(open_writer, data_dir, is_private=is_private)
         self.spawn(self._sweep_expired())
 
     async def stop(self) -> None:

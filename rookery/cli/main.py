@@ -18,6 +18,7 @@ from rookery.cli import (
     status,
     tail,
 )
+from rookery.permissions import keep_private
 
 app = typer.Typer(
     name="rookery",
@@ -56,4 +57,5 @@ def _root(
 
 def main() -> None:
     """Entry point of the command line."""
+    keep_private()
     app()

@@ -37,14 +37,15 @@ def open_reader(config: Config) -> Reader:
     return SqliteReader(Path(config.server.data_dir) / SQLITE_FILE, COLLECTIONS)
 
 
-def open_writer(data_dir: Path) -> SqliteWriter:
+def open_writer(data_dir: Path, *, is_private: bool = True) -> SqliteWriter:
     """The embedded store's only writer; makes the folder and the file where there are none.
 
     Raises:
         StoreLocked: another server uses the folder.
         StartupError: the folder or the file cannot be used; the text says why.
     """
-    return SqliteWriter(data_dir / SQLITE_FILE, COLLECTIONS, clock_ms=clock_ms)
+    path = data_dir / SQLITE_FILE
+    return SqliteWriter(path, COLLECTIONS, clock_ms=clock_ms, is_private=is_private)
 
 
 async def open_bulk_writer(config: Config) -> "SqliteWriter | MongoWriter":
@@ -54,7 +55,7 @@ async def open_bulk_writer(config: Config) -> "SqliteWriter | MongoWriter":
 
         await prepare_store(config)
         return MongoWriter(config.store, COLLECTIONS)
-    return open_writer(Path(config.server.data_dir))
+    return open_writer(Path(config.server.data_dir), is_private=config.server.private_data)
 
 
 async def prepare_store(config: Config) -> None:
@@ -68,7 +69,8 @@ async def prepare_store(config: Config) -> None:
         StartupError: the store cannot be used; the text says why and what to do.
     """
     # The folder holds the control channel's address whatever the engine.
-    WriterLock(Path(config.server.data_dir), now_ms=clock_ms()).close()
+    server = config.server
+    WriterLock(Path(server.data_dir), now_ms=clock_ms(), is_private=server.private_data).close()
     if config.store.engine == "mongo":
         from rookery.store.mongo import prepare
 

@@ -7,11 +7,14 @@ page faults cost more than plain reads (a point read after a commit: 35 µs mapp
 not), while an I/O error on a mapped page would kill the process instead of raising.
 """
 
+import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from rookery.errors import StartupError, StoreUnavailable
+from rookery.permissions import open_private
 
 APPLICATION_ID = 0x526F6F6B  # "Rook", in the header of the file
 STATEMENT_CACHE = 1024
@@ -32,6 +35,10 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         StartupError: the file belongs to another program; it is left as it is.
         sqlite3.Error: the file cannot be opened, or is no database.
     """
+    # SQLite gives its log and index the mode of the file, which it would make readable by all.
+    # Only where there is none: closing a file that is open here would drop SQLite's locks on it.
+    with suppress(OSError):  # SQLite says it better
+        os.close(open_private(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
     connection = sqlite3.connect(
         path,
         timeout=5.0,

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from rookery.errors import StartupError, StoreLocked
+from rookery.permissions import open_private, private_folder
 
 LOCK_FILE = "writer.lock"
 
@@ -25,18 +26,18 @@ class LockHolder(msgspec.Struct, frozen=True):
 class WriterLock:
     """Holds the exclusive lock of a data folder from construction until `close`.
 
-    The folder is made if it is missing.
+    The folder is made if it is missing, and closed to other users, unless `is_private` is False.
 
     Raises:
         StoreLocked: another process, or another writer of this one, holds it.
-        StartupError: the folder cannot be made or written to.
+        StartupError: the folder cannot be made or written to, or others can enter it.
     """
 
-    def __init__(self, folder: Path, *, now_ms: int) -> None:
+    def __init__(self, folder: Path, *, now_ms: int, is_private: bool = True) -> None:
         path = folder / LOCK_FILE
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            private_folder(folder, is_private=is_private)
+            self._fd = open_private(path, os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise StartupError(_unusable(folder, error)) from error
         try:

@@ -62,10 +62,12 @@ class SqliteWriter:
         *,
         clock_ms: Callable[[], int],
         steps: Sequence[Migration] | None = None,
+        is_private: bool = True,
     ) -> None:
+        """`is_private`: whether the folder is to be closed to other users; see `WriterLock`."""
         self._path = path
         self._tables = tables(collections)
-        self._lock = WriterLock(path.parent, now_ms=clock_ms())
+        self._lock = WriterLock(path.parent, now_ms=clock_ms(), is_private=is_private)
         try:
             self._connection = _open(path, collections, steps or migrations(collections))
         except BaseException:
