@@ -3,7 +3,6 @@
 Measured in this process on the shard's own state, without actors or a server; a few seconds.
 """
 
-import pickle
 import tracemalloc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from time import process_time
 import numpy as np
 import numpy.typing as npt
 
+from rookery.actors.calls import read_request, write_request
+from rookery.actors.shard import TimelineShard
 from rookery.domain.celebrity import CelebrityList
 from rookery.domain.timelines import WarmTimelines
 from rookery.models import EventKind
@@ -161,10 +162,10 @@ def _carrying(repeats: int) -> float:
         )
         for n in range(BATCH)
     ]
-    packed = pickle.dumps(batch, 5)
+    packed = write_request("deliver", ([batch],))
     ways: Works = [
-        (20, lambda _: pickle.dumps(batch, 5)),
-        (20, lambda _: pickle.loads(packed)),
+        (20, lambda _: write_request("deliver", ([batch],))),
+        (20, lambda _: read_request(TimelineShard, packed)),
     ]
     return max(_least_us(repeats, ways)) / BATCH
 

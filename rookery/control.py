@@ -54,7 +54,8 @@ class ControlServer:
         address = Address(self._runner.addresses[0][1], self._secret, os.getpid())
         with suppress(FileNotFoundError):
             self._file.unlink()  # a file that is made anew is ours, and nobody has it open
-        with open(self._file, "xb", opener=open_private) as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with os.fdopen(open_private(self._file, flags), "wb") as file:
             file.write(msgspec.json.encode(address))
 
     async def stop(self) -> None:

@@ -5,12 +5,13 @@ level, so that whoever runs
 without Ray starts without its second of imports.
 
 A plain `Actor` is wrapped in a shell with one method, through which every call goes as bytes
-that we pickle ourselves: Ray's own serialisation of structured arguments costs four times as
-much for a batch of a thousand, and its errors change class on the way.
+(`rookery.actors.calls`): Ray's own serialisation of structured arguments costs four times as much
+for a batch of a thousand, and its errors change class on the way. Ray itself pickles what it
+carries, so that whoever may call it can run code: `RAY_AUTH_MODE=token` says who may.
 """
 
 import asyncio
-import pickle
+import importlib
 import sys
 import warnings
 from collections.abc import Collection, Iterable
@@ -31,7 +32,15 @@ from ray.exceptions import (
 from ray.util import list_named_actors
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from rookery.actors.channel import Address, Channel, ChannelServer
+from rookery.actors.calls import (
+    methods_of,
+    read_answer,
+    read_request,
+    write_error,
+    write_request,
+    write_result,
+)
+from rookery.actors.channel import MAX_FRAME_BYTES, Address, Channel, ChannelServer
 from rookery.actors.runtime import (
     Actor,
     ActorContext,
@@ -114,11 +123,13 @@ class _Shell:
 
     async def begin(self) -> bytes:
         """The outcome of the first start."""
-        return _encode_error(self._refusal) if self._refusal else _encode(None)
+        return write_error(self._refusal) if self._refusal else write_result(self._spec.name)
 
-    async def address(self) -> Address:
-        """Where processes of the same machine reach this one without Ray."""
-        return self._address
+    async def contact(self) -> tuple[str, str, Address]:
+        """Module and name of the actor's class, and where processes of the same machine reach it
+        without Ray."""
+        cls = self._spec.cls
+        return cls.__module__, cls.__qualname__, self._address
 
     async def origin(self) -> tuple[str, str]:
         """The build it was started with, and the id of its node."""
@@ -127,15 +138,18 @@ class _Shell:
     async def call(self, request: bytes) -> bytes:
         actor = self._actor
         if actor is None:
-            return _encode_error(ActorUnavailable())
+            return write_error(ActorUnavailable())
         try:
-            method, args = pickle.loads(request)
-            return _encode(await getattr(actor, method)(*args))
+            method, args = read_request(type(actor), request)
+            answer = write_result(await getattr(actor, method)(*args))
+            if len(answer) > MAX_FRAME_BYTES:
+                raise ValueError(f"the answer of {method} has {len(answer)} bytes: too many")
+            return answer
         except RookeryError as error:
-            return _encode_error(error)
+            return write_error(error)
         except Exception as error:
             log.exception("call failed", actor=self._spec.name)
-            return _encode_error(error)
+            return write_error(error)
 
     async def stop(self) -> None:
         self._reporter.cancel()
@@ -168,24 +182,15 @@ def _is_restart() -> bool:
         return bool(ray.get_runtime_context().was_current_actor_reconstructed)
 
 
-def _encode(result: object) -> bytes:
-    return pickle.dumps((True, result), 5)
-
-
-def _encode_error(error: BaseException) -> bytes:
-    try:
-        encoded = pickle.dumps((False, error), 5)
-        pickle.loads(encoded)  # many an exception can be pickled but not unpickled
-    except Exception:
-        return pickle.dumps((False, RookeryError(f"An actor failed: {type(error).__name__}")), 5)
-    return encoded
-
-
-def _decode(reply: bytes) -> Any:
-    succeeded, value = pickle.loads(reply)
-    if succeeded:
-        return value
-    raise value
+def _actor_class(module: str, name: str) -> type[Actor]:
+    """The class by whose hints an actor's answers are read."""
+    found: Any = importlib.import_module(module)
+    for part in name.split("."):
+        found = getattr(found, part)
+    if not (isinstance(found, type) and issubclass(found, Actor)):
+        raise TypeError(f"{module}.{name} is no class of actors")
+    methods_of(found)  # now rather than within the first call
+    return found
 
 
 class RayRef:
@@ -198,6 +203,7 @@ class RayRef:
         self._name = name
         self._namespace = namespace
         self._handle: Any = None
+        self._class: type[Actor] = Actor
         self._channel: Channel | None = None
         self._is_far = False
         self._opening: asyncio.Task[None] | None = None
@@ -207,7 +213,9 @@ class RayRef:
         return self._name
 
     async def call(self, method: str, /, *args: Any) -> Any:
-        request = pickle.dumps((method, args), 5)
+        request = write_request(method, args)
+        if len(request) > MAX_FRAME_BYTES:
+            raise RookeryError(f"{self._name}.{method}: {len(request)} bytes are too many")
         handle = self._handle
         try:
             if handle is None or not (self._is_far or self._is_connected):
@@ -226,7 +234,7 @@ class RayRef:
             raise error.cause from error
         except (RayError, OSError, ValueError) as error:  # ValueError: no actor of this name
             raise ActorUnavailable() from error
-        return _decode(reply)
+        return read_answer(self._class, method, reply)
 
     @property
     def _is_connected(self) -> bool:
@@ -246,7 +254,9 @@ class RayRef:
             handle = await asyncio.get_running_loop().run_in_executor(
                 _lookups, ray.get_actor, self._name, self._namespace
             )
-        self._channel = await Channel.open(await handle.address.remote())
+        module, name, address = await handle.contact.remote()
+        self._class = _actor_class(module, name)
+        self._channel = await Channel.open(address)
         self._is_far = self._channel is None
         self._handle = handle
 
@@ -428,4 +438,4 @@ async def _begin(handle: Any) -> None:
         reply = await handle.begin.remote()
     except RayError as error:
         raise StartupError("An actor's process could not be started; see Ray's logs") from error
-    _decode(reply)
+    read_answer(Actor, "ping", reply)

@@ -116,8 +116,8 @@ def _short_folder() -> Path:
             return short
         short.rmdir()
     raise StartupError(
-        "The path of the data folder is too long for Ray's sockets, and so is that of the folder for"
-        " temporary files; name a shorter one in TMPDIR"
+        "The path of the data folder is too long for Ray's sockets, and so is that of the folder"
+        " for temporary files; name a shorter one in TMPDIR"
     )
 
 

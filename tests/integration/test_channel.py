@@ -2,14 +2,17 @@
 
 import asyncio
 import os
+import socket
+import struct
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 import uvloop
 
-from rookery.actors.channel import Address, Channel, ChannelServer
+from rookery.actors.channel import MAX_FRAME_BYTES, Address, Channel, ChannelServer, here
 
 SOON_S = 5.0
 
@@ -100,7 +103,8 @@ from rookery.actors.channel import ChannelServer
 async def never(request):
     await asyncio.Event().wait()
 async def main():
-    print(*await ChannelServer(never).start(), flush=True)
+    address = await ChannelServer(never).start()
+    print(address.where, address.name, address.secret.hex(), flush=True)
     await asyncio.Event().wait()
 asyncio.run(main())
 """
@@ -108,8 +112,9 @@ asyncio.run(main())
         sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
-    where, name = (await process.stdout.readline()).decode().split()
-    channel = await opened((where, name))
+    where, name, secret = (await process.stdout.readline()).decode().split()
+    address = Address(where, name, bytes.fromhex(secret))
+    channel = await opened(address)
     waiting = asyncio.create_task(channel.call(b""))
     await asyncio.sleep(0)
     process.kill()
@@ -120,19 +125,19 @@ asyncio.run(main())
         await channel.call(b"")
     await process.wait()
     with pytest.raises(OSError, match="refused"):
-        await Channel.open((where, name))
+        await Channel.open(address)
 
 
 async def test_who_is_on_another_machine_is_not_connected_to() -> None:
     """The caller is told, and goes another way."""
-    async with serving(echo) as (_, name):
-        assert await Channel.open(("elsewhere", name)) is None
-        assert await Channel.open(("", "")) is None
+    async with serving(echo) as address:
+        assert await Channel.open(replace(address, where="elsewhere")) is None
+        assert await Channel.open(Address("", "", b"")) is None
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 async def test_processes_of_other_users_are_refused() -> None:
-    """Requests may be pickles, which can do anything."""
+    """They are cut off before anything they say is read."""
     program = """
 import os, sys, socket
 os.setuid(65534)
@@ -150,10 +155,65 @@ with socket.socket(socket.AF_UNIX) as connection:
         heard.append(request)
         return request
 
-    async with serving(answer) as (_, name):
+    async with serving(answer) as address:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", program, name, stdout=asyncio.subprocess.PIPE
+            sys.executable, "-c", program, address.name, stdout=asyncio.subprocess.PIPE
         )
         told, _ = await process.communicate()
         assert told.decode().strip() == "b''"
         assert heard == []
+
+
+async def test_who_does_not_know_the_secret_is_refused() -> None:
+    """Though it is of the same user; nothing it sends is taken for a call."""
+    heard: list[bytes] = []
+
+    async def answer(request: bytes) -> bytes:
+        heard.append(request)
+        return request
+
+    async with serving(answer) as address:
+        with pytest.raises(ConnectionRefusedError, match="does not know the secret"):
+            await Channel.open(replace(address, secret=b"guessed"))
+        reader, writer = await raw(address)
+        nonce = await reader.readexactly(32)
+        frame = b"a call"
+        writer.write(nonce + bytes(32) + struct.pack("<IQ", len(frame), 1) + frame)
+        assert await reader.read() == b""
+        assert heard == []
+        writer.close()
+
+
+async def test_who_answers_without_knowing_the_secret_is_not_called() -> None:
+    """A process that has taken the name of an actor that died."""
+    name = f"rookery/test-{os.getpid()}"
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(f"\0{name}")
+    told: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def impostor(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(bytes(32) + bytes(32))
+        told.set_result(await reader.read())
+        writer.close()
+
+    async with await asyncio.start_unix_server(impostor, sock=listening):
+        with pytest.raises(ConnectionRefusedError):
+            await Channel.open(Address(here(), name, b"secret"))
+        assert len(await told) == 64
+
+
+async def test_a_frame_longer_than_the_limit_is_not_read() -> None:
+    """Its header ends the connection, before room is made for it."""
+    async with serving(echo) as address:
+        channel = await opened(address)
+        channel._transport.write(struct.pack("<IQ", MAX_FRAME_BYTES + 1, 1))
+        with pytest.raises(ConnectionError):
+            async with asyncio.timeout(SOON_S):
+                await channel.call(b"")
+
+
+async def raw(address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection without a channel's manners."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(f"\0{address.name}")
+    return await asyncio.open_unix_connection(sock=connection)

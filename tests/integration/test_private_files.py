@@ -61,11 +61,16 @@ def serve(data: Path, runtime: str) -> "subprocess.Popen[bytes]":
     """A server under the usual umask, once it answers."""
     port_of = {"inline": 23100, "ray": 23200}[runtime]
     process = subprocess.Popen(
-        [sys.executable, "-c", "from rookery.cli import main; main()", "serve"]
-        + ["--data", str(data), "--runtime", runtime]
-        + ["--http-port", str(port_of), "--live-port", str(port_of + 1)],
+        [sys.executable, "-c", "from rookery.cli import main; main()", "serve"],
         umask=0o022,
-        env={**os.environ, "ROOKERY_RAY_DASHBOARD_PORT": str(port_of + 2)},
+        env={
+            **os.environ,
+            "ROOKERY_SERVER_DATA_DIR": str(data),
+            "ROOKERY_SERVER_RUNTIME": runtime,
+            "ROOKERY_HTTP_PORT": str(port_of),
+            "ROOKERY_LIVE_PORT": str(port_of + 1),
+            "ROOKERY_RAY_DASHBOARD_PORT": str(port_of + 2),
+        },
     )
     until = time.monotonic() + START_S
     while True:
