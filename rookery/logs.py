@@ -1,6 +1,7 @@
 """Logging: structured, on stderr; one JSON line an event, or readable text in a terminal.
 
-Tracebacks never show local variables, which may hold passwords and tokens. What cannot be written
+Tracebacks never show local variables, which may hold passwords and tokens, and addresses are shown
+without the passwords in them. What cannot be written
 is lost: where the log's disk is full, nobody who logs may fail for that.
 """
 
@@ -12,13 +13,15 @@ from typing import TextIO, cast
 import structlog
 from structlog.typing import Processor
 
+from rookery.redaction import redacted
+
 
 class _Lossy:
-    """The present stderr, without its errors."""
+    """The present stderr, without its errors, and without passwords in addresses."""
 
     def write(self, text: str) -> None:
         with suppress(OSError, ValueError):  # ValueError: closed
-            sys.stderr.write(text)
+            sys.stderr.write(redacted(text))
 
     def flush(self) -> None:
         with suppress(OSError, ValueError):

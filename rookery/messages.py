@@ -1,6 +1,6 @@
 """What processes tell each other, where more than one room must know its shape.
 
-Leaf module. Everything here crosses process borders as MessagePack, in batches (`rookery.actors.calls`).
+Leaf module. All of it crosses process borders as MessagePack, in batches (`rookery.actors.calls`).
 """
 
 import msgspec

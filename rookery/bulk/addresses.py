@@ -1,5 +1,6 @@
 """Addresses of stores, as operators write them: ``sqlite:FOLDER`` and ``mongodb://…/DATABASE``."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pymongo.uri_parser import parse_uri
 
 from rookery import config
 from rookery.errors import ConfigError, StartupError
+from rookery.redaction import redacted_address, said_of
 from rookery.store import SQLITE_FILE, StoreParts, clock_ms
 from rookery.store.engine import Reader
 from rookery.store.mongo import MongoStore
@@ -21,7 +23,10 @@ from rookery.store.sqlite import SqliteStore
 
 TIMEOUT_S = 20.0
 """So long MongoDB may take for a batch or a read, or be away."""
-_FORMS = "write sqlite:FOLDER or mongodb://HOST:PORT/DATABASE?replicaSet=NAME"
+_FORMS = (
+    "write sqlite:FOLDER or mongodb://HOST:PORT/DATABASE?replicaSet=NAME, or env:VARIABLE for one"
+    " with a password"
+)
 
 
 class StoreAddress(Protocol):
@@ -105,21 +110,29 @@ class MongoAddress:
 
 
 def parse(text: str) -> StoreAddress:
-    """The address written in `text`.
+    """The address written in `text`; after ``env:`` comes the variable that holds it.
+
+    So that a password need not be among the arguments, which every user of the machine sees.
 
     Raises:
         ConfigError: it is none; the text says how to write one.
     """
     scheme, _, rest = text.partition(":")
+    if scheme == "env":
+        text = os.environ.get(rest, "")
+        if not text:
+            raise ConfigError(f"there is no address in the environment variable {rest}: {_FORMS}")
+        scheme, _, rest = text.partition(":")
     if scheme == "sqlite" and rest:
         return SqliteAddress(Path(rest))
     if scheme not in ("mongodb", "mongodb+srv"):
-        raise ConfigError(f"{text!r} is not the address of a store: {_FORMS}")
-    shown = f"{scheme}://{rest.removeprefix('//').rpartition('@')[2]}"
+        raise ConfigError(f"{redacted_address(text)!r} is not the address of a store: {_FORMS}")
+    shown = redacted_address(text)
     try:
         parsed = parse_uri(text)
     except (PyMongoError, ValueError) as error:
-        raise ConfigError(f"{shown} is not an address of MongoDB ({error}): {_FORMS}") from error
+        said = said_of(text, error)
+        raise ConfigError(f"{shown} is not an address of MongoDB ({said}): {_FORMS}") from error
     if not parsed["database"]:
         raise ConfigError(f"{shown} names no database: {_FORMS}")
     hosts = tuple(sorted(f"{host}:{port}" for host, port in parsed["nodelist"]))

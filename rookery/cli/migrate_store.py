@@ -8,7 +8,10 @@ from rich.table import Table
 
 from rookery.cli.console import Bars, err, out, run
 
-_ADDRESS = "sqlite:FOLDER or mongodb://HOST:PORT/DATABASE?replicaSet=NAME"
+_ADDRESS = (
+    "sqlite:FOLDER or mongodb://HOST:PORT/DATABASE?replicaSet=NAME, or env:VARIABLE where that"
+    " stands, which keeps a password from those who can list processes"
+)
 
 
 def migrate_store(

@@ -15,6 +15,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError, RedisError,
 
 from rookery.config import Redis
 from rookery.errors import ConfigError, StartupError
+from rookery.redaction import redacted_address, said_of
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +47,8 @@ def connection_pool(settings: Redis, *, blocks_s: float = 0.0) -> BlockingConnec
         )
     except ValueError as error:
         raise ConfigError(
-            f"redis.url is not a URL of Redis ({error});"
+            f"redis.url ({redacted_address(settings.url)}) is not a URL of Redis:"
+            f" {said_of(settings.url, error)};"
             " write redis://HOST:PORT/0, rediss:// for TLS, or unix:///PATH"
         ) from error
 

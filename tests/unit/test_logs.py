@@ -27,3 +27,16 @@ def test_a_log_that_cannot_be_written_fails_nobody(monkeypatch: pytest.MonkeyPat
         full.write("for comparison\n")
     with suppress(OSError):
         full.close()
+
+
+def test_addresses_are_logged_without_their_passwords(capsys: pytest.CaptureFixture[str]) -> None:
+    """Wherever they stand: in a value, or in what a driver's error says."""
+    configure("info")
+    log = structlog.get_logger()
+    try:
+        raise ValueError("cannot connect to redis://:s3cr3t@host:6379/0")
+    except ValueError:
+        log.exception("failed", uri="mongodb://user:s3cr3t@host/?x=1")
+    told = capsys.readouterr().err
+    assert "mongodb://***@host" in told and "redis://***@host" in told
+    assert "s3cr3t" not in told

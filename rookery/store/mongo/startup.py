@@ -19,6 +19,7 @@ from pymongo.uri_parser import parse_uri
 
 from rookery import config
 from rookery.errors import StartupError
+from rookery.redaction import redacted_address, said_of
 from rookery.store.engine import Collection
 from rookery.store.mongo.client import Connection
 from rookery.store.mongo.migrations import Migration, migrate, migrations, schema_differences
@@ -116,8 +117,7 @@ def warn_of_lifetime(seconds: float) -> None:
 
 def shown(settings: config.Store) -> str:
     """The configured address without name and password."""
-    scheme, _, rest = settings.mongo_uri.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}" if rest else "store.mongo_uri"
+    return redacted_address(settings.mongo_uri) or "store.mongo_uri"
 
 
 async def _why_not_reached(settings: config.Store, error: ConnectionFailure) -> str:
@@ -183,7 +183,7 @@ def _cannot_use(settings: config.Store, error: Exception) -> str:
         return f"The MongoDB at {where} cannot be used ({_short(error)})."
     if isinstance(error, InvalidURI | ConfigurationError | ValueError):
         return (
-            f"store.mongo_uri ({where}) cannot be used: {error}. "
+            f"store.mongo_uri ({where}) cannot be used: {said_of(settings.mongo_uri, error)}. "
             f"Write {_EXAMPLE}, with NAME:PASSWORD@ before HOST where one is needed."
         )
     return f"The MongoDB at {where} cannot be used ({_short(error)})."

@@ -35,7 +35,7 @@ def test_an_old_server_is_refused_with_what_is_needed() -> None:
 
 def test_errors_do_not_show_the_password() -> None:
     """The address is shown without name and password."""
-    assert shown(SETTINGS) == "mongodb://db.example:27017/?tls=true"
+    assert shown(SETTINGS) == "mongodb://***@db.example:27017/?tls=true"
 
 
 def test_each_collection_is_sharded_by_the_seeds_key() -> None:
