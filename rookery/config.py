@@ -3,26 +3,43 @@
 Leaf module. A setting comes from, in rising order of precedence: its default, the TOML file
 (``--config``, else ``./rookery.toml`` if there is one), the environment
 (``ROOKERY_<SECTION>_<NAME>``, e.g. ``ROOKERY_HTTP_PORT``), the command line. What is unknown is
-refused with the nearest right name, so that a typing error never passes silently.
+refused with the nearest right name, so that a typing error never passes silently; only variables
+that are of no section of ours are left alone, such as those that Kubernetes makes of a Service
+called rookery. Every number has bounds, and no message shows the password in an address.
 """
 
 import os
 import re
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from difflib import get_close_matches
 from ipaddress import ip_network
+from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from string import Formatter
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
 from rookery.errors import ConfigError
+from rookery.redaction import redacted, redacted_address
 
 PREFIX = "ROOKERY_"
-NOT_SETTINGS = ("ROOKERY_TEST_", "ROOKERY_CONFIG")
+NOT_SETTINGS = ("ROOKERY_TEST_", "ROOKERY_CONFIG", "ROOKERY_TOKEN")
 """Environment variables of this prefix that are not settings."""
+KUBERNETES = re.compile(
+    r"ROOKERY(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)"
+    r"(_(PROTO|PORT|ADDR))?)"
+)
+"""What Kubernetes makes of a Service whose name begins with rookery (and NAME_PORT, which has an
+address for its value): https://kubernetes.io/docs/concepts/services-networking/service/"""
+KUBERNETES_ADDRESS = re.compile(r"(tcp|udp|sctp)://.*")
+
+MAX_FILE_BYTES = 1_000_000
+MAX_TEXT = 4_096
+"""Characters of a setting that is text."""
 
 ANY_ORIGIN = "*"
 _ORIGIN = re.compile(
@@ -31,13 +48,29 @@ _ORIGIN = re.compile(
 )
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
-Positive = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(gt=0)]
+Positive = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Processes = Annotated[int, Meta(ge=0, le=1_024)]
+Bytes = Annotated[int, Meta(ge=1, le=2**30)]
+Seconds = Annotated[float, Meta(ge=0.001, le=86_400)]
+"""Of waiting: at most a day."""
+Lifetime = Annotated[float, Meta(ge=0.001, le=3_652 * 86_400)]
+"""Of keeping: at most ten years."""
 PerMinute = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+Host = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[A-Za-z0-9._:%-]{1,253}\Z",
+        extra={"allowed": "a host name or an IP address, without brackets and port"},
+    ),
+]
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all sections."""
+    """Base of all sections. Shown without passwords."""
+
+    def __repr__(self) -> str:
+        fields = ((name, getattr(self, name)) for name in self.__struct_fields__)
+        return f"{type(self).__name__}({', '.join(f'{k}={_quoted(v)}' for k, v in fields)})"
 
 
 class Server(Section, frozen=True, kw_only=True):
@@ -45,7 +78,9 @@ class Server(Section, frozen=True, kw_only=True):
         Literal["ray", "inline"],
         Meta(description="ray: one process an actor. inline: all in one process."),
     ] = "ray"
-    data_dir: Annotated[str, Meta(description="Folder of the embedded store.")] = "data"
+    data_dir: Annotated[str, Meta(min_length=1, description="Folder of the embedded store.")] = (
+        "data"
+    )
     private_data: Annotated[
         bool,
         Meta(
@@ -66,9 +101,14 @@ class Store(Section, frozen=True, kw_only=True):
     mongo_uri: Annotated[
         str, Meta(description="Where MongoDB is: mongodb://HOST:PORT/?replicaSet=NAME.")
     ] = "mongodb://127.0.0.1:27017/?replicaSet=rs0"
-    mongo_database: Annotated[str, Meta(min_length=1, description="Name of the database.")] = (
-        "rookery"
-    )
+    mongo_database: Annotated[
+        str,
+        Meta(
+            pattern=r"""\A[^/\\. "$*<>:|?\x00]{1,63}\Z""",
+            extra={"allowed": 'a name of 1 to 63 characters without spaces and /\\."$*<>:|?'},
+            description="Name of the database.",
+        ),
+    ] = "rookery"
     timeout_s: Annotated[
         Seconds, Meta(description="Seconds after which MongoDB counts as not answering.")
     ] = 5.0
@@ -82,17 +122,19 @@ class Redis(Section, frozen=True, kw_only=True):
             " empty: none, the store and each process do it."
         ),
     ] = ""
-    prefix: Annotated[str, Meta(description="What all keys in Redis begin with.")] = "rookery:"
+    prefix: Annotated[
+        str, Meta(max_length=200, description="What all keys in Redis begin with.")
+    ] = "rookery:"
     timeout_s: Annotated[
         Seconds, Meta(description="Seconds after which Redis counts as not answering.")
     ] = 1.0
 
 
 class Http(Section, frozen=True, kw_only=True):
-    host: Annotated[str, Meta(description="Address the gateways listen on.")] = "127.0.0.1"
+    host: Annotated[Host, Meta(description="Address the gateways listen on.")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="Port of the REST surface; 0 picks a free one.")] = 8000
     gateways: Annotated[
-        int, Meta(ge=0, description="Gateway processes sharing the port; 0: one for two cores.")
+        Processes, Meta(description="Gateway processes sharing the port; 0: one for two cores.")
     ] = 0
     trusted_proxies: Annotated[
         str,
@@ -127,14 +169,14 @@ class Http(Section, frozen=True, kw_only=True):
 
 
 class Live(Section, frozen=True, kw_only=True):
-    host: Annotated[str, Meta(description="Address the connection servers listen on.")] = (
+    host: Annotated[Host, Meta(description="Address the connection servers listen on.")] = (
         "127.0.0.1"
     )
     port: Annotated[
         Port,
         Meta(description="Port of the first connection server; the others take the next ones."),
     ] = 8001
-    servers: Annotated[Positive, Meta(description="Connection server processes.")] = 1
+    servers: Annotated[int, Meta(ge=1, le=1_024, description="Connection server processes.")] = 1
     public_url: Annotated[
         str,
         Meta(
@@ -158,11 +200,11 @@ class Live(Section, frozen=True, kw_only=True):
     ] = 1_024
     heartbeat_s: Annotated[Seconds, Meta(description="Seconds between two pings.")] = 25.0
     soft_buffer_bytes: Annotated[
-        Positive,
+        Bytes,
         Meta(description="Unsent bytes of a session above which its events are merged into one."),
     ] = 256 * 1024
     hard_buffer_bytes: Annotated[
-        Positive, Meta(description="Unsent bytes above which a session is closed as too slow.")
+        Bytes, Meta(description="Unsent bytes above which a session is closed as too slow.")
     ] = 1024 * 1024
     slow_grace_s: Annotated[
         Seconds, Meta(description="Seconds a session may stay merged before it is closed.")
@@ -171,10 +213,11 @@ class Live(Section, frozen=True, kw_only=True):
         Seconds, Meta(description="Seconds over which a drained server sends its clients away.")
     ] = 5.0
     log_events: Annotated[
-        Positive, Meta(description="Events kept for each connected user, for resuming.")
+        int,
+        Meta(ge=1, le=1_000_000, description="Events kept for each connected user, for resuming."),
     ] = 512
     linger_s: Annotated[
-        Seconds, Meta(description="Seconds the event log is kept after the last connection ends.")
+        Lifetime, Meta(description="Seconds the event log is kept after the last connection ends.")
     ] = 600.0
     max_logs: Annotated[
         Positive, Meta(description="Event logs a timeline shard keeps at the most.")
@@ -182,7 +225,7 @@ class Live(Section, frozen=True, kw_only=True):
 
 
 class Timelines(Section, frozen=True, kw_only=True):
-    shards: Annotated[int, Meta(ge=0, description="Timeline shards; 0: one for two cores.")] = 0
+    shards: Annotated[Processes, Meta(description="Timeline shards; 0: one for two cores.")] = 0
     ring_size: Annotated[
         int, Meta(ge=20, le=100_000, description="Newest tweets a warm timeline holds in memory.")
     ] = 800
@@ -191,7 +234,7 @@ class Timelines(Section, frozen=True, kw_only=True):
         Meta(description="Warm timelines a shard holds at the most; the idlest make room."),
     ] = 262_144
     idle_s: Annotated[
-        Seconds, Meta(description="Seconds without a read after which a timeline is dropped.")
+        Lifetime, Meta(description="Seconds without a read after which a timeline is dropped.")
     ] = 3600.0
     celebrity_threshold: Annotated[
         Positive,
@@ -200,9 +243,9 @@ class Timelines(Section, frozen=True, kw_only=True):
 
 
 class Auth(Section, frozen=True, kw_only=True):
-    access_token_s: Annotated[Seconds, Meta(description="Life of an access token.")] = 900.0
+    access_token_s: Annotated[Lifetime, Meta(description="Life of an access token.")] = 900.0
     refresh_token_s: Annotated[
-        Seconds, Meta(description="Life of a device's refresh token since its last use.")
+        Lifetime, Meta(description="Life of a device's refresh token since its last use.")
     ] = 30 * 86400.0
     recheck_s: Annotated[
         Seconds,
@@ -211,8 +254,10 @@ class Auth(Section, frozen=True, kw_only=True):
             "does a logout count for a process that was never told of it."
         ),
     ] = 30.0
-    argon2_time_cost: Annotated[Positive, Meta(description="Argon2id passes.")] = 3
-    argon2_memory_kib: Annotated[int, Meta(ge=8, description="Argon2id memory.")] = 65_536
+    argon2_time_cost: Annotated[int, Meta(ge=1, le=100, description="Argon2id passes.")] = 3
+    argon2_memory_kib: Annotated[int, Meta(ge=8, le=4 * 2**20, description="Argon2id memory.")] = (
+        65_536
+    )
 
 
 class Limits(Section, frozen=True, kw_only=True):
@@ -324,12 +369,25 @@ def _nearest(name: str, known: list[str]) -> str:
     return f"; did you mean {match[0]}?" if match else f"; known are {', '.join(known)}"
 
 
-def _from_file(path: Path) -> dict[str, dict[str, Any]]:
+def _read(path: Path) -> str:
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    if len(content) > MAX_FILE_BYTES:
+        raise ConfigError(f"{path} has more than {MAX_FILE_BYTES:,} bytes: it is no file of ours")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+
+
+def _from_file(path: Path) -> dict[str, dict[str, Any]]:
+    text = _read(path)
+    try:
+        tables = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError: also a number of 5,000 digits
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     known = sections()
     for section, table in tables.items():
@@ -354,11 +412,34 @@ def _variables() -> dict[str, tuple[str, str]]:
     }
 
 
+def _is_foreign(variable: str, text: str) -> bool:
+    """Whether a variable of our prefix is none of ours, so that it is left alone."""
+    if variable.startswith(NOT_SETTINGS) or KUBERNETES.fullmatch(variable):
+        return True
+    if variable.endswith("_PORT") and KUBERNETES_ADDRESS.fullmatch(text):
+        return True  # of a Service rookery-http, say; a port of ours is a number
+    section, _, name = variable.removeprefix(PREFIX).lower().partition("_")
+    return not name or not get_close_matches(section, [*sections()], n=1, cutoff=0.8)
+
+
+def ignored(environ: Mapping[str, str]) -> list[str]:
+    """The variables of our prefix that mean nothing to us, nor are they somebody's we know of."""
+    return sorted(
+        variable
+        for variable, text in environ.items()
+        if variable.startswith(PREFIX)
+        and _is_foreign(variable, text)
+        and not variable.startswith(NOT_SETTINGS)
+        and not KUBERNETES.fullmatch(variable)
+        and not KUBERNETES_ADDRESS.fullmatch(text)
+    )
+
+
 def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     known = _variables()
     found: dict[str, dict[str, Any]] = {}
     for variable, text in environ.items():
-        if not variable.startswith(PREFIX) or variable.startswith(NOT_SETTINGS):
+        if not variable.startswith(PREFIX) or _is_foreign(variable, text):
             continue
         if variable not in known:
             raise ConfigError(
@@ -369,14 +450,65 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _quoted(value: object) -> str:
+    """A value for people: on one line, not too long, and without passwords."""
+    text = redacted_address(value) if isinstance(value, str) else redacted(str(value))
+    if len(text) > 100:
+        text = f"{text[:100]}…"
+    return repr(text) if isinstance(value, str) else text
+
+
+def _allowed(hint: Any) -> str:
+    """What a setting may be, in words."""
+    base, *metas = get_args(hint)
+    bounds = {}
+    for meta in metas:
+        if isinstance(meta, Meta):
+            if meta.extra is not None and "allowed" in meta.extra:
+                return str(meta.extra["allowed"])
+            for bound in ("ge", "gt", "le", "min_length", "max_length"):
+                if (value := getattr(meta, bound)) is not None:
+                    bounds[bound] = value
+    if base is bool:
+        return "true or false"
+    if base is str:
+        least, most = bounds.get("min_length", 0), bounds.get("max_length", MAX_TEXT)
+        return f"text of {least} to {most:,} characters, none of them a control character"
+    if base in (int, float):
+        kind = "a whole number" if base is int else "a number"
+        least = f"above {bounds['gt']}" if "gt" in bounds else f"from {bounds.get('ge', 0)}"
+        return f"{kind} {least} to {bounds['le']}" if "le" in bounds else f"{kind} {least}"
+    return f"one of {', '.join(map(str, get_args(base)))}"
+
+
+def _is_sound(value: object) -> bool:
+    """What the types do not say: numbers are finite, text is short and of characters."""
+    if isinstance(value, float):
+        return isfinite(value)
+    if isinstance(value, str):
+        return len(value) <= MAX_TEXT and not any(
+            unicodedata.category(each) in ("Cc", "Cs") for each in value
+        )
+    return True
+
+
 def _validate(section: str, cls: type[Section], values: dict[str, Any]) -> Section:
+    hints = get_type_hints(cls, include_extras=True)
+    converted = {}
     for name, value in values.items():
-        hint = get_type_hints(cls, include_extras=True)[name]
         try:
-            msgspec.convert(value, hint, strict=not isinstance(value, str))
-        except msgspec.ValidationError as error:
-            raise ConfigError(f"setting {section}.{name} = {value!r}: {error}") from error
-    return msgspec.convert(values, cls, strict=False)
+            found = msgspec.convert(value, hints[name], strict=not isinstance(value, str))
+            if not _is_sound(found):
+                raise ValueError("it is infinite, or has control characters, or is too long")
+        except (ValueError, OverflowError, msgspec.ValidationError):
+            # Without its cause, which may quote a password.
+            variable = f"{PREFIX}{section}_{name}".upper()
+            raise ConfigError(
+                f"setting {section}.{name} ({variable}) = {_quoted(value)}: must be"
+                f" {_allowed(hints[name])}"
+            ) from None
+        converted[name] = found
+    return cls(**converted)
 
 
 def load(
@@ -426,23 +558,38 @@ def _check(config: Config) -> None:
         )
     for proxy in filter(None, map(str.strip, http.trusted_proxies.split(","))):
         try:
-            ip_network(proxy)
-        except ValueError as error:
+            network = ip_network(proxy)
+        except ValueError:
             raise ConfigError(
-                f"http.trusted_proxies: {error}; write addresses and networks such as"
-                " 127.0.0.1, 10.0.0.0/8"
-            ) from error
+                f"http.trusted_proxies: {_quoted(proxy)} does not appear to be an address or a"
+                " network without bits beyond its length; write some as 127.0.0.1, 10.0.0.0/8"
+            ) from None
+        if network.prefixlen == 0:
+            raise ConfigError(
+                f"http.trusted_proxies: {proxy} is everybody, who could then pretend to come from"
+                " anywhere; name the proxies' own addresses"
+            )
     for origin in origins_of(http.allowed_origins):
         if origin != ANY_ORIGIN and _ORIGIN.fullmatch(origin) is None:
             raise ConfigError(
-                f"http.allowed_origins: {origin!r} is no origin; write scheme and host as browsers"
-                " do, in lower case, with the port where it is not the usual one and without a"
-                " path: https://example.org, http://localhost:3000"
+                f"http.allowed_origins: {_quoted(origin)} is no origin; write scheme and host as"
+                " browsers do, in lower case, with the port where it is not the usual one and"
+                " without a path: https://example.org, http://localhost:3000"
             )
     if config.server.runtime == "inline" and config.ray.address:
         raise ConfigError(
             "ray.address names a cluster, but the inline runtime runs in one process;"
             " use server.runtime = ray, or leave ray.address empty"
+        )
+    try:
+        fields = {field for _, field, _, _ in Formatter().parse(live.public_url)} - {None}
+    except ValueError:
+        fields = {"{"}
+    is_stream = not live.public_url or live.public_url.startswith(("ws://", "wss://"))
+    if fields - {"host", "port"} or not is_stream:
+        raise ConfigError(
+            f"live.public_url = {_quoted(live.public_url)}: must be ws:// or wss:// and an address,"
+            " in which {host} and {port} may stand"
         )
     if "{port}" not in live.public_url and live.public_url and live.servers > 1:
         raise ConfigError("live.public_url needs {port} when there are several live.servers")

@@ -1,5 +1,6 @@
 """``rookery check``: read and explain the settings."""
 
+import os
 from typing import Annotated, get_args, get_type_hints
 
 import typer
@@ -7,7 +8,8 @@ from msgspec import Meta
 from rich.table import Table
 
 from rookery.cli.console import ConfigOption, DataOption, out, settings, told
-from rookery.config import PREFIX, Config, sections
+from rookery.config import PREFIX, Config, ignored, sections
+from rookery.redaction import shown
 
 
 def check(
@@ -19,11 +21,15 @@ def check(
 ) -> None:
     """Check the settings and show every one with its value, meaning and variable.
 
+    Passwords in addresses are not shown.
+
     Exit status 1 and the reason if a setting is unknown, malformed or contradicts another.
     """
     with told():
         chosen = settings(config, data)
     out.print(_table(chosen, changed))
+    for variable in ignored(os.environ):
+        out.print(f"ignored, since it is no setting: {variable}", markup=False)
     out.print("settings are valid")
 
 
@@ -43,6 +49,6 @@ def _table(config: Config, changed: bool) -> Table:
             variable = f"{PREFIX}{section}_{name}".upper()
             style = None if value == default else "bold"
             table.add_row(
-                f"{section}.{name}", str(value), str(default), meaning, variable, style=style
+                f"{section}.{name}", shown(value), shown(default), meaning, variable, style=style
             )
     return table

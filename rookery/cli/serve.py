@@ -1,15 +1,17 @@
 """``rookery serve``: run a server until Ctrl-C."""
 
 import asyncio
+import os
 import signal
 import time
 from typing import Annotated
 
+import structlog
 import typer
 
 from rookery.actors.runtime import collect_rarely
 from rookery.cli.console import ConfigOption, DataOption, err, out, run, settings, told
-from rookery.config import Config
+from rookery.config import Config, ignored
 
 
 def serve(
@@ -51,6 +53,8 @@ async def _serve(config: Config) -> None:
 
     began_s = time.monotonic()
     configure(config.server.log_level)
+    if unknown := ignored(os.environ):
+        structlog.get_logger(__name__).warning("not settings: ignored", variables=unknown)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,11 +1,13 @@
 """`rookery.config`: sources, precedence, refusals."""
 
+import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
+from msgspec import Meta
 
-from rookery.config import load
+from rookery.config import Config, ignored, load, sections
 from rookery.errors import ConfigError
 
 
@@ -57,6 +59,181 @@ def test_unknown_variable_is_refused_with_the_nearest_name() -> None:
 def test_other_variables_are_left_alone() -> None:
     """Only our prefix is looked at, and test variables are not settings."""
     _load(env={"HOME": "/", "ROOKERY_TEST_MONGODB_URI": "mongodb://x"})
+
+
+FIELDS = [
+    (section, name, get_type_hints(cls, include_extras=True)[name])
+    for section, cls in sections().items()
+    for name in cls.__struct_fields__
+]
+NUMBERS = [(section, name) for section, name, hint in FIELDS if get_args(hint)[0] in (int, float)]
+TEXTS = [(section, name) for section, name, hint in FIELDS if get_args(hint)[0] is str]
+
+
+def _bounds(section: str, name: str) -> tuple[float, float]:
+    """The least and the most that a number may be, or what it must stay above."""
+    hint = next(hint for at, field, hint in FIELDS if (at, field) == (section, name))
+    metas = [meta for meta in get_args(hint)[1:] if isinstance(meta, Meta)]
+    least = [each for meta in metas for each in (meta.ge, meta.gt) if each is not None]
+    most = [meta.le for meta in metas if meta.le is not None]
+    assert least and most, f"{section}.{name} has no bounds on both sides"
+    return least[-1], most[-1]
+
+
+@pytest.mark.parametrize(("section", "name"), NUMBERS)
+def test_every_number_has_bounds_that_are_told(section: str, name: str, tmp_path: Path) -> None:
+    """From the file and from the environment: one line that names setting, value and range."""
+    _, most = _bounds(section, name)
+    wrong = ["inf", "-inf", "nan", "-1", "1e400", str(int(most) + 1), "9" * 400, "ten", "", "true"]
+    file = tmp_path / "r.toml"
+    for value in wrong:
+        with pytest.raises(ConfigError) as refused:
+            _load(env={f"ROOKERY_{section}_{name}".upper(): value})
+        said = str(refused.value)
+        assert f"setting {section}.{name}" in said and f"to {most}" in said
+        assert len(said) < 400 and "\n" not in said
+        literal = value if value not in ("", "ten") else f'"{value}"'
+        file.write_text(f"[{section}]\n{name} = {literal}\n")
+        with pytest.raises(ConfigError, match=f"setting {section}.{name}"):
+            _load(file)
+
+
+@pytest.mark.parametrize(("section", "name"), TEXTS)
+def test_every_text_has_bounds_that_are_told(section: str, name: str, tmp_path: Path) -> None:
+    """No control characters, no endless ones; numbers and lists are no text."""
+    file = tmp_path / "r.toml"
+    for value in ('"a\\u0000b"', '"a\\nb"', f'"{"x" * 5_000}"', "3", '["x"]', "{x = 1}"):
+        file.write_text(f"[{section}]\n{name} = {value}\n")
+        with pytest.raises(ConfigError) as refused:
+            _load(file)
+        assert f"setting {section}.{name}" in str(refused.value)
+        assert len(str(refused.value)) < 400
+
+
+@pytest.mark.parametrize("value", ["10 seconds", "1_000s", "٣x", "0x10", "--1"])
+def test_numbers_are_written_as_numbers(value: str) -> None:
+    """Whatever else is refused."""
+    with pytest.raises(ConfigError, match=r"store\.timeout_s"):
+        _load(env={"ROOKERY_STORE_TIMEOUT_S": value})
+
+
+def test_a_number_too_long_to_be_read_is_refused(tmp_path: Path) -> None:
+    """Python itself gives up at 4,300 digits."""
+    file = tmp_path / "r.toml"
+    file.write_text("[http]\nport = " + "9" * 5_000)
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        _load(file)
+
+
+def test_what_is_no_file_of_settings_is_not_read_to_its_end() -> None:
+    """It may have none."""
+    with pytest.raises(ConfigError, match="no file of ours"):
+        _load(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value"),
+    [
+        ("http", "host", ""),
+        ("http", "host", "a b"),
+        ("http", "host", "[::1]"),
+        ("http", "host", "ö" * 70),
+        ("live", "host", "x" * 300),
+        ("server", "data_dir", ""),
+        ("store", "mongo_database", "a.b"),
+        ("store", "mongo_database", ""),
+        ("live", "public_url", "ws://{nobody}/"),
+        ("live", "public_url", "ws://{host.__class__}/"),
+        ("live", "public_url", "ws://{"),
+        ("live", "public_url", "localhost:8001"),
+        ("http", "trusted_proxies", "0.0.0.0/0"),
+        ("http", "trusted_proxies", "10.0.0.1/8"),
+    ],
+)
+def test_text_that_cannot_be_used_is_refused(section: str, name: str, value: str) -> None:
+    """At once, not where it is used."""
+    with pytest.raises(ConfigError, match=rf"{section}\.{name}"):
+        load(environ={}, overrides={section: {name: value}})
+
+
+SECRET = "s3cr3t"
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"ROOKERY_HTTP_PORT": f"mongodb://user:{SECRET}@host"},
+        {"ROOKERY_STORE_MONGO_URI": f"mongodb://user:{SECRET}\x01@host"},
+        {"ROOKERY_STORE_MONGO_URI": f"mongodb://user:{SECRET}@host/" + "x" * 5_000},
+        {"ROOKERY_REDIS_URL": f"redis://:{SECRET}' or \n@host"},
+        {"ROOKERY_HTTP_TRUSTED_PROXIES": f"redis://:{SECRET}@host"},
+        {"ROOKERY_LIVE_PUBLIC_URL": f"https://user:{SECRET}@host"},
+    ],
+)
+def test_no_message_quotes_a_password(env: dict[str, str]) -> None:
+    """Neither the error nor what it was caused by."""
+    with pytest.raises(ConfigError) as refused:
+        _load(env=env)
+    assert SECRET not in "".join(traceback.format_exception(refused.value))
+
+
+def test_settings_are_shown_without_passwords() -> None:
+    """Where they turn up in a log or a debugger."""
+    config: Config = _load(
+        env={
+            "ROOKERY_STORE_MONGO_URI": f"mongodb://user:{SECRET}@host",
+            "ROOKERY_REDIS_URL": f"redis://:{SECRET}@host",
+        }
+    )
+    assert SECRET not in repr(config) and SECRET not in str(config.store)
+    assert SECRET in config.store.mongo_uri
+
+
+KUBERNETES = {
+    "ROOKERY_SERVICE_HOST": "10.96.1.2",
+    "ROOKERY_SERVICE_PORT": "80",
+    "ROOKERY_SERVICE_PORT_HTTP": "80",
+    "ROOKERY_PORT": "tcp://10.96.1.2:80",
+    "ROOKERY_PORT_80_TCP": "tcp://10.96.1.2:80",
+    "ROOKERY_PORT_80_TCP_PROTO": "tcp",
+    "ROOKERY_PORT_80_TCP_PORT": "80",
+    "ROOKERY_PORT_80_TCP_ADDR": "10.96.1.2",
+    "ROOKERY_PORT_53_UDP": "udp://10.96.1.2:53",
+}
+
+
+@pytest.mark.parametrize("service", ["", "_HEAD_SVC", "_HTTP", "_LIVE", "_RAY_DASHBOARD", "_STORE"])
+def test_what_kubernetes_makes_of_services_is_left_alone(service: str) -> None:
+    """Also of one called rookery-http, whose ROOKERY_HTTP_PORT is an address and no port."""
+    env = {
+        name.replace("ROOKERY", f"ROOKERY{service}", 1): text for name, text in KUBERNETES.items()
+    }
+    assert _load(env=env) == Config()
+    assert ignored(env) == []
+
+
+def test_variables_of_no_section_are_left_alone() -> None:
+    """They may be anybody's; whoever asks is told which they are."""
+    env = {"ROOKERY_TOKEN": "t", "ROOKERY_HOME": "/opt", "ROOKERY_": "", "ROOKERY_PORT": "8000"}
+    assert _load(env=env) == Config()
+    assert ignored(env) == ["ROOKERY_", "ROOKERY_HOME", "ROOKERY_PORT"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("ROOKERY_HTTP_PROT", "ROOKERY_HTTP_PORT"),
+        ("ROOKERY_HTP_PORT", "ROOKERY_HTTP_PORT"),
+        ("ROOKERY_LIMTS_READS_PER_USER", "ROOKERY_LIMITS_READS_PER_USER"),
+        ("ROOKERY_LIVE_SERVER", "ROOKERY_LIVE_SERVERS"),
+        ("ROOKERY_STORE_MONGO_URL", "ROOKERY_STORE_MONGO_URI"),
+        ("ROOKERY_HTTP_PORT_", "ROOKERY_HTTP_PORT"),
+    ],
+)
+def test_a_near_miss_is_no_variable_of_others(variable: str, meant: str) -> None:
+    """Of a section of ours, or nearly: it was meant for us."""
+    with pytest.raises(ConfigError, match=f"did you mean {meant}"):
+        _load(env={variable: "1"})
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
