@@ -2,27 +2,43 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-CONSTRAINTS := constraints.txt
+# Only wheels, and only those whose hashes are in the lock: nothing that is fetched runs while it is
+# installed, and nobody can put another file in its place.
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+LOCKED := --require-hashes --only-binary :all:
 SOURCES := rookery bench tests main.py
 
-.PHONY: help install install-dev services run test test-parts test-servers test-nodes test-unit chaos chaos-single chaos-cluster check format bench clean
+.PHONY: help install install-dev lock swagger-ui services run test test-parts test-servers test-nodes test-unit chaos chaos-single chaos-cluster check format bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-$(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
+$(VENV)/.installed: pyproject.toml locks/run.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is needed; set PYTHON=… to another 3.11 to 3.13"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e .
+	$(PIP_INSTALL) $(LOCKED) -r locks/run.txt
+	$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[dev]'
+$(VENV)/.installed-dev: $(VENV)/.installed locks/dev.txt
+	$(PIP_INSTALL) $(LOCKED) -r locks/dev.txt
 	@touch $@
 
 install: $(VENV)/.installed ## Install into .venv what running needs
 
 install-dev: $(VENV)/.installed-dev ## Install what tests, checks and benchmarks need as well
+
+# A version that pyproject.toml still allows stays as it is; UPGRADE=--upgrade takes the newest ones,
+# UPGRADE="--upgrade-package ray" that of one package.
+LOCK := $(BIN)/uv pip compile pyproject.toml --extra build --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet
+
+lock: install-dev ## Write locks/: the version and the hashes of everything that is installed (UPGRADE=…)
+	$(LOCK) $(UPGRADE) -o locks/run.txt
+	$(LOCK) $(UPGRADE) --extra dev -c locks/run.txt -o locks/dev.txt
+
+swagger-ui: ## Fetch the files of the API's page again (rookery/http/swagger_ui/VERSION says which)
+	sh rookery/http/swagger_ui/renew.sh
 
 # mongod comes with a Python package (install-dev); of what Debian has, it needs libcurl4.
 services: ## Install what tests use beside the server, where it is missing: redis-server, nginx (Debian's)

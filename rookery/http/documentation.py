@@ -1,15 +1,16 @@
-"""The interactive page over the OpenAPI document: Swagger UI, from its Python package.
+"""The interactive page over the OpenAPI document: Swagger UI, whose files stand in `swagger_ui/`.
 
 Everything is served by ourselves under a strict Content-Security-Policy; nothing is fetched from
-elsewhere.
+elsewhere. ``make swagger-ui`` renews the files.
 """
 
 import functools
-
-from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
+from pathlib import Path
 
 from rookery.errors import NotFound
 from rookery.http.endpoint import PREFIX, Reply
+
+FILES = Path(__file__).parent / "swagger_ui"
 
 PAGE = f"""<!doctype html>
 <html lang="en">
@@ -28,14 +29,12 @@ PAGE = f"""<!doctype html>
 </html>
 """.encode()
 
-# The bundled Swagger UI reads documents up to 3.0 only. What this one has of 3.1 (a null type
-# among alternatives) it shows all the same, once the document calls itself 3.0.
-_START = f"""fetch("{PREFIX}/openapi.json")
-  .then((response) => response.json())
-  .then((document) => {{
-    document.openapi = "3.0.3";
-    SwaggerUIBundle({{spec: document, dom_id: "#swagger-ui", deepLinking: true}});
-  }});
+_START = f"""SwaggerUIBundle({{
+  url: "{PREFIX}/openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  validatorUrl: null,
+}});
 """.encode()
 
 PAGE_HEADERS = {
@@ -60,5 +59,5 @@ def asset(name: str) -> Reply:
     """A file of the page; raises NotFound for all others."""
     if name not in ASSETS:
         raise NotFound("No such resource")
-    raw = _START if name == "start.js" else (swagger_ui_path / name).read_bytes()
+    raw = _START if name == "start.js" else (FILES / name).read_bytes()
     return Reply(raw, media_type=ASSETS[name], headers={"Cache-Control": "max-age=3600"})
