@@ -7,6 +7,9 @@
 # again. SIGTERM stops both in order, and with them the whole server. After the death of either the
 # other nodes go on: without Ray `rookery serve` is killed, lest it ends their actors.
 set -u
+umask 077
+# Who reaches Ray's ports can run code, unless asked for RAY_AUTH_TOKEN.
+export RAY_AUTH_MODE="${RAY_AUTH_MODE:-token}"
 
 stopping=
 trap 'stopping=1' TERM INT

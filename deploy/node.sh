@@ -20,11 +20,14 @@ stop() {
 service() {
     name=$1
     shift
-    # EnvironmentFile: what a service needs to know stands in one place. KillMode=mixed: SIGTERM goes
-    # to the main process, which stops the others in order.
+    # EnvironmentFile: what a service needs to know stands in one place, and wins over --setenv.
+    # KillMode=mixed: SIGTERM goes to the main process, which stops the others in order.
+    # StateDirectory: /var/lib/rookery, where Ray keeps its sockets and logs, closed to other users.
     sudo systemd-run --quiet --unit="$name" --uid="$(id -u)" --working-directory="$(dirname "$here")" \
         --property=EnvironmentFile="$here/cluster.env" --property=Restart=always \
         --property=RestartSec=3 --property=LimitNOFILE=1048576 --property=KillMode=mixed \
+        --property=UMask=0077 --property=StateDirectory=rookery --property=StateDirectoryMode=0700 \
+        --setenv=RAY_AUTH_MODE=token \
         --setenv=HOME="$HOME" --setenv=PATH="$bin:/usr/local/bin:/usr/bin:/bin" -- "$@"
 }
 
@@ -34,7 +37,8 @@ label="rookery.io/role=${NODE_ROLE:-all}"
 case "$role" in
 head)
     stop
-    service rookery-node "$here/head.sh" ray start --head --block --port=6379 --labels="$label" "$@"
+    service rookery-node "$here/head.sh" ray start --head --block --port=6379 \
+        --temp-dir=/var/lib/rookery/ray --labels="$label" "$@"
     ;;
 worker)
     address=${1:?usage: node.sh worker ADDRESS}
@@ -42,7 +46,8 @@ worker)
     stop
     # Redis is the head's affair.
     service rookery-node env -u RAY_REDIS_ADDRESS \
-        "$bin/ray" start --address="$address:6379" --block --labels="$label" "$@"
+        "$bin/ray" start --address="$address:6379" --block \
+        --temp-dir=/var/lib/rookery/ray --labels="$label" "$@"
     ;;
 stop)
     stop

@@ -119,6 +119,11 @@ def connect(options: RayOptions) -> "RayConnection":
     }
     if options.address is not None:
         place: dict[str, Any] = {"address": options.address}
+        if os.environ.get("RAY_AUTH_MODE") != "token":
+            log.warning(
+                "RAY_AUTH_MODE is not token: whoever reaches the ports of this Ray cluster can run"
+                " code on its nodes; set it where Ray is started on each node, and here"
+            )
     else:
         keep_to_loopback()
         _prepare_authentication(options.dashboard_token)

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from importlib.util import find_spec
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import typer.main
 import yaml
 
 from rookery.cli.main import app
-from rookery.config import NOT_SETTINGS, sections
+from rookery.config import NOT_SETTINGS, load, sections
+from rookery.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCHED = ("cluster.yaml", "cluster-onprem.yaml")
@@ -85,6 +87,91 @@ def test_nginx_passes_streams_on_to_the_network_of_compose() -> None:
     (subnet,) = _documents("compose.yaml")[0]["networks"]["cluster"]["ipam"]["config"]
     network = subnet["subnet"].removesuffix(".0/24").replace(".", r"\.")
     assert f"(?<live_host>{network}\\.\\d+)" in _text("deploy/nginx.conf")
+
+
+def _trusted(name: str) -> list[str]:
+    return [each.strip() for each in _variables(name)["ROOKERY_HTTP_TRUSTED_PROXIES"].split(",")]
+
+
+def test_compose_believes_nginx_alone() -> None:
+    """By its own address, which nobody else can be given."""
+    spec = _documents("compose.yaml")[0]
+    nginx = spec["services"]["nginx"]["networks"]["cluster"]["ipv4_address"]
+    (pool,) = spec["networks"]["cluster"]["ipam"]["config"]
+    assert _trusted("compose.yaml") == [nginx]
+    assert ip_address(nginx) in ip_network(pool["subnet"])
+    assert ip_address(nginx) not in ip_network(pool["ip_range"])
+
+
+@pytest.mark.parametrize("name", ["deploy/cluster.env", "deploy/kuberay.yaml", "compose.yaml"])
+def test_no_file_trusts_a_network(name: str) -> None:
+    """What is to be filled in is no address, so that the server does not start before it is."""
+    for proxy in _trusted(name):
+        if re.fullmatch("[A-Z_]+", proxy):
+            with pytest.raises(ConfigError, match="trusted_proxies"):
+                load(environ={}, overrides={"http": {"trusted_proxies": proxy}})
+        else:
+            assert ip_network(proxy).num_addresses == 1
+
+
+@pytest.mark.parametrize("name", ["deploy/cluster.env", "deploy/kuberay.yaml", "compose.yaml"])
+def test_ray_asks_for_a_token_everywhere(name: str) -> None:
+    """Whoever reaches its ports can run code otherwise."""
+    assert _variables(name)["RAY_AUTH_MODE"] == "token"
+
+
+def test_kuberay_makes_the_token() -> None:
+    """And spreads it to all pods."""
+    assert _ray_cluster()["authOptions"] == {"mode": "token"}
+
+
+def test_every_service_of_compose_that_runs_ray_has_the_token() -> None:
+    """Whatever else it sets."""
+    services = _documents("compose.yaml")[0]["services"]
+    rays = [each for each in services.values() if "ray start" in str(each.get("command"))]
+    assert len(rays) == 2
+    for each in rays:
+        assert each["environment"]["RAY_AUTH_MODE"] == "token"
+        assert "RAY_AUTH_TOKEN" in each["environment"]
+
+
+@pytest.mark.parametrize("name", LAUNCHED)
+def test_the_launcher_starts_ray_by_the_script_only(name: str) -> None:
+    """Which reads cluster.env and asks for a token whatever stands there."""
+    spec = _documents(name)[0]
+    commands = [*spec["head_start_ray_commands"], *spec["worker_start_ray_commands"]]
+    assert commands and all("deploy/node.sh" in command for command in commands)
+
+
+def test_the_scripts_ask_for_a_token_and_keep_files_private() -> None:
+    """Also where the operator's file says nothing of either."""
+    head, node = _text("deploy/head.sh"), _text("deploy/node.sh")
+    assert 'RAY_AUTH_MODE="${RAY_AUTH_MODE:-token}"' in head and "umask 077" in head
+    assert "--setenv=RAY_AUTH_MODE=token" in node and "UMask=0077" in node
+    assert "StateDirectoryMode=0700" in node and node.count("--temp-dir=/var/lib/rookery/") == 2
+
+
+def test_no_file_starts_ray_open() -> None:
+    """No file turns the token off."""
+    for path in (ROOT / name for name in (*FILES, "README.md")):
+        assert re.search(r"RAY_AUTH_MODE\W+disabled", path.read_text()) is None, path
+
+
+def test_pods_get_no_variables_of_services() -> None:
+    """A Service called rookery would give them ROOKERY_PORT and others."""
+    cluster = _ray_cluster()
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        assert group["template"]["spec"]["enableServiceLinks"] is False
+
+
+def test_pods_are_reached_by_each_other_and_the_ingress_only() -> None:
+    """Ray's ports by nobody else."""
+    (policy,) = [
+        each for each in _documents("deploy/kuberay.yaml") if each["kind"] == "NetworkPolicy"
+    ]
+    own, ingress = policy["spec"]["ingress"]
+    assert own["from"] == [{"podSelector": policy["spec"]["podSelector"]}]
+    assert [(each["port"], each["endPort"]) for each in ingress["ports"]] == [(8000, 8100)]
 
 
 def test_pods_start_when_they_are_ready_and_drain_before_they_end() -> None:
