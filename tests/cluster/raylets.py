@@ -28,9 +28,12 @@ class Raylets:
 
         from rookery.actors.runtime_ray import RayOptions, connect
         from rookery.actors.runtime_ray_cluster import keep_to_loopback
+        from rookery.actors.runtime_ray_folder import SessionFolder
 
         keep_to_loopback()
+        self._folder = SessionFolder(None)
         head = {
+            "temp_dir": str(self._folder.path),
             "num_cpus": CPUS,
             "object_store_memory": OBJECT_STORE_BYTES,
             "include_dashboard": False,
@@ -46,6 +49,7 @@ class Raylets:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
         self._cluster.shutdown()
+        self._folder.close()
         self._thread.shutdown()
 
     @property
