@@ -18,7 +18,7 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from rookery.errors import NotFound, RookeryError, Unavailable
+from rookery.errors import Forbidden, NotFound, RookeryError, Unavailable
 from rookery.permissions import open_private
 
 CONTROL_FILE = "control.json"
@@ -96,14 +96,30 @@ def find(data_dir: Path) -> Address | None:
     return address
 
 
+def _is_closed(data_dir: Path) -> bool:
+    try:
+        with open(data_dir / CONTROL_FILE, "rb"):
+            return False
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+
+
 class Control:
     """Speaks with the server of a data folder. An async context manager.
 
     Raises:
         NotFound: no server runs there.
+        Forbidden: the folder is another user's.
     """
 
     def __init__(self, data_dir: Path) -> None:
+        if _is_closed(data_dir):
+            raise Forbidden(
+                f"the data folder {data_dir} is closed to user {os.geteuid()}; give the command as"
+                " the user who runs the server"
+            )
         address = find(data_dir)
         if address is None:
             raise NotFound(

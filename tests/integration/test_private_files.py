@@ -173,3 +173,18 @@ def test_a_store_of_before_is_closed_at_start(place: Path) -> None:
         assert readable_to_others(data) == [f"{data}/"]
     finally:
         stop(server)
+
+
+def test_commands_of_another_user_are_told_whose_the_folder_is(place: Path) -> None:
+    """Not that there is no server."""
+    data = place / "data"
+    data.mkdir(0o700)
+    program = (
+        "import os, sys, pathlib; from rookery.control import Control; os.setuid(65534)\n"
+        "try: Control(pathlib.Path(sys.argv[1]))\n"
+        "except Exception as error: print(error)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program, str(data)], capture_output=True, text=True, check=True
+    )
+    assert "closed to user 65534" in said.stdout

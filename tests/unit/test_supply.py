@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from rookery.http.documentation import asset
+
 ROOT = Path(__file__).resolve().parents[2]
 SWAGGER_UI = ROOT / "rookery" / "http" / "swagger_ui"
 LOCKS = ("locks/run.txt", "locks/dev.txt")
@@ -91,3 +93,10 @@ def test_swagger_ui_is_what_was_fetched() -> None:
         assert hashlib.sha256((SWAGGER_UI / name).read_bytes()).hexdigest() == digest, name
     assert (SWAGGER_UI / "VERSION").read_text().startswith("5.")
     assert (SWAGGER_UI / "INTEGRITY").read_text().startswith("sha512-")
+
+
+def test_the_page_shows_the_document_as_it_is() -> None:
+    """Of OpenAPI 3.1, which Swagger UI reads from version 5 on: nothing is rewritten."""
+    start = asset("start.js").body
+    assert b'url: "/api/v1/openapi.json"' in start and b"3.0" not in start
+    assert b"Swagger" in asset("swagger-ui-bundle.js").body
