@@ -295,9 +295,9 @@ class Tweets(Section, frozen=True, kw_only=True):
     max_length: Annotated[
         int, Meta(ge=1, le=10_000, description="Weighted characters a tweet may have.")
     ] = 280
-    cache_size: Annotated[Positive, Meta(description="Tweets a gateway keeps ready as JSON.")] = (
-        100_000
-    )
+    cache_size: Annotated[
+        int, Meta(ge=2, le=1_000_000_000, description="Tweets a gateway keeps ready as JSON.")
+    ] = 100_000
 
 
 class Ray(Section, frozen=True, kw_only=True):

@@ -13,12 +13,12 @@ from rookery.actors.runtime import Actor, ActorContext
 from rookery.actors.standby import Standby
 from rookery.actors.topology import Topology
 from rookery.actors.writer import group_writer
-from rookery.config import Config
+from rookery.config import Config, Live, Timelines
 from rookery.domain.delivered import RecentIds
 from rookery.domain.placement import ClusterView
 from rookery.domain.presence import Recipients
 from rookery.domain.timelines import Slice, WarmTimelines
-from rookery.errors import Moved, Overloaded, RookeryError
+from rookery.errors import Moved, Overloaded, RookeryError, StartupError
 from rookery.messages import AttachAnswer, AttachRequest, Delivery, Push, WarmTimeline
 from rookery.store import open_reader
 from rookery.store.graph import GraphRepository
@@ -27,6 +27,28 @@ from rookery.store.posts import recent_posts
 REMEMBERED_IDS = 262_144
 FIRST_OFFSET_BITS = 40
 SWEEP_PERIOD_S = 10.0
+
+
+def _warm_timelines(timelines: Timelines, live: Live) -> WarmTimelines:
+    """Room for all that the settings allow; memory is taken when it is used.
+
+    Raises:
+        StartupError: the machine does not give so much; the text names the settings.
+    """
+    try:
+        return WarmTimelines(
+            rows=timelines.max_rows,
+            ring_size=timelines.ring_size,
+            max_logs=live.max_logs,
+            log_events=live.log_events,
+            list_size=timelines.ring_size,
+        )
+    except (OSError, MemoryError, ValueError, OverflowError) as error:
+        raise StartupError(
+            f"there is no room for timelines.max_rows = {timelines.max_rows} timelines of"
+            f" timelines.ring_size = {timelines.ring_size}, and live.max_logs = {live.max_logs}"
+            f" logs of live.log_events = {live.log_events}: lower these settings"
+        ) from error
 
 
 class TimelineShard(Actor):
@@ -45,13 +67,7 @@ class TimelineShard(Actor):
         self._idle_s = timelines.idle_s
         self._linger_s = live.linger_s
         self._ring_size = timelines.ring_size
-        self._warm = WarmTimelines(
-            rows=timelines.max_rows,
-            ring_size=timelines.ring_size,
-            max_logs=live.max_logs,
-            log_events=live.log_events,
-            list_size=timelines.ring_size,
-        )
+        self._warm = _warm_timelines(timelines, live)
         self._reader = open_reader(config)
         self._graph = GraphRepository(self._reader)
         self._topology = Topology.opened(config, view, self._reader)
