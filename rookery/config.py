@@ -158,6 +158,7 @@ class Http(Section, frozen=True, kw_only=True):
         int,
         Meta(
             ge=0,
+            le=1_000_000_000,
             description="Connections a gateway takes from an address (trusted proxies apart);"
             " 0: no limit.",
         ),
@@ -195,6 +196,7 @@ class Live(Section, frozen=True, kw_only=True):
         int,
         Meta(
             ge=0,
+            le=1_000_000_000,
             description="The same from an address (http.trusted_proxies apart); 0: no limit.",
         ),
     ] = 1_024

@@ -15,7 +15,6 @@ ROOT = Path(rookery.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 
 LEAVES = {
-LEAVES = {
     "capacity", "errors", "ids", "config", "models", "messages", "views", "text", "logs",
     "permissions", "redaction",
 }  # fmt: skip
