@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import msgspec
 import structlog
+from websockets.http11 import Request
 
 from rookery.actors import names
 from rookery.actors.celebrities import CelebrityLists
@@ -27,13 +28,14 @@ from rookery.connection.hub import Hub
 from rookery.connection.server import ConnectionListener
 from rookery.connection.settings import StreamSettings
 from rookery.domain.placement import ClusterView, Members
-from rookery.errors import RookeryError, Unavailable
+from rookery.errors import DeviceRevoked, InvalidToken, RookeryError, Unavailable
 from rookery.http.addresses import Addresses
 from rookery.http.app import router_of
 from rookery.http.server import Server, serve
 from rookery.http.services import Services
 from rookery.messages import Invalidation, Push
 from rookery.models import Identity, TweetCounts
+from rookery.security_log import Origin, Refusals
 from rookery.services.accounts import Accounts
 from rookery.services.authentication import Authenticator
 from rookery.services.authors import Authors
@@ -48,6 +50,7 @@ from rookery.services.limits_redis import RedisCounts
 from rookery.services.passwords import PasswordCost, Passwords
 from rookery.services.profiles import Profiles
 from rookery.services.readiness import store_answers
+from rookery.services.stream_tickets import StreamTickets
 from rookery.services.timelines import Timelines
 from rookery.services.tokens import KeyRing
 from rookery.services.tweets import Tweets
@@ -134,11 +137,13 @@ class UseCases:
             PasswordCost(
                 time_cost=config.auth.argon2_time_cost,
                 memory_cost_kib=config.auth.argon2_memory_kib,
-            )
+            ),
+            wait_s=config.auth.password_wait_s,
         )
         self.authenticator = Authenticator(
             self.keys, store, clock_ms, recheck_s=config.auth.recheck_s
         )
+        self.tickets = StreamTickets(self.keys, store, clock_ms)
         self.accounts = Accounts(
             store,
             ids,
@@ -186,6 +191,7 @@ class UseCases:
     def invalidate(self, change: Invalidation) -> None:
         """Forget what is cached of these."""
         self.authenticator.forget(change.devices)
+        self.authenticator.forget((user, device) for user, device, _ in change.sign_ins)
         self.cards.invalidate(change)  # and, through it, authors
         for user_id in change.likers:
             self.liked.changed(user_id)
@@ -218,6 +224,7 @@ class GatewaySurface:
         self._use_cases = UseCases(Backend(context, config, view))
         shared = RedisCounts(config.redis, clock_ms) if config.redis.url else None
         self._limits = Limits(config.limits, clock_ms, shared)
+        self._refusals = Refusals()
         self._server: Server | None = None
 
     @property
@@ -242,10 +249,12 @@ class GatewaySurface:
             engagement=cases.engagement,
             cards=cases.cards,
             timelines=cases.timelines,
+            tickets=cases.tickets,
             stream=streams,
             connected=streams.connected,
             ready=self._ready,
             limits=self._limits,
+            refusals=self._refusals,
             addresses=Addresses(self._config.http.trusted_proxies),
             heartbeat_s=self._config.live.heartbeat_s,
         )
@@ -285,11 +294,15 @@ class GatewaySurface:
     async def stop(self) -> None:
         if self._server is not None:
             await self._server.close()
+        self._refusals.summarise()
         await self._limits.close()
         await self._use_cases.close()
 
     def invalidate(self, change: Invalidation) -> None:
         self._use_cases.invalidate(change)
+
+    async def reload_keys(self) -> None:
+        await self._use_cases.keys.load()
 
     def figures(self) -> Mapping[str, float]:
         backend = self._use_cases.backend
@@ -347,7 +360,14 @@ class StreamSurface:
                 slow_grace_s=live.slow_grace_s,
             ),
         )
-        self._listener = ConnectionListener(live.host, port, self._hub, self._authenticate)
+        self._tickets = StreamTickets(self._keys, store, clock_ms)
+        self._listener = ConnectionListener(
+            live.host, port, self._hub, self._authenticate, redeem=self._tickets.redeem
+        )
+        self._listener.on_refused = self._refused
+        self._refusals = Refusals()
+        self._addresses = Addresses(config.http.trusted_proxies)
+        self._keys.on_revoked(self._keys_revoked)
         self._reporter: Reporter | None = None
         self._recheck_now = asyncio.Event()
         self._background: list[asyncio.Task[None]] = []
@@ -369,7 +389,7 @@ class StreamSurface:
         self._hub.on_join, self._hub.on_leave = reporter.joined, reporter.left
         self._background = [
             asyncio.create_task(reporter.report_forever()),
-            asyncio.create_task(self._recheck_devices(reporter)),
+            asyncio.create_task(self._recheck_devices()),
             asyncio.create_task(_reload(self._keys)),
         ]
         self._backend.follow_revocations(self.invalidate, self._revocations_missed)
@@ -384,6 +404,7 @@ class StreamSurface:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        self._refusals.summarise()
         if self._reporter is not None:
             await self._listener.stop()
         await self._backend.close()
@@ -392,7 +413,7 @@ class StreamSurface:
         identity = await self._authenticator.identify(token)
         return identity, self._keys.verify(token, clock_ms()).expires_ms
 
-    async def _recheck_devices(self, reporter: Reporter) -> None:
+    async def _recheck_devices(self) -> None:
         """Close sessions whose revocation was not told, because a process died meanwhile."""
         devices = Devices(self._backend.reader)
         while True:
@@ -401,12 +422,29 @@ class StreamSurface:
                     await self._recheck_now.wait()
             self._recheck_now.clear()
             try:
-                connected = reporter.devices
+                connected = self._hub.sign_ins()
                 for first in range(0, len(connected), RECHECK_BATCH):
                     batch = connected[first : first + RECHECK_BATCH]
-                    self._hub.close_devices(await devices.missing(batch, clock_ms()))
+                    self._hub.close_sign_ins(await devices.ended(batch, clock_ms()))
             except RookeryError as error:
                 log.warning("devices not looked at", error=str(error))
+
+    def _refused(self, error: RookeryError, peer: str, request: Request) -> None:
+        """Tell the security log of a stream that was refused."""
+        if isinstance(error, InvalidToken | DeviceRevoked):
+            forwarded = ",".join(request.headers.get_all("X-Forwarded-For")) or None
+            address, key = (
+                find(peer, forwarded)
+                for find in (self._addresses.client_of, self._addresses.key_of)
+            )
+            self._refusals.refused(error.code, lambda: Origin(address, key), endpoint="stream")
+
+    def _keys_revoked(self) -> None:
+        """End the streams: whatever opened them was signed by a key that is revoked."""
+        self._hub.close_all(4402, "the token was ended; refresh it and reconnect")
+
+    async def reload_keys(self) -> None:
+        await self._keys.load()
 
     def _revocations_missed(self) -> None:
         self._authenticator.forget_all()
@@ -431,7 +469,9 @@ class StreamSurface:
     def invalidate(self, change: Invalidation) -> None:
         self._authenticator.forget(change.devices)
         self._authors.invalidate(change)
+        self._authenticator.forget((user, device) for user, device, _ in change.sign_ins)
         self._hub.close_devices(change.devices)
+        self._hub.close_sign_ins(change.sign_ins)
         self._hub.counts_changed(change.counts)
 
     def figures(self) -> Mapping[str, float]:

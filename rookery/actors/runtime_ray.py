@@ -31,6 +31,7 @@ from ray.exceptions import (
 from ray.util import list_named_actors
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from rookery import security_log
 from rookery.actors.channel import Address, Channel, ChannelServer
 from rookery.actors.runtime import (
     Actor,
@@ -66,6 +67,7 @@ class _Shell:
     # Signature fixed by Ray: an async __init__ is awaited on the actor's loop.
     async def __init__(self, spec: ActorSpec, options: RayOptions) -> None:  # type: ignore[misc]
         configure(options.log_level)
+        security_log.configure(options.security_log_file)
         # Ray takes each call in on a thread of its own, which must win Python's lock from a loop
         # that may be busy; by default that takes up to 5 ms.
         sys.setswitchinterval(SWITCH_INTERVAL_S)

@@ -148,6 +148,24 @@ class Hub:
                 if peer.session.identity.device_id == device_id:
                     self._close(peer, 4403, "this device was logged out")
 
+    def close_sign_ins(self, sign_ins: Iterable[tuple[int, str, str]]) -> None:
+        """Close the sessions of (user id, device id, session)s, whose devices signed in anew."""
+        for user_id, device_id, session in sign_ins:
+            for peer in list(self._by_user.get(user_id, ())):
+                identity = peer.session.identity
+                if identity.device_id == device_id and identity.session == session:
+                    self._close(peer, 4403, "this sign-in was ended")
+
+    def sign_ins(self) -> list[tuple[int, str, str]]:
+        """The (user id, device id, session)s of all sessions."""
+        return list(
+            {
+                (identity.user_id, identity.device_id, identity.session)
+                for peers in self._by_user.values()
+                for identity in (peer.session.identity for peer in peers)
+            }
+        )
+
     def close_user(self, user_id: int, code: int = 4403, reason: str = "logged out") -> None:
         """Close all sessions of a user."""
         for peer in list(self._by_user.get(user_id, ())):

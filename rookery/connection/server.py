@@ -10,6 +10,7 @@ import errno
 import logging
 import socket
 import time
+from collections.abc import Callable
 from enum import Enum
 from http import HTTPStatus
 from math import ceil
@@ -202,8 +203,12 @@ class Connection(asyncio.Protocol):
         """Authenticate, and hand over to the hub."""
         try:
             wanted = parse_request(request)
-            identity, expires_ms = await self._listener.authenticate(wanted.token)
+            redeem, authenticate = self._listener.redeem, self._listener.authenticate
+            admit = redeem if wanted.is_ticket else authenticate
+            identity, expires_ms = await admit(wanted.token)
         except RookeryError as error:
+            peer = self._transport.get_extra_info("peername")
+            self._listener.on_refused(error, peer[0] if peer else "", request)
             self.close(error.close_code, str(error))
             return
         except Exception:
@@ -357,7 +362,8 @@ class ConnectionListener:
     """Listens for WebSocket clients and keeps their connections until `stop`.
 
     Owns the life of `hub`: starts and stops it. `authenticate` raises an error of
-    `rookery.errors` for a bad token, whose close code the client gets.
+    `rookery.errors` for a bad token, whose close code the client gets; so does `redeem` for a
+    ticket. `on_refused` is told of each error, with the peer's address and the request.
     """
 
     def __init__(
@@ -367,9 +373,12 @@ class ConnectionListener:
         hub: Hub,
         authenticate: Authenticate,
         settings: StreamSettings | None = None,
+        redeem: Authenticate | None = None,
     ) -> None:
         self.hub = hub
         self.authenticate = authenticate
+        self.redeem = redeem or authenticate
+        self.on_refused: Callable[[RookeryError, str, Request], None] = lambda *_: None
         self.settings = settings or hub.settings
         self._host = host
         self._port = port

@@ -47,10 +47,11 @@ async def test_every_field_comes_back(devices: Devices) -> None:
 
 async def test_expired_devices_do_not_exist(devices: Devices) -> None:
     """From its end on a device is not found, checked or listed."""
-    assert await devices.missing([(1, "a")], END_MS - 1) == []
-    assert await devices.missing([(1, "a")], END_MS) == [(1, "a")]
+    sign_in = (1, "a", device().session)
+    assert await devices.ended([sign_in], END_MS - 1) == []
+    assert await devices.ended([sign_in], END_MS) == [sign_in]
     assert await devices.get(1, "a", END_MS) is None
-    assert await devices.missing([(1, "x"), (1, "a")], 0) == [(1, "x")]
+    assert await devices.ended([(1, "x", ""), sign_in], 0) == [(1, "x", "")]
     assert [one.device_id for one in await devices.of_user(1, 1_600, 10)] == ["a", "b"]
     assert [one.device_id for one in await devices.of_user(1, 1_700, 10)] == ["a"]
 
