@@ -213,6 +213,12 @@ class Accounts:
         """The user's signed-in devices, the one seen last first."""
         return await self._sign_ins.of_user(identity.user_id)
 
+    async def devices_page(
+        self, identity: Identity, after: tuple[int, str] | None, limit: int
+    ) -> tuple[list[StoredDevice], tuple[int, str] | None]:
+        """A page of `devices`; see `SignIns.page`."""
+        return await self._sign_ins.page(identity.user_id, after, limit)
+
     async def revoke(self, identity: Identity, device_id: str, origin: Origin = NOWHERE) -> bool:
         """Log one of the user's devices out; what is answered is as of `logout`.
 

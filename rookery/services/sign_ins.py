@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from rookery.errors import DeviceRevoked, Forbidden, NotFound, Unavailable
 from rookery.models import User
 from rookery.security_log import NOWHERE, Event, Origin, record
+from rookery.services.pages import check_limit
 from rookery.services.ports import Invalidation, InvalidationPort
 from rookery.services.sessions import Session, SessionIssuer
 from rookery.services.user_agents import name_of
@@ -100,7 +101,24 @@ class SignIns:
     async def of_user(self, user_id: int) -> list[StoredDevice]:
         """The user's signed-in devices, the one seen last first."""
         devices = await self._devices.of_user(user_id, self._clock_ms(), READ_DEVICES)
-        return sorted(devices, key=lambda each: (-each.last_seen_ms, each.device_id))
+        return sorted(devices, key=_place)
+
+    async def page(
+        self, user_id: int, after: tuple[int, str] | None, limit: int
+    ) -> tuple[list[StoredDevice], tuple[int, str] | None]:
+        """At most `limit` of `of_user`, from behind the place `after`; and the next page's place.
+
+        A place is when the last device of a page was seen, and its id: a device that is used
+        meanwhile moves to the front, and the others keep their order. All are read, which are few.
+        """
+        check_limit(limit)
+        devices = await self.of_user(user_id)
+        if after is not None:
+            seen_ms, device_id = after
+            devices = [d for d in devices if _place(d) > (-seen_ms, device_id)]
+        page = devices[:limit]
+        more = len(devices) > limit
+        return page, (page[-1].last_seen_ms, page[-1].device_id) if more else None
 
     async def require(self, user_id: int, device_id: str) -> None:
         """
@@ -150,6 +168,10 @@ class SignIns:
         devices = await self._devices.of_user(user_id, now_ms, READ_DEVICES)
         devices.sort(key=lambda device: device.last_seen_ms, reverse=True)
         return [device.device_id for device in devices[self._max_devices - 1 :]]
+
+
+def _place(device: StoredDevice) -> tuple[int, str]:
+    return (-device.last_seen_ms, device.device_id)
 
 
 def sources_of(device: StoredDevice, origin: Origin, now_ms: int) -> tuple[Operation, ...]:

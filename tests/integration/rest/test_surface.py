@@ -83,7 +83,7 @@ async def test_devices_are_listed_and_revoked(world: World) -> None:
         other = await world.nobody.ok("POST", "/login", login)
         listed = (await ada.ok("GET", "/devices"))["devices"]
         assert {(device["name"], device["current"]) for device in listed} == {
-            ("", True),
+            ("Python", True),
             ("Phone", False),
         }
         await ada.ok("DELETE", path.format(other["deviceId"]))
