@@ -105,9 +105,8 @@ def handler_of(endpoint: Endpoint, services: Services) -> HttpHandler:
     async def handle(request: Request, parameters: Mapping[str, str]) -> Response:
         headers, request_id = common_headers(request)
         body: Parameters = _NOTHING
-        attempt = None
+        attempt = viewer = None
         try:
-            viewer = None
             if auth_used:
                 token = bearer_token(request.header(b"authorization"))
                 if token is not None:
@@ -144,7 +143,13 @@ def handler_of(endpoint: Endpoint, services: Services) -> HttpHandler:
             if isinstance(error, LOGGED_REFUSALS):
                 assert isinstance(error, RookeryError)
                 origin = partial(find_origin, request, request_id)
-                refused(error.code, origin, endpoint=endpoint.operation_id)
+                refused(
+                    error.code,
+                    origin,
+                    user_id=None if viewer is None else viewer.user_id,
+                    username="" if viewer is None else viewer.username,
+                    endpoint=endpoint.operation_id,
+                )
             return error_response(error, request, headers, request_id)
         if isinstance(result, Reply):
             headers["Content-Type"] = result.media_type
