@@ -8,10 +8,9 @@ docs/operations.md has the table of events.
 """
 
 import asyncio
+import errno
 import getpass
 import json
-import logging
-import logging.handlers
 import os
 import sys
 from collections import Counter
@@ -19,7 +18,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -67,19 +65,46 @@ NOWHERE = Origin()
 """Of what no client asked for over the network."""
 
 
-class _OwnFile(logging.handlers.WatchedFileHandler):
+class _OwnFile:
     """Appends to a file that only its owner may read, and that may be renamed under it.
 
-    Each event is one write at the file's end, so several processes may share it.
+    Each event is one write at the file's end, so several processes may share it. Nothing is
+    buffered: what a full disk did not take must not pile up here.
     """
 
-    def _open(self) -> TextIOWrapper:
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        descriptor = os.open(self.baseFilename, flags, 0o600)
-        return open(descriptor, "a", encoding="utf-8", errors="backslashreplace")
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+        self._is_cut = False
 
-    def handleError(self, record: logging.LogRecord) -> None:
-        raise
+    def append(self, line: bytes) -> None:
+        """
+        Raises:
+            OSError: it cannot be written.
+        """
+        descriptor = self._current()
+        data = b"\n" + line if self._is_cut else line
+        written = os.write(descriptor, data)
+        self._is_cut = written < len(data)
+        if self._is_cut:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _current(self) -> int:
+        """The descriptor of the file that has the path now; opened anew where that is another."""
+        if self._descriptor is not None:
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.stat(self._path), os.fstat(self._descriptor)):
+                    return self._descriptor
+            self.close()
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        self._descriptor = os.open(self._path, flags, 0o600)
+        return self._descriptor
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+            self._is_cut = False
 
 
 _file: _OwnFile | None = None
@@ -90,7 +115,7 @@ def configure(path: str) -> None:
     global _file
     if _file is not None:
         _file.close()
-    _file = _OwnFile(path, delay=True) if path else None
+    _file = _OwnFile(path) if path else None
 
 
 def file_of(setting: str) -> str:
@@ -135,8 +160,8 @@ def _bounded(value: Any) -> Any:
 
 def _write(line: str) -> None:
     if _file is not None:
-        with suppress(OSError, ValueError):
-            _file.emit(logging.makeLogRecord({"msg": line}))
+        with suppress(OSError):
+            _file.append(line.encode("ascii") + b"\n")
             return
     with suppress(OSError, ValueError):  # ValueError: closed
         sys.stderr.write(line + "\n")
