@@ -201,6 +201,11 @@ class Limits:
         demand(attempt.verdict)
         return attempt
 
+    async def settled(self) -> None:
+        """Return when everything that is being told was told."""
+        limits = [self._per_account, *self.by_user.values(), *self.by_address.values()]
+        await asyncio.gather(*(limit.settled() for limit in limits if limit is not None))
+
     async def close(self) -> None:
         if self._shared is not None:
             await self._shared.close()

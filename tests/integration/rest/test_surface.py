@@ -1,6 +1,7 @@
 """Every endpoint of the REST surface, once the way it is meant."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -88,6 +89,47 @@ async def test_devices_are_listed_and_revoked(world: World) -> None:
         }
         await ada.ok("DELETE", path.format(other["deviceId"]))
         assert len((await ada.ok("GET", "/devices"))["devices"]) == 1
+
+
+async def test_devices_are_paged_the_one_seen_last_first(world: World) -> None:
+    """Each once, also where one is used meanwhile; with name, address and time of last use."""
+    ada = await world.user("ada")
+    for number in range(4):
+        login = {"username": "ada", "password": PASSWORD, "deviceName": f"device {number}"}
+        newest = await world.nobody.ok("POST", "/login", login)
+    listed: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        page = await ada.ok("GET", f"/devices?limit=2{cursor}")
+        assert len(page["devices"]) <= 2
+        listed += page["devices"]
+        if page["nextCursor"] is None:
+            break
+        cursor = f"&cursor={page['nextCursor']}"
+        await world.nobody.ok("POST", "/token/refresh", {"refreshToken": newest["refreshToken"]})
+    assert len({each["deviceId"] for each in listed}) == len(listed) == 5
+    times = [each["lastSeenAt"] for each in listed]
+    assert times == sorted(times, reverse=True)
+    assert {each["lastAddress"] for each in listed} == {"127.0.0.1"}
+    assert all(each["expiresAt"] > each["lastSeenAt"] for each in listed)
+
+
+@pytest.mark.parametrize("cursor", ["x", "0-a", "1-", "-1-a", "1" * 17 + "-a", "AAAAAAAAAAAAAAAA"])
+async def test_a_cursor_that_devices_did_not_hand_out(world: World, cursor: str) -> None:
+    """Is refused as any other."""
+    ada = await world.user("ada")
+    status, answer, _ = await ada.request("GET", f"/devices?cursor={cursor}")
+    assert (status, answer["code"]) == (400, "invalid_cursor")
+
+
+async def test_a_ticket_for_a_stream(world: World) -> None:
+    """For who is signed in, with how long it lasts."""
+    ada = await world.user("ada")
+    status, answer, _ = await ada.request("POST", "/stream/ticket")
+    assert (status, answer["expiresIn"]) == (201, 30)
+    assert answer["ticket"].count(".") == 2
+    status, answer, _ = await world.nobody.request("POST", "/stream/ticket")
+    assert (status, answer["code"]) == (401, "unauthenticated")
 
 
 async def test_profile_patch_changes_one_field_and_put_all(world: World) -> None:
