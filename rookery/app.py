@@ -422,9 +422,9 @@ class StreamSurface:
                     await self._recheck_now.wait()
             self._recheck_now.clear()
             try:
-                connected = self._hub.sign_ins()
-                for first in range(0, len(connected), RECHECK_BATCH):
-                    batch = connected[first : first + RECHECK_BATCH]
+                users = self._hub.users()
+                for first in range(0, len(users), RECHECK_BATCH):
+                    batch = self._hub.sign_ins(users[first : first + RECHECK_BATCH])
                     self._hub.close_sign_ins(await devices.ended(batch, clock_ms()))
             except RookeryError as error:
                 log.warning("devices not looked at", error=str(error))

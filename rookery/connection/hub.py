@@ -156,15 +156,18 @@ class Hub:
                 if identity.device_id == device_id and identity.session == session:
                     self._close(peer, 4403, "this sign-in was ended")
 
-    def sign_ins(self) -> list[tuple[int, str, str]]:
-        """The (user id, device id, session)s of all sessions."""
-        return list(
-            {
-                (identity.user_id, identity.device_id, identity.session)
-                for peers in self._by_user.values()
-                for identity in (peer.session.identity for peer in peers)
-            }
-        )
+    def users(self) -> list[int]:
+        """The ids of all who are connected."""
+        return list(self._by_user)
+
+    def sign_ins(self, user_ids: Iterable[int]) -> list[tuple[int, str, str]]:
+        """The (user id, device id, session)s of these users' sessions, each once."""
+        found = set()
+        for user_id in user_ids:
+            for peer in self._by_user.get(user_id, ()):
+                identity = peer.session.identity
+                found.add((user_id, identity.device_id, identity.session))
+        return list(found)
 
     def close_user(self, user_id: int, code: int = 4403, reason: str = "logged out") -> None:
         """Close all sessions of a user."""

@@ -23,7 +23,7 @@ from rookery.errors import (
     TooManyRequests,
     Unauthenticated,
 )
-from rookery.http.addresses import Addresses
+from rookery.http.addresses import UNKNOWN, Addresses
 from rookery.http.endpoint import JSON_TYPE, Auth, Call, Endpoint, FindOrigin, Reply
 from rookery.http.errors import error_response, limit_headers
 from rookery.http.message import Request, Response
@@ -165,9 +165,11 @@ def origin_finder(addresses: Addresses) -> FindOrigin:
 
     def find_origin(request: Request, request_id: str) -> Origin:
         forwarded = request.header(b"x-forwarded-for")
+        address = addresses.client_of(request.remote, forwarded)
+        key = addresses.key_of(request.remote, forwarded)
         return Origin(
-            addresses.client_of(request.remote, forwarded),
-            addresses.key_of(request.remote, forwarded),
+            address,
+            "" if key == UNKNOWN else key,
             request_id,
             request.header(b"user-agent") or "",
         )
