@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.integration.http_world import PASSWORD, World, http_world
+from rookery.messages import Invalidation
+from tests.integration.http_world import PASSWORD, Invalidations, World, http_world
 
 
 @pytest_asyncio.fixture
@@ -74,6 +75,20 @@ async def test_logout_ends_the_token_at_once(world: World) -> None:
     status, answer, headers = await ada.request("GET", "/users/me")
     assert (status, answer["code"]) == (401, "device_revoked")
     assert headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_a_log_out_that_not_everybody_confirmed_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not said to be true everywhere before it is."""
+
+    async def missed(self: Invalidations, change: Invalidation) -> bool:
+        return False
+
+    monkeypatch.setattr(Invalidations, "broadcast", missed)
+    ada = await world.user("ada")
+    for method, path in (("DELETE", f"/devices/{ada.account['deviceId']}"), ("POST", "/logout")):
+        assert "does not answer" in (await ada.ok(method, path))["message"]
 
 
 async def test_devices_are_listed_and_revoked(world: World) -> None:

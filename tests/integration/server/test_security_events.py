@@ -7,6 +7,8 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from rookery import security_log
 from rookery.client import ApiError
@@ -20,6 +22,7 @@ async def _attack(world: World, secrets: set[str]) -> None:
     ada = await world.person("ada")
     secrets |= {PASSWORD, WRONG, f"{ada.username}@example.org"}
     first = ada.client.refresh_token
+    stream = (await ada.client.discover_stream()).url
     with pytest.raises(ApiError):
         await (await world.client()).log_in(WRONG, username=ada.username)
     with pytest.raises(ApiError):
@@ -53,6 +56,9 @@ async def _attack(world: World, secrets: set[str]) -> None:
             headers = {"Authorization": f"Bearer {token}", "User-Agent": f"x{token}"}
             async with http.get(f"{url}/users/me", headers=headers) as answer:
                 assert answer.status == 401
+    async with connect(f"{stream}?ticket={ticket[:-3]}xyz") as socket:
+        with pytest.raises(ConnectionClosed):
+            await asyncio.wait_for(socket.recv(), 10)
     secrets.add((await world.control("token", username=ada.username))["refreshToken"])
     await world.control("rotate-keys", revoke=True)
     await world.control("requeue-dead")
@@ -90,12 +96,13 @@ async def test_each_event_is_there_and_no_secret(
         ("refused", "refused", "invalid_token"),
         ("operator_act", "success", ""),
     }
+    assert {each["endpoint"] for each in events if each["event"] == "refused"} >= {"stream"}
     for each in events:
         if each["event"] == "operator_act":
             assert each["operator"] == security_log.operator() and each["act"]
         elif each["event"] != "server_started":
             assert each["address"] == "127.0.0.1"
-            assert "request_id" in each or each["event"] == "refused_many"
+            assert "request_id" in each or each.get("endpoint") == "stream"
 
 
 async def test_the_start_tells_settings_without_secrets(

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from rookery.store.devices import CHANGED_LABEL, Devices, StoredDevice
-from rookery.store.engine import ConditionFailed, WriteBatch
+from rookery.store.engine import ConditionFailed, Put, WriteBatch
 from rookery.store.schema import DEVICES
 from tests.unit.memory_store import MemoryStore
 
@@ -72,3 +72,12 @@ async def test_remove(store: MemoryStore) -> None:
         await store.write(WriteBatch((Devices.remove(1, "a"),)))
     await store.write(WriteBatch(Devices.remove_unchanged(device("b"))))
     assert [document["device_id"] for document in store.documents(DEVICES)] == ["c"]
+
+
+async def test_devices_of_former_releases_are_read(store: MemoryStore, devices: Devices) -> None:
+    """They have no address yet."""
+    former = msgspec.structs.asdict(device("old"))
+    del former["address"]
+    await store.write(WriteBatch((Put(DEVICES.name, former),)))
+    found = await devices.get(1, "old", 1_600)
+    assert found is not None and found.address == ""
