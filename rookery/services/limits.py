@@ -122,17 +122,24 @@ class Limit:
 
     def _begin_telling(self, key: Key, shared: SharedCounts) -> None:
         if key not in self._telling and len(self._telling) < MAX_TELLING:
-            task = asyncio.get_running_loop().create_task(self._tell(key, shared))
+            task = asyncio.get_running_loop().create_task(self._tell_more(key, shared))
             self._telling[key] = task
             task.add_done_callback(lambda _: self._telling.pop(key, None))
 
-    async def _tell(self, key: Key, shared: SharedCounts, may_be_less: bool = False) -> None:
+    async def _tell_more(self, key: Key, shared: SharedCounts) -> None:
+        """Tell what is owed, and what was taken back while it was told."""
+        while await self._tell(key, shared) and self._windows.owed(key) < 0:
+            pass
+
+    async def _tell(self, key: Key, shared: SharedCounts, may_be_less: bool = False) -> bool:
+        """Tell what is owed, and learn the total; False if that cannot be known now."""
         number, amount = self._windows.take(key)
         total = await shared.add(f"{self._name}/{number}/{key}", amount)
         if total is None:
             self._windows.give_back(key, number, amount)
-        else:
-            self._windows.learn(key, number, total, may_be_less)
+            return False
+        self._windows.learn(key, number, total, may_be_less)
+        return True
 
     async def settled(self) -> None:
         """Return when everything that is being told was told."""
