@@ -361,8 +361,10 @@ class StreamSurface:
             ),
         )
         self._tickets = StreamTickets(self._keys, store, clock_ms)
+        self._devices = Devices(store.reader)
+        self._endings = 0  # of sign-ins, as far as told
         self._listener = ConnectionListener(
-            live.host, port, self._hub, self._authenticate, redeem=self._tickets.redeem
+            live.host, port, self._hub, self._authenticate, redeem=self._redeem
         )
         self._listener.on_refused = self._refused
         self._refusals = Refusals()
@@ -410,12 +412,32 @@ class StreamSurface:
         await self._backend.close()
 
     async def _authenticate(self, token: str) -> tuple[Identity, int]:
-        identity = await self._authenticator.identify(token)
+        endings = self._endings
+        identity = await self._still_in(endings, await self._authenticator.identify(token))
         return identity, self._keys.verify(token, clock_ms()).expires_ms
+
+    async def _redeem(self, ticket: str) -> tuple[Identity, int]:
+        endings = self._endings
+        identity, until_ms = await self._tickets.redeem(ticket)
+        return await self._still_in(endings, identity), until_ms
+
+    async def _still_in(self, endings: int, identity: Identity) -> Identity:
+        """`identity`, unless its sign-in ended since there were so many `endings`.
+
+        What ends while its stream is being opened is not among the streams that are closed.
+
+        Raises:
+            DeviceRevoked: it has.
+        """
+        sign_in = (identity.user_id, identity.device_id, identity.session)
+        while endings != self._endings:
+            endings = self._endings
+            if await self._devices.ended([sign_in], clock_ms()):
+                raise DeviceRevoked()
+        return identity
 
     async def _recheck_devices(self) -> None:
         """Close sessions whose revocation was not told, because a process died meanwhile."""
-        devices = Devices(self._backend.reader)
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._config.auth.recheck_s):
@@ -425,7 +447,7 @@ class StreamSurface:
                 users = self._hub.users()
                 for first in range(0, len(users), RECHECK_BATCH):
                     batch = self._hub.sign_ins(users[first : first + RECHECK_BATCH])
-                    self._hub.close_sign_ins(await devices.ended(batch, clock_ms()))
+                    self._hub.close_sign_ins(await self._devices.ended(batch, clock_ms()))
             except RookeryError as error:
                 log.warning("devices not looked at", error=str(error))
 
@@ -467,6 +489,7 @@ class StreamSurface:
         self._hub.push(batch)
 
     def invalidate(self, change: Invalidation) -> None:
+        self._endings += bool(change.devices or change.sign_ins)
         self._authenticator.forget(change.devices)
         self._authors.invalidate(change)
         self._authenticator.forget((user, device) for user, device, _ in change.sign_ins)

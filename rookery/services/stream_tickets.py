@@ -52,6 +52,7 @@ class StreamTickets:
         sign_in = (identity.user_id, identity.device_id, identity.session)
         if await self._devices.ended([sign_in], self._clock_ms()):
             raise DeviceRevoked()
+        await self._verified(ticket)  # its key may have been revoked meanwhile
         return identity, verified.until_ms
 
     async def _verified(self, ticket: str) -> VerifiedTicket:

@@ -10,6 +10,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from rookery.client import Unauthorized
+from rookery.messages import Invalidation
+from rookery.models import Identity
+from rookery.store.devices import Devices
+from rookery.store.engine import WriteBatch
 from tests.integration.server.world import PASSWORD, Person, ServerThread, World, until
 from tests.servers.machine import free_port
 
@@ -152,3 +156,24 @@ def _some(items: list[float]) -> Callable[[], Awaitable[object]]:
         return items
 
     return asked
+
+
+async def test_a_stream_that_is_being_opened_while_its_device_logs_out_is_refused(
+    start_inline: Callable[..., Awaitable[ServerThread]],
+) -> None:
+    """It is not among those that the log-out closes."""
+    server = await start_inline()
+    surface = server.instance("ConnectionServer-0")._surface
+    original = surface._authenticator.identify
+
+    async def identify(token: str) -> Identity:
+        identity: Identity = await original(token)
+        device = (identity.user_id, identity.device_id)
+        await surface._backend.writer.write(WriteBatch((Devices.remove(*device),)))
+        surface.invalidate(Invalidation(devices=[device]))
+        return identity
+
+    surface._authenticator.identify = identify
+    async with World(server) as world:
+        ada = await world.person("ada")
+        assert await _close_code(await _address(ada, f"access_token={ada.session.token}")) == 4403
