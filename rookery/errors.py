@@ -19,6 +19,8 @@ Leaf module: imports nothing of the project.
     ├── UnsupportedMediaType          415  4400  unsupported_media_type
     ├── IdempotencyMismatch           422  4400  idempotency_mismatch
     ├── TooManyRequests               429  4429  rate_limited      (retry after a while)
+    ├── NotSupported                  501  4400  not_supported
+    │   └── VersionNotSupported       505  4400  version_not_supported
     ├── Unavailable                   503  4503  unavailable       (retry after a while)
     │   ├── ActorUnavailable          503  4503  actor_unavailable
     │   ├── Moved                     503  4503  moved
@@ -233,6 +235,22 @@ class TooManyRequests(RookeryError):
 
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+class NotSupported(RookeryError):
+    """What HTTP knows and this server does not speak: a method, a transfer coding."""
+
+    code = "not_supported"
+    status = 501
+    close_code = 4400
+
+
+class VersionNotSupported(NotSupported):
+    """Another version of HTTP than 1.1 and 1.0."""
+
+    code = "version_not_supported"
+    status = 505
+    text = "Only HTTP/1.1 and 1.0 are spoken here"
 
 
 class Unavailable(RookeryError):

@@ -5,17 +5,21 @@ Pure: no event loop, no sockets.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
+from websockets.datastructures import Headers
 from websockets.exceptions import NegotiationError
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
 from rookery.connection.wire import CODECS, JSON, Codec
+from rookery.domain.hosts import is_host
 from rookery.errors import InvalidRequest, Unauthenticated
 
 PATH = "/stream"
+VERSION = "13"
 _MAX_TOKEN = 8192
 _MAX_EPOCH = 40
 
@@ -54,9 +58,44 @@ def codec_of(subprotocol: str | None) -> Codec:
     return JSON if subprotocol is None else CODECS[subprotocol]
 
 
-def is_stream_path(path: str) -> bool:
-    """Whether the request's target is the one this server serves."""
-    return path.partition("?")[0] == PATH
+def is_stream_path(target: str) -> bool:
+    """Whether the request's target, of either form, is the one this server serves."""
+    if not target.startswith("/"):  # RFC 6455, section 4.2.1: it may be an absolute URI
+        try:
+            target = urlsplit(target).path
+        except ValueError:
+            return False
+    return target.partition("?")[0] == PATH
+
+
+def host_fault(headers: Headers) -> str | None:
+    """What is wrong with the ``Host`` of a request, if anything is (RFC 6455, section 4.2.1)."""
+    hosts = headers.get_all("Host")
+    if len(hosts) != 1:
+        return "The request has no Host header, or several."
+    if not is_host(hosts[0].encode("latin-1", "replace")):
+        return "The Host header is not a host, with a port or without."
+    return None
+
+
+def is_version_refused(headers: Headers) -> bool:
+    """Whether the client speaks other versions of the protocol, so that it is told ours."""
+    versions = headers.get_all("Sec-WebSocket-Version")
+    return bool(versions) and VERSION not in versions
+
+
+def tell_version(response: Response) -> None:
+    """Say in a refusal which version is spoken here (RFC 6455, section 4.4), and how to ask for it.
+
+    With 426, ``Upgrade`` goes with its connection option (RFC 9110, sections 7.8 and 15.5.22).
+    """
+    headers = response.headers
+    headers["Sec-WebSocket-Version"] = VERSION
+    if response.status_code == HTTPStatus.UPGRADE_REQUIRED:
+        for name, value in (("Upgrade", "websocket"), ("Connection", "Upgrade, close")):
+            if name in headers:
+                del headers[name]
+            headers[name] = value
 
 
 def parse_request(request: Request) -> StreamRequest:
@@ -92,6 +131,8 @@ def parse_request(request: Request) -> StreamRequest:
 
 
 def _bearer(values: Sequence[str]) -> str:
+    if len(values) > 1:
+        raise InvalidRequest("Authorization is given more than once", "Authorization")
     for value in values:
         scheme, _, token = value.strip().partition(" ")
         if scheme.lower() == "bearer":

@@ -1,361 +1,35 @@
-"""The WebSocket listener: a thin asyncio shell over `websockets`' Sans-I/O protocol and the hub.
+"""The WebSocket listener: takes connections, bounds them, and ends them in time.
 
-Must not import actors. Nothing that a client sends raises out of here: each wrong input has its
-HTTP status or close code (``docs/protocol.md``). No compression, since it costs more memory for
-each connection than everything else together.
+Must not import actors. What is said over a connection stands in `websocket`.
 """
 
 import asyncio
 import errno
-import logging
 import socket
 import time
-from collections.abc import Callable
-from enum import Enum
-from http import HTTPStatus
+from collections.abc import Callable, Mapping
 from math import ceil
-from typing import cast
 
 import structlog
-from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
-from websockets.protocol import State
-from websockets.server import ServerProtocol
 
-from rookery.connection.handshake import (
-    codec_of,
-    is_stream_path,
-    parse_request,
-    select_subprotocol,
-)
+from rookery.capacity import has_descriptors
 from rookery.connection.hub import Hub
 from rookery.connection.ports import Authenticate
-from rookery.connection.session import Session
 from rookery.connection.settings import StreamSettings
 from rookery.connection.timer_wheel import TICK_S, TimerWheel
-from rookery.errors import PortTaken, RookeryError
+from rookery.connection.websocket import Connection, OnRefused
+from rookery.domain.notices import Notice, Notices
+from rookery.domain.seats import Seats
+from rookery.errors import PortTaken
 
 log = structlog.get_logger(__name__)
 
-_protocol_log = logging.getLogger("rookery.connection.protocol")
-_protocol_log.setLevel(logging.ERROR)  # the library tells of each opening and closing
-_MAX_EARLY_BYTES = 64 * 1024
 _BACKLOG = 4096
 DRAIN_STEP_S = 0.1
+DESCRIPTORS_S = 5.0
 
-
-class _Stage(Enum):
-    """HEAD: reading the request. WAITING: authenticating. OPEN: with the hub. ENDING: closing."""
-
-    HEAD = 1
-    WAITING = 2
-    OPEN = 3
-    ENDING = 4
-
-
-class Connection(asyncio.Protocol):
-    """One TCP connection; a `Peer` of the hub once it is open."""
-
-    __slots__ = (
-        "_buffer",
-        "_is_text",
-        "_listener",
-        "_protocol",
-        "_session",
-        "_stage",
-        "_task",
-        "_transport",
-        "alarm_tick",
-    )
-
-    def __init__(self, listener: "ConnectionListener") -> None:
-        self._listener = listener
-        self._stage = _Stage.HEAD
-        self._buffer: bytearray | None = bytearray()  # request head; early data; a fragmented msg
-        self._is_text = False
-        self._task: asyncio.Task[None] | None = None
-        self._session: Session | None = None
-        self._protocol: ServerProtocol | None = None
-        self.alarm_tick = 0
-
-    @property
-    def session(self) -> Session:
-        assert self._session is not None
-        return self._session
-
-    # Called by the event loop
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        settings = self._listener.settings
-        low_bytes = settings.low_buffer_bytes
-        self._transport.set_write_buffer_limits(high=low_bytes, low=low_bytes // 2)
-        self._listener.opened(self)
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            if self._stage is _Stage.HEAD:
-                self._head_received(data)
-            elif self._stage is _Stage.WAITING:
-                self._keep_early(data)
-            elif self._protocol is not None:
-                self._frames_received(self._protocol, data)
-        except Exception:
-            log.exception("a connection failed")
-            self._fail()
-
-    def eof_received(self) -> bool:
-        if self._session is not None:
-            self._listener.hub.leave(self, 1006)
-        if self._protocol is not None:
-            self._protocol.receive_eof()
-        self._end()
-        return False
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if self._task is not None:
-            self._task.cancel()
-        if self._session is not None:
-            received = None if self._protocol is None else self._protocol.close_rcvd
-            self._listener.hub.leave(self, 1006 if received is None else received.code)
-        self._listener.lost(self)
-        self._stage = _Stage.ENDING
-        self._protocol = None
-        self._buffer = None
-
-    def pause_writing(self) -> None:
-        """The session knows from `written`; nothing waits on this."""
-
-    def resume_writing(self) -> None:
-        if self._stage is _Stage.OPEN:
-            self._listener.hub.drained(self, self._transport.get_write_buffer_size())
-
-    # The handshake
-
-    def _head_received(self, data: bytes) -> None:
-        """Collect the request's head, so that the library sees it whole and nothing beyond."""
-        buffer = self._buffer
-        assert buffer is not None
-        searched = max(len(buffer) - 3, 0)
-        buffer += data
-        end = buffer.find(b"\r\n\r\n", searched)
-        if 0 <= end <= self._listener.settings.max_head_bytes - 4:
-            head, rest = bytes(buffer[: end + 4]), bytes(buffer[end + 4 :])
-            self._buffer = bytearray(rest)
-            self._request_received(head)
-        elif len(buffer) > self._listener.settings.max_head_bytes:
-            self._reject(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The request is too large.")
-        elif not buffer[:1].isupper():  # TLS, or nothing of HTTP
-            self._reject(HTTPStatus.BAD_REQUEST, "This is not an HTTP request.")
-
-    def _request_received(self, head: bytes) -> None:
-        protocol = self._protocol = self._new_protocol()
-        protocol.receive_data(head)
-        events = protocol.events_received()
-        if protocol.eof_sent:
-            self._malformed(protocol)
-            return
-        request = events[0]
-        assert isinstance(request, Request)
-        response = protocol.accept(request)
-        if response.status_code == 101:
-            if not is_stream_path(request.path):
-                response = protocol.reject(HTTPStatus.NOT_FOUND, "Connect to /stream.\n")
-            elif not self._listener.has_room():
-                response = protocol.reject(HTTPStatus.SERVICE_UNAVAILABLE, "The server is full.\n")
-                response.headers["Retry-After"] = "5"
-        protocol.send_response(response)
-        if response.status_code != 101:
-            self._end()
-            return
-        self._send_protocol()
-        self._stage = _Stage.WAITING
-        self._transport.pause_reading()
-        self._task = asyncio.get_running_loop().create_task(self._open(request))
-
-    def _new_protocol(self) -> ServerProtocol:
-        return ServerProtocol(
-            select_subprotocol=select_subprotocol,
-            max_size=self._listener.settings.max_frame_bytes,
-            logger=_protocol_log,
-        )
-
-    def _malformed(self, protocol: ServerProtocol) -> None:
-        """Answer what the library gave up on; some of it already has an answer."""
-        if not any(protocol.writes):
-            text = "The HTTP request cannot be read.\n"
-            answer = protocol.reject(HTTPStatus.BAD_REQUEST, text)
-            self._transport.write(answer.serialize())
-        self._end()
-
-    def _reject(self, status: HTTPStatus, text: str) -> None:
-        """Answer a request that was not read with an HTTP error."""
-        protocol = self._protocol = self._new_protocol()
-        protocol.send_response(protocol.reject(status, text + "\n"))
-        self._end()
-
-    def turn_away(self) -> None:
-        """Answer with 503 before anything was read."""
-        self._reject(HTTPStatus.SERVICE_UNAVAILABLE, "The server is full.")
-        self._transport.close()
-
-    async def _open(self, request: Request) -> None:
-        """Authenticate, and hand over to the hub."""
-        try:
-            wanted = parse_request(request)
-            redeem, authenticate = self._listener.redeem, self._listener.authenticate
-            admit = redeem if wanted.is_ticket else authenticate
-            identity, expires_ms = await admit(wanted.token)
-        except RookeryError as error:
-            peer = self._transport.get_extra_info("peername")
-            self._listener.on_refused(error, peer[0] if peer else "", request)
-            self.close(error.close_code, str(error))
-            return
-        except Exception:
-            log.exception("authenticating a connection failed")
-            self.close(4500, "internal error")
-            return
-        finally:
-            self._task = None
-        if self._stage is not _Stage.WAITING or self._protocol is None:
-            return
-        hub = self._listener.hub
-        codec = codec_of(self._protocol.subprotocol)
-        self._session = hub.new_session(identity, expires_ms, codec, wanted.epoch, wanted.offset)
-        self._listener.handshake_done(self)
-        self._stage = _Stage.OPEN
-        early, self._buffer = bytes(self._buffer or b""), None
-        hub.join(self)
-        if early:
-            self.data_received(early)
-        self._resume_reading()
-
-    def _resume_reading(self) -> None:
-        if not self._transport.is_closing():
-            self._transport.resume_reading()
-
-    def _keep_early(self, data: bytes) -> None:
-        buffer = self._buffer
-        assert buffer is not None
-        buffer += data
-        if len(buffer) > _MAX_EARLY_BYTES:
-            self._transport.abort()
-
-    # Frames
-
-    def _frames_received(self, protocol: ServerProtocol, data: bytes) -> None:
-        protocol.receive_data(data)
-        self._send_protocol()
-        for frame in protocol.events_received():
-            if self._stage is not _Stage.OPEN:
-                return
-            self._listener.hub.frame_received(self)
-            if isinstance(frame, Frame):
-                self._frame(frame)
-        if protocol.state is not State.OPEN and self._stage is _Stage.OPEN:
-            sent = protocol.close_sent
-            self._listener.hub.leave(self, 1006 if sent is None else sent.code)
-            self._end()
-
-    def _frame(self, frame: Frame) -> None:
-        opcode = frame.opcode
-        if opcode is Opcode.CONT:
-            if self._buffer is None:
-                return
-            self._buffer += frame.data
-            if not frame.fin:
-                return
-            data, self._buffer = bytes(self._buffer), None
-        elif opcode is Opcode.TEXT or opcode is Opcode.BINARY:
-            self._is_text = opcode is Opcode.TEXT
-            if not frame.fin:
-                self._buffer = bytearray(frame.data)
-                return
-            data = bytes(frame.data)
-        else:
-            return
-        if self._stage is _Stage.OPEN:
-            self._listener.hub.message_received(self, data, self._is_text)
-
-    # What the hub asks for
-
-    def write(self, data: bytes) -> int:
-        """See `Peer`; dropped once the closing handshake has begun."""
-        transport = self._transport
-        protocol = self._protocol
-        if protocol is not None and protocol.state is State.OPEN and not transport.is_closing():
-            transport.write(data)
-        return transport.get_write_buffer_size()
-
-    def ping(self) -> None:
-        """See `Peer`."""
-        if self._protocol is not None and self._protocol.state is State.OPEN:
-            self._protocol.send_ping(b"")
-            self._send_protocol()
-
-    def close(self, code: int, reason: str) -> None:
-        """See `Peer`. Also ends connections that are not open yet; once is enough."""
-        if self._stage is _Stage.ENDING:
-            return
-        if self._protocol is None:
-            self._stage = _Stage.ENDING
-            self._transport.abort()
-            return
-        if self._protocol.state is State.OPEN and code != 1006:
-            text = reason.encode()[:123].decode(errors="ignore")
-            self._protocol.send_close(code, text)
-        paused = self._stage is _Stage.WAITING
-        self._end()
-        if paused:
-            self._resume_reading()
-
-    # The end
-
-    def abort(self) -> None:
-        """Cut the connection."""
-        self._transport.abort()
-
-    def alarm(self) -> None:
-        """The handshake or the closing took too long."""
-        if self._stage is _Stage.HEAD:
-            self._reject(HTTPStatus.REQUEST_TIMEOUT, "The handshake took too long.")
-        elif self._stage is _Stage.WAITING:
-            if self._task is not None:
-                self._task.cancel()
-            self.close(4503, "the token could not be checked in time; try again shortly")
-        else:
-            self.abort()
-
-    def _end(self) -> None:
-        """Write what the protocol has left, and let the client close; by force after a while."""
-        self._stage = _Stage.ENDING
-        self._buffer = None
-        self._listener.ending(self)
-        self._send_protocol()
-
-    def _send_protocol(self) -> None:
-        protocol = self._protocol
-        transport = self._transport
-        if protocol is None:
-            return
-        for data in protocol.data_to_send():
-            if transport.is_closing():
-                return
-            if data:
-                transport.write(data)
-            elif protocol.state is State.CLOSING and protocol.close_rcvd is not None:
-                transport.close()
-            elif transport.can_write_eof():
-                transport.write_eof()
-            else:
-                transport.close()
-
-    def _fail(self) -> None:
-        """A fault of ours: end this connection only."""
-        if self._session is not None:
-            self._session.close(4500, "internal error")
-            self._listener.hub.settle(self)
-        self.close(4500, "internal error")
+PlaceOf = Callable[[str], tuple[str, bool]]
+"""What a peer's address counts as, and whether it is a trusted proxy."""
 
 
 class ConnectionListener:
@@ -373,18 +47,23 @@ class ConnectionListener:
         hub: Hub,
         authenticate: Authenticate,
         settings: StreamSettings | None = None,
+        place_of: PlaceOf = lambda peer: (peer, False),
         redeem: Authenticate | None = None,
     ) -> None:
         self.hub = hub
         self.authenticate = authenticate
         self.redeem = redeem or authenticate
-        self.on_refused: Callable[[RookeryError, str, Request], None] = lambda *_: None
+        self.on_refused: OnRefused = lambda *_: None
         self.settings = settings or hub.settings
         self._host = host
         self._port = port
         self._server: asyncio.Server | None = None
         self._connections: set[Connection] = set()
-        self._handshakes: set[Connection] = set()
+        self._place_of = place_of
+        self._handshakes: Seats[Connection] = Seats(
+            self.settings.max_handshakes, self.settings.max_handshakes_per_address
+        )
+        self._notices = Notices()
         self._wheel: TimerWheel[Connection] = TimerWheel(time.monotonic())
         self._ticker: asyncio.Task[None] | None = None
         self._empty = asyncio.Event()
@@ -438,6 +117,7 @@ class ConnectionListener:
             await asyncio.sleep(0)
         if self._ticker is not None:
             self._ticker.cancel()
+        _tell(self._notices.rest())
         await self.hub.stop()
 
     async def drain(self, within_s: float) -> None:
@@ -455,40 +135,85 @@ class ConnectionListener:
         self.hub.close_all(1001, "this server is being drained; reconnect")
 
     def has_room(self) -> bool:
-        """Whether another session may be opened; asked by a connection in its handshake."""
-        return len(self.hub) < self.settings.max_sessions
+        """See `Listener`."""
+        if len(self.hub) < self.settings.max_sessions:
+            return True
+        self._notices.count("sessions", "this server")
+        return False
 
     # Told by connections
 
-    def opened(self, connection: Connection) -> None:
-        """A TCP connection was accepted; it has `handshake_timeout_s` to become a session."""
+    def opened(self, connection: Connection, remote: str) -> None:
+        """A TCP connection was accepted; it has `handshake_timeout_s` to become a session.
+
+        Where there is no room, the oldest silent one goes, of the address that has most.
+        """
+        sessions = len(self._connections) - len(self._handshakes)
         self._connections.add(connection)
         self._empty.clear()
-        self._handshakes.add(connection)
-        self._wheel.set(connection, time.monotonic() + self.settings.handshake_timeout_s)
-        if len(self._handshakes) > self.settings.max_handshakes:
-            connection.turn_away()
+        settings = self.settings
+        self._wheel.set(connection, time.monotonic() + settings.handshake_timeout_s)
+        address, is_trusted = self._place_of(remote)
+        self._handshakes.most = max(
+            1, min(settings.max_handshakes, settings.max_connections - sessions)
+        )
+        eviction = self._handshakes.take(connection, address, is_trusted)
+        if eviction is not None:
+            self._notices.count(eviction.limit, eviction.address)
+            if eviction.holder is connection:
+                connection.turn_away()
+            else:
+                eviction.holder.abort()
 
     def handshake_done(self, connection: Connection) -> None:
         """The connection becomes a session; its time is the hub's from now on."""
-        self._handshakes.discard(connection)
+        self._handshakes.leave(connection)
         self._wheel.cancel(connection)
 
     def ending(self, connection: Connection) -> None:
-        """The connection is closing; it has `close_timeout_s` for that."""
-        self._handshakes.discard(connection)
+        """The connection is closing; it has `close_timeout_s` for that.
+
+        One that was no session is still a stranger's, and makes room like the others.
+        """
         self._wheel.set(connection, time.monotonic() + self.settings.close_timeout_s)
 
     def lost(self, connection: Connection) -> None:
         """The connection is gone."""
         self._wheel.cancel(connection)
-        self._handshakes.discard(connection)
+        self._handshakes.leave(connection)
         self._connections.discard(connection)
         if not self._connections:
             self._empty.set()
 
+    def figures(self) -> Mapping[str, float]:
+        """Current figures by metric name; those of limits count since the start."""
+        limited = self._notices.totals.items()
+        return {
+            "connections": len(self._connections),
+            "handshakes": len(self._handshakes),
+            **{f"limited_{limit}": times for limit, times in limited},
+        }
+
     async def _tick_forever(self) -> None:
+        looked_s = time.monotonic()
         while True:
             await asyncio.sleep(TICK_S)
-            for connection in self._wheel.expire(time.monotonic()):
+            now_s = time.monotonic()
+            for connection in self._wheel.expire(now_s):
                 connection.alarm()
+            if now_s - looked_s > DESCRIPTORS_S:
+                looked_s = now_s
+                if not has_descriptors():
+                    self._notices.count("open_files", "this process")
+            _tell(self._notices.due(now_s))
+
+
+def _tell(notices: list[Notice]) -> None:
+    for each in notices:
+        log.warning(
+            "limit reached",
+            surface="stream",
+            limit=each.limit,
+            address=each.address,
+            times=each.times,
+        )

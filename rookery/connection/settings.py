@@ -17,6 +17,11 @@ class StreamSettings:
     are merged, until what waits has drained to a quarter of it. A client still merging after
     `slow_grace_s`, or with more than `hard_buffer_bytes` waiting, is closed. `send_buffer_bytes`
     bounds what the kernel holds beside it, for each connection.
+
+    Strangers: a connection that is no session yet holds up to `max_head_bytes` and, while its token
+    is looked at, `max_early_bytes`; there are at most `max_handshakes` of them, of an address
+    `max_handshakes_per_address` (0: no bound by address), and the oldest silent ones make room.
+    Sessions and handshakes together keep below `max_connections`, which the open files allow.
     """
 
     heartbeat_s: float = 25.0
@@ -25,11 +30,14 @@ class StreamSettings:
     stop_timeout_s: float = 5.0
 
     max_sessions: int = 50_000
-    max_handshakes: int = 1_024
+    max_connections: int = 60_000
+    max_handshakes: int = 4_096
+    max_handshakes_per_address: int = 1_024
     max_sessions_per_user: int = 50
 
     max_frame_bytes: int = 16 * 1024
     max_head_bytes: int = 16 * 1024
+    max_early_bytes: int = 32 * 1024
     message_rate: float = 100.0
     message_burst: int = 200
     max_errors: int = 3

@@ -55,6 +55,13 @@ class Addresses:
                     break
         return address
 
+    def place_of(self, peer: str) -> tuple[str, bool]:
+        """What a connection from `peer` counts for, and whether a trusted proxy made it."""
+        address = _parsed(peer)
+        if address is None:
+            return UNKNOWN, False
+        return _key(address), bool(self._trusted) and self._is_trusted(address)
+
     def _is_trusted(self, address: Address) -> bool:
         return any(address in network for network in self._trusted)
 

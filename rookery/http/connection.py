@@ -1,33 +1,34 @@
-"""One connection of a client: from bytes to requests, one answered after another.
+"""One connection of a client: requests, one answered after another, over a transport.
 
-The parsing is llhttp's (by httptools), as strict as it comes. What is left is small, because both
-requests and answers are bounded and held whole: there is no streaming. One task a request, and no
-timer: the server looks at all connections every few seconds (`Connection.expire`).
+What is read stands in `reading`. What is left is small, because both requests and answers are
+bounded and held whole: there is no streaming. One task a request, and no timer: the server looks
+at all connections every few seconds (`Connection.expire`).
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Protocol, cast
-from urllib.parse import urlsplit
 
-import httptools
 import structlog
 
-from rookery.errors import InvalidRequest, RookeryError
 from rookery.http.message import Request, Response
-from rookery.http.requests import MAX_BODY_BYTES, too_large
+from rookery.http.reading import FREE_BYTES, RequestReader
 
 log = structlog.get_logger(__name__)
 
-MAX_HEAD_BYTES = 16 << 10
+SLICE_BYTES = 8 << 10
+"""So much is parsed at a time: no more requests are made of what was received than can wait."""
 KEEP_ALIVE_S = 75.0
 """For so long a connection may be idle."""
 REQUEST_S = 60.0
 """So long a client may take to send one request, or to take in one answer."""
 LINGERING_S = 2.0
 """So long a client may go on sending after it was refused: a reset would lose the answer."""
-_FIELD_BYTES = len(b": \r\n")
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n"
+    b"Connection: close\r\n\r\n"
+)
 
 Respond = Callable[[Request], Awaitable[Response]]
 """Answers a request. It raises nothing: a fault of ours is an answer, too."""
@@ -36,37 +37,60 @@ Respond = Callable[[Request], Awaitable[Response]]
 class Owner(Protocol):
     """What a connection knows of its server."""
 
-    connections: set["Connection"]
     is_draining: bool
 
+    def opened(self, connection: "Connection", remote: str) -> None:
+        """A connection was made; the server may end it at once, or another one for it."""
 
-class Connection(asyncio.Protocol):
+    def closed(self, connection: "Connection") -> None:
+        """The connection is gone, and what it was asked is answered."""
+
+    def hold(self, size_bytes: int) -> bool:
+        """Whether so many more bytes of unfinished messages may be held; `release` them."""
+
+    def release(self, size_bytes: int) -> None: ...
+
+    def limit_reached(self, limit: str, remote: str) -> None:
+        """To be told in the log."""
+
+
+class Connection(RequestReader, asyncio.Protocol):
     """HTTP/1.1 (and 1.0) with keep-alive and pipelining.
 
-    A request that is malformed, or too large, is handed on with its `fault`, in its turn among
-    those before it; its answer is the last. An ``Upgrade`` is not followed, as RFC 9110, section
-    7.8, lets a server: the request is answered, and the connection ends.
+    The answer to a request with a `fault` comes in its turn among those before it, and is the last.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_answering",
+        "_held_bytes",
+        "_is_congested",
+        "_is_lost",
+        "_is_paused",
+        "_loop",
+        "_owes_continue",
+        "_owner",
+        "_respond",
+        "_transport",
+        "_unparsed",
+        "_waiting",
+    )  # fmt: skip
+
     def __init__(self, owner: Owner, respond: Respond) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
+        super().__init__(loop.time)
         self._owner = owner
         self._respond = respond
-        self._parser = httptools.HttpRequestParser(self)
-        self._remote = ""
-        self._incoming: Request | None = None
-        self._in_head = False
-        self._head_bytes = self._unread_bytes = 0
-        self._target = b""
-        self._chunks: list[bytes] = []
-        self._body_bytes = 0
+        # What was received and is not parsed yet, and what is held beyond what everybody may.
+        self._unparsed: memoryview | None = None
+        self._held_bytes = 0
+        # Answering.
         self._waiting: deque[Request] = deque()
         self._answering: asyncio.Task[None] | None = None
         self._owes_continue = False
-        self._takes_no_more = False
         self._is_congested = False
+        self._is_paused = False
         self._is_lost = False
-        self._since_s = self._loop.time()
 
     # The transport's side.
 
@@ -74,31 +98,27 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self._remote = peer[0] if peer else ""
-        self._owner.connections.add(self)
+        self._owner.opened(self, self._remote)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._is_lost = self._takes_no_more = True
+        self._is_lost = True
         self._waiting.clear()
+        self._unparsed = None
+        self.let_go()
         if self._answering is None:
-            self._owner.connections.discard(self)
+            self._forget()
 
     def data_received(self, data: bytes) -> None:
         if self._takes_no_more:
             return
-        if self._incoming is None:
-            self._since_s = self._loop.time()
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserCallbackError:
-            raise  # A fault of ours.
-        except httptools.HttpParserUpgrade:
-            pass  # Of a request that is complete, and the last.
-        except httptools.HttpParserError as error:
-            log.debug("malformed HTTP", reason=str(error))
-            self._refuse(InvalidRequest("The request is malformed HTTP"))
-        if self._in_head:
-            self._unread_bytes += len(data)  # The parser holds a field until it has it whole.
-            self._check_head(self._unread_bytes)
+        if len(data) <= SLICE_BYTES and self._unparsed is None:
+            self.parse(data)
+        else:
+            rest = memoryview(data)
+            if self._unparsed is not None:  # A transport that does not pause at once.
+                rest = memoryview(bytes(self._unparsed) + data)
+            self._unparsed = rest
+            self._parse_on()
 
     def eof_received(self) -> bool:
         """Keep the connection open for the answers that are still to be given."""
@@ -110,79 +130,52 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._is_congested = False
-        self._since_s = self._loop.time()
+        self.active_s = self._loop.time()
         self._go_on()
 
-    # The parser's side.
+    # From bytes to the parser.
 
-    def on_message_begin(self) -> None:
-        self._incoming = Request(self._remote)
-        self._in_head = True
-        self._head_bytes = self._unread_bytes = 0
-        self._target = b""
+    def _parse_on(self) -> None:
+        """Parse what was received, as long as no request waits for those before it."""
+        rest = self._unparsed
+        while rest and not self._waiting and not self._takes_no_more:
+            self.parse(rest[:SLICE_BYTES])
+            rest = rest[SLICE_BYTES:]
+        self._unparsed = rest = None if self._takes_no_more else rest or None
+        if rest is not None and not self.may_hold(len(rest)):
+            self._transport.abort()
 
-    def on_url(self, url: bytes) -> None:
-        self._head_bytes += len(url)
-        self._target += url
+    # The reader's side.
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._incoming is None or not self._in_head:
-            return  # A trailer, which nobody asked for.
-        self._head_bytes += len(name) + len(value) + _FIELD_BYTES
-        if self._head_bytes > MAX_HEAD_BYTES:
-            return  # Refused as soon as the head is complete.
-        headers, name = self._incoming.headers, name.lower()
-        if name in headers:
-            value = headers[name] + b", " + value
-        headers[name] = value
+    def may_hold(self, size_bytes: int) -> bool:
+        more_bytes = size_bytes - self._held_bytes
+        if more_bytes > 0:
+            if not self._owner.hold(more_bytes):
+                self._owner.limit_reached("held_bytes", self._remote)
+                return False
+            self._held_bytes = size_bytes
+        return True
 
-    def on_headers_complete(self) -> None:
-        request = self._incoming
-        if request is None:
-            return
+    def limit_reached(self, limit: str) -> None:
+        self._owner.limit_reached(limit, self._remote)
+
+    def reading_failed(self, error: Exception) -> None:
+        log.error("reading a request failed", exc_info=error)
+
+    def body_expected(self) -> None:
+        self._owes_continue = True
+        self._go_on()
+
+    def read(self, request: Request) -> None:
+        """Put the request in its turn."""
+        self._incoming = None
         self._in_head = False
-        parser, headers = self._parser, request.headers
-        self._check_head(self._head_bytes)
-        if self._takes_no_more:
-            return
-        version = parser.get_http_version()
-        if version not in ("1.1", "1.0"):
-            self._refuse(InvalidRequest("Only HTTP/1.1 and 1.0 are spoken here"))
-            return
-        request.is_old = version == "1.0"
-        if b"host" not in headers and not request.is_old:  # RFC 9112, section 3.2
-            self._refuse(InvalidRequest("The request has no Host header", "Host"))
-            return
-        request.method = parser.get_method().decode("ascii")
-        try:
-            request.path, request.query = _path_and_query(self._target)
-        except ValueError:
-            self._refuse(InvalidRequest("The request's target is malformed"))
-            return
-        if int(headers.get(b"content-length", 0)) > MAX_BODY_BYTES:
-            self._refuse(too_large())
-        elif b"expect" in headers:
-            self._expected(headers[b"expect"], request)
-
-    def on_body(self, body: bytes) -> None:
-        if self._takes_no_more:
-            return
-        self._body_bytes += len(body)
-        if self._body_bytes > MAX_BODY_BYTES:
-            self._refuse(too_large())
-        else:
-            self._chunks.append(body)
-
-    def on_message_complete(self) -> None:
-        request = self._incoming
-        if request is None or self._takes_no_more:
-            return
-        if self._chunks:
-            request.body = b"".join(self._chunks)
-            self._chunks = []
-            self._body_bytes = 0
-        self._takes_no_more = not self._parser.should_keep_alive() or self._parser.should_upgrade()
-        self._enqueue(request)
+        self._owes_continue = False
+        self._waiting.append(request)
+        self._go_on()
+        if self._waiting and not self._takes_no_more:
+            self._is_paused = True
+            self._transport.pause_reading()
 
     # In between.
 
@@ -191,35 +184,6 @@ class Connection(asyncio.Protocol):
         """Whether a request is being answered, or waits for it."""
         return self._answering is not None or bool(self._waiting)
 
-    def _check_head(self, size: int) -> None:
-        if size > MAX_HEAD_BYTES:
-            self._refuse(InvalidRequest(f"The request's head is over {MAX_HEAD_BYTES} bytes"))
-
-    def _expected(self, expectation: bytes, request: Request) -> None:
-        """Answer an ``Expect`` header: let the body come, or refuse the request."""
-        if expectation.lower() != b"100-continue":
-            self._refuse(InvalidRequest("Only Expect: 100-continue is known", "Expect"))
-        elif not request.is_old:
-            self._owes_continue = True
-            self._go_on()
-
-    def _refuse(self, fault: RookeryError) -> None:
-        """Take no more from this client, and tell it why."""
-        if not self._takes_no_more:
-            self._takes_no_more = True
-            request = self._incoming or Request(self._remote)
-            request.fault = fault
-            self._enqueue(request)
-
-    def _enqueue(self, request: Request) -> None:
-        self._incoming = None
-        self._in_head = False
-        self._owes_continue = False
-        self._waiting.append(request)
-        self._go_on()
-        if self._waiting and not self._takes_no_more:
-            self._transport.pause_reading()
-
     def _go_on(self) -> None:
         """Answer the next request, if there is one and its turn has come."""
         if self._answering is not None or self._is_congested:
@@ -227,11 +191,19 @@ class Connection(asyncio.Protocol):
         if self._waiting:
             request = self._waiting.popleft()
             self._answering = self._loop.create_task(self._answer(request))
-            if not self._waiting and not self._transport.is_reading():
-                self._transport.resume_reading()
+            if self._is_paused and not self._waiting:
+                self._read_on()
         elif self._owes_continue:
             self._owes_continue = False
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _read_on(self) -> None:
+        """Go on with what was received already, then with what comes."""
+        self._is_paused = False
+        if self._unparsed is not None:
+            self._parse_on()
+        if not self._waiting and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     async def _answer(self, request: Request) -> None:
         transport = self._transport
@@ -241,7 +213,7 @@ class Connection(asyncio.Protocol):
                 return
             is_last = (self._takes_no_more and not self._waiting) or self._owner.is_draining
             transport.write(response.encoded(request, is_last))
-            self._since_s = self._loop.time()
+            self.active_s = self._loop.time()
             if is_last:
                 self._end(request)
         except BaseException:
@@ -250,14 +222,29 @@ class Connection(asyncio.Protocol):
         finally:
             self._answering = None
             if self._is_lost:
-                self._owner.connections.discard(self)
+                self._forget()
             elif not transport.is_closing():
                 self._go_on()
+                if self._held_bytes and self._incoming is None and not self.is_busy:
+                    self._release()
+
+    def _release(self) -> None:
+        if self._held_bytes:
+            self._owner.release(self._held_bytes)
+            self._held_bytes = 0
+        self._allowed_bytes = FREE_BYTES
+
+    def _forget(self) -> None:
+        self._release()
+        self._owner.closed(self)
+
+    # The end.
 
     def _end(self, request: Request) -> None:
         """End the connection once all is sent; at once where the client has nothing to send."""
         self._takes_no_more = True
         self._waiting.clear()
+        self._unparsed = None
         if request.fault is None:
             self._transport.close()
         else:
@@ -269,9 +256,10 @@ class Connection(asyncio.Protocol):
         if self._answering is None:
             is_sending = self._is_congested or self._transport.is_closing()
             is_idle = self._incoming is None and not is_sending
-            if is_idle and now_s - self._since_s > KEEP_ALIVE_S:
+            if is_idle and now_s - self.active_s > KEEP_ALIVE_S:
                 self._transport.close()
-            elif not is_idle and now_s - self._since_s > REQUEST_S:
+            elif not is_idle and now_s - self.active_s > REQUEST_S:
+                self._owner.limit_reached("request_s", self._remote)
                 self._transport.abort()
 
     def close_if_idle(self) -> None:
@@ -279,22 +267,22 @@ class Connection(asyncio.Protocol):
         if not self.is_busy:
             self._transport.close()
 
+    def turn_away(self) -> None:
+        """There is no room for this connection: say so."""
+        self._takes_no_more = True
+        self._transport.write(_FULL)
+        self._transport.close()
+
+    def give_way(self) -> None:
+        """End a silent connection, whose room another one needs."""
+        self._takes_no_more = True
+        if self._incoming is None and not self._is_congested:
+            self._transport.close()
+        else:
+            self._transport.abort()
+
     def abort(self) -> None:
         """Cut the connection, and what was being answered."""
         if self._answering is not None:
             self._answering.cancel()
         self._transport.abort()
-
-
-def _path_and_query(target: bytes) -> tuple[str, str]:
-    """Of a request target in any of its forms (RFC 9112, section 3.2); the path may be empty.
-
-    Raises:
-        ValueError: it is none.
-    """
-    text = target.decode("ascii")
-    if not text.startswith("/"):
-        parts = urlsplit(text)
-        return (parts.path or "/", parts.query) if parts.scheme and parts.netloc else ("", "")
-    path, _, query = text.partition("#")[0].partition("?")
-    return path, query

@@ -57,8 +57,10 @@ class Response:
             connection = "Connection: close\r\n"
         elif request.is_old:
             connection = "Connection: keep-alive\r\n"
+        # RFC 9110, section 8.6: no length where there can be no body.
+        length = "" if self.status == 204 else f"Content-Length: {len(self.body)}\r\n"
         head = (
-            f"{_STATUS_LINES[self.status]}{fields}Content-Length: {len(self.body)}\r\n"
+            f"{_STATUS_LINES[self.status]}{fields}{length}"
             f"Date: {_http_date(int(time()))}\r\n{connection}\r\n"
         ).encode("latin-1")
         return head if request.method == HEAD else head + self.body

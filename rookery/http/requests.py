@@ -9,7 +9,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
@@ -28,10 +28,15 @@ P = TypeVar("P", bound=Parameters)
 
 MAX_BODY_BYTES = 1 << 20
 MAX_QUERY_FIELDS = 32
+MAX_MEMBERS = 1000
+"""So many parts a compressed body may have; an empty one takes 20 bytes and some microseconds."""
+MEMBER_STEP_BYTES = 4 << 10
 _SHOWN_CHARS = 64
 _KEY = re.compile(r"[!-~]{1,255}")
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")
 _TOKEN_CHARS = 4096
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 _MISSING = re.compile(r"Object missing required field `(?P<name>[^`]*)`")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
@@ -115,6 +120,8 @@ class QueryReader:
         return value
 
     def _parse(self, raw: str) -> Parameters:
+        if _BAD_ESCAPE.search(raw):
+            raise InvalidRequest("The query string is malformed: % without two hexadecimal digits")
         try:
             pairs = parse_qsl(
                 raw, keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_FIELDS
@@ -128,6 +135,26 @@ class QueryReader:
                 raise InvalidRequest(f"{name} is given more than once", name)
             values[name] = int(text) if name in self._integers and _is_integer(text) else text
         return convert(values, self._type)
+
+
+def path_part(raw: str, name: str | None) -> str:
+    """A part of a path without its percent-encoding (RFC 3986, section 2.1).
+
+    `name` is what it is called, if it is a parameter.
+
+    Raises:
+        InvalidRequest: not percent-encoded UTF-8, or with control characters.
+    """
+    shown = name or "The path"
+    if _BAD_ESCAPE.search(raw):
+        raise InvalidRequest(f"{shown} is malformed: % without two hexadecimal digits", name)
+    try:
+        text = unquote(raw, errors="strict")
+    except UnicodeError:
+        raise InvalidRequest(f"{shown} is malformed: it is not UTF-8", name) from None
+    if _CONTROL.search(text):
+        raise InvalidRequest(f"{shown} is malformed: it has control characters", name)
+    return text
 
 
 def _takes_int(field: msgspec.structs.FieldInfo) -> bool:
@@ -218,16 +245,34 @@ def decompressed(raw: bytes, encoding: bytes) -> bytes:
         return raw
     if name not in (b"gzip", b"x-gzip", b"deflate"):
         raise UnsupportedMediaType("The body may be compressed by gzip or deflate only")
+    body, rest = bytearray(), memoryview(raw)
+    for _ in range(MAX_MEMBERS):
+        rest = _unpack_member(rest, body)
+        if not rest:
+            return bytes(body)
+        if name == b"deflate":
+            break
+    raise InvalidRequest("The compressed body has something behind it, or too many parts")
+
+
+def _unpack_member(raw: memoryview, body: bytearray) -> memoryview:
+    """Append the first member of `raw` to `body`; the rest.
+
+    Several members in a row are one gzip file (RFC 1952, section 2.2). What is fed at a time is
+    bounded, as what turns out to belong to the next member is copied.
+    """
     unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # | 32: either header
-    try:
-        body = unpacking.decompress(raw, MAX_BODY_BYTES + 1)
-    except zlib.error as error:
-        raise InvalidRequest("The body is not compressed as announced") from error
-    if len(body) > MAX_BODY_BYTES:
-        raise too_large()
-    if not unpacking.eof or unpacking.unused_data:
-        raise InvalidRequest("The compressed body is cut off or has something behind it")
-    return body
+    for at in range(0, len(raw), MEMBER_STEP_BYTES):
+        piece = raw[at : at + MEMBER_STEP_BYTES]
+        try:
+            body += unpacking.decompress(piece, MAX_BODY_BYTES + 1 - len(body))
+        except zlib.error as error:
+            raise InvalidRequest("The body is not compressed as announced") from error
+        if len(body) > MAX_BODY_BYTES:
+            raise too_large()
+        if unpacking.eof:
+            return raw[at + len(piece) - len(unpacking.unused_data) :]
+    raise InvalidRequest("The compressed body is cut off")
 
 
 def too_large() -> PayloadTooLarge:

@@ -9,13 +9,13 @@ import itertools
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from urllib.parse import unquote
 
 import msgspec
 
 from rookery.domain.windows import Verdict
 from rookery.errors import (
     DeviceRevoked,
+    InvalidRequest,
     InvalidToken,
     MethodNotAllowed,
     NotFound,
@@ -35,6 +35,7 @@ from rookery.http.requests import (
     convert,
     decompressed,
     idempotency_key,
+    path_part,
     usable_request_id,
 )
 from rookery.http.schemas import Nothing, Parameters
@@ -214,11 +215,17 @@ class Router:
         parameters: dict[str, str] = {}
         for part in request.path.split("/"):
             following = step.parts.get(part)
+            if following is None and "%" in part:
+                try:
+                    part = path_part(part, step.parameter and step.parameter[0])
+                except InvalidRequest as error:
+                    return refusal(error, request)
+                following = step.parts.get(part)
             if following is not None:
                 step = following
             elif part and step.parameter is not None:
                 name, step = step.parameter
-                parameters[name] = unquote(part)
+                parameters[name] = part
             else:
                 return refusal(NotFound("No such resource"), request)
         handler = step.handlers.get(request.method)

@@ -2,24 +2,57 @@
 
 import asyncio
 import errno
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from time import monotonic
 
+import structlog
+
+from rookery.capacity import has_descriptors
+from rookery.domain.notices import Notice, Notices
+from rookery.domain.seats import Seats
 from rookery.errors import PortTaken
+from rookery.http.addresses import Addresses
 from rookery.http.connection import Connection, Respond
+
+log = structlog.get_logger(__name__)
 
 SHUTDOWN_S = 10.0
 LOOK_S = 5.0
 DRAIN_LOOK_S = 0.05
 BACKLOG = 1024
 
+PlaceOf = Callable[[str], tuple[str, bool]]
+"""What a peer's address counts as, and whether it is a trusted proxy."""
+
+
+@dataclass(frozen=True)
+class ServerLimits:
+    """How much a server takes. What a connection holds beyond `connection.FREE_BYTES` of an
+    unfinished message counts towards `held_bytes`, of all together."""
+
+    connections: int = 20_000
+    connections_per_address: int = 2_000
+    held_bytes: int = 64 << 20
+
 
 class Server:
     """A listening port and its connections. Made by `serve`."""
 
-    def __init__(self, respond: Respond) -> None:
+    def __init__(
+        self,
+        respond: Respond,
+        limits: ServerLimits | None = None,
+        place_of: PlaceOf | None = None,
+    ) -> None:
         self._respond = respond
+        self._limits = limits = limits or ServerLimits()
+        self._place_of = place_of or Addresses().place_of
         self._listener: asyncio.Server | None = None
         self._looking: asyncio.Task[None] | None = None
+        self._seats: Seats[Connection] = Seats(limits.connections, limits.connections_per_address)
+        self._notices = Notices()
+        self._held_bytes = 0
         self.connections: set[Connection] = set()
         self.is_draining = False
 
@@ -46,6 +79,54 @@ class Server:
             await asyncio.sleep(LOOK_S)
             for connection in list(self.connections):
                 connection.expire(loop.time())
+            if not has_descriptors():
+                self._notices.count("open_files", "this process")
+            _tell(self._notices.due(monotonic()))
+
+    # Told by connections.
+
+    def opened(self, connection: Connection, remote: str) -> None:
+        """See `Owner`."""
+        self.connections.add(connection)
+        address, is_trusted = self._place_of(remote)
+        eviction = self._seats.take(connection, address, is_trusted)
+        if eviction is not None:
+            self._notices.count(eviction.limit, eviction.address)
+            if eviction.holder is connection:
+                connection.turn_away()
+            else:
+                eviction.holder.give_way()
+
+    def closed(self, connection: Connection) -> None:
+        """See `Owner`."""
+        self.connections.discard(connection)
+        self._seats.leave(connection)
+
+    def hold(self, size_bytes: int) -> bool:
+        """See `Owner`."""
+        if self._held_bytes + size_bytes > self._limits.held_bytes:
+            return False
+        self._held_bytes += size_bytes
+        return True
+
+    def release(self, size_bytes: int) -> None:
+        """See `Owner`."""
+        self._held_bytes -= size_bytes
+
+    def limit_reached(self, limit: str, remote: str) -> None:
+        """See `Owner`."""
+        self._notices.count(limit, self._place_of(remote)[0])
+
+    def figures(self) -> Mapping[str, float]:
+        """Current figures by metric name; those of limits count since the start."""
+        limited = self._notices.totals.items()
+        return {
+            "http_connections": len(self.connections),
+            "http_held_bytes": self._held_bytes,
+            **{f"http_limited_{limit}": times for limit, times in limited},
+        }
+
+    # The end.
 
     async def drain(self, within_s: float) -> None:
         """Take no more connections, and end each with its next answer; return when none is left.
@@ -68,6 +149,7 @@ class Server:
             connection.abort()
         if self._looking is not None:
             self._looking.cancel()
+        _tell(self._notices.rest())
         if self._listener is not None:
             await self._listener.wait_closed()
 
@@ -82,7 +164,25 @@ class Server:
             await asyncio.sleep(DRAIN_LOOK_S)
 
 
-async def serve(respond: Respond, host: str, port: int, reuse_port: bool = False) -> Server:
+def _tell(notices: list[Notice]) -> None:
+    for each in notices:
+        log.warning(
+            "limit reached",
+            surface="rest",
+            limit=each.limit,
+            address=each.address,
+            times=each.times,
+        )
+
+
+async def serve(
+    respond: Respond,
+    host: str,
+    port: int,
+    reuse_port: bool = False,
+    limits: ServerLimits | None = None,
+    place_of: PlaceOf | None = None,
+) -> Server:
     """Answer requests by `respond` until ``await server.close()``.
 
     With `port` 0 the system chooses one: see ``server.port``. With `reuse_port`, several
@@ -91,7 +191,7 @@ async def serve(respond: Respond, host: str, port: int, reuse_port: bool = False
     Raises:
         PortTaken: somebody else listens there; the text says what to do.
     """
-    server = Server(respond)
+    server = Server(respond, limits, place_of)
     try:
         await server.listen(host, port, reuse_port)
     except OSError as error:

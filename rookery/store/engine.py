@@ -1,6 +1,6 @@
 """The engine protocol: documents in declared collections, and atomic conditional writes.
 
-Interface only; `sqlite/` implements it (MongoDB will), and `tests/contract` says what every
+Interface only; `sqlite/` and `mongo/` implement it, and `tests/contract` says what every
 implementation must do. The repositories of this package are written once, on top of it.
 
 Model:

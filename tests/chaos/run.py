@@ -27,7 +27,7 @@ def main(
     deployment: Annotated[
         Deployment,
         typer.Option(
-            help="single: Ray and SQLite. cluster: three Ray nodes, MongoDB's protocol, Redis."
+            help="single: Ray and SQLite. cluster: three Ray nodes, MongoDB, Redis."
             " inline: all in one process."
         ),
     ] = "single",

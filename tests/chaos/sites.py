@@ -100,7 +100,7 @@ class InlineSite(LocalSite):
 
 
 class ClusterSite(LocalSite):
-    """A server on nodes of a Ray cluster, with MongoDB's protocol and Redis behind proxies."""
+    """A server on nodes of a Ray cluster, with MongoDB and Redis behind proxies."""
 
     def __init__(
         self,
@@ -180,8 +180,7 @@ async def inline(folder: Path, build: str | None) -> AsyncIterator[LocalSite]:
 
 @asynccontextmanager
 async def cluster(folder: Path, build: str | None) -> AsyncIterator[ClusterSite]:
-    # Without the option this server's journal does not survive its own SIGKILL.
-    mongo = MongoServer(folder / "mongo", "--sync-on-commit")
+    mongo = MongoServer(folder / "mongo")
     redis = RedisServer(folder / "redis", persistent=True)
     await asyncio.to_thread(mongo.start)
     await asyncio.to_thread(redis.start)

@@ -1,4 +1,4 @@
-"""A server on a cluster of three nodes, with MongoDB's protocol and Redis behind it.
+"""A server on a cluster of three nodes, with MongoDB and Redis behind it.
 
 The fixtures have the names of those in `tests.integration.server`, so that its tests run here too.
 """
@@ -11,7 +11,8 @@ import pytest_asyncio
 from tests.cluster.raylets import Raylets
 from tests.integration.server.measured import show
 from tests.integration.server.world import ServerThread, World, config
-from tests.servers.mongo import MongoServer, lost_sockets_collected, need_secantus
+from tests.servers.mongo import MongoServer, lost_sockets_collected
+from tests.servers.mongo import required as need_mongo
 from tests.servers.redis import RedisServer
 from tests.servers.redis import required as need_redis
 
@@ -24,8 +25,8 @@ def _collected() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
-    """The MongoDB wire server that tests share."""
-    need_secantus()
+    """The MongoDB that tests share."""
+    need_mongo()
     with MongoServer(tmp_path_factory.mktemp("mongo")) as server:
         yield server
 
@@ -78,7 +79,7 @@ def server(
 
 @pytest.fixture(scope="session")
 def events() -> int:
-    """Fewer than on SQLite: the MongoDB wire server of the tests writes some hundred a second."""
+    """Fewer than on one machine: three nodes, MongoDB and Redis share its cores."""
     return 1_000
 
 

@@ -15,14 +15,17 @@ from rookery.store.engine import Operation, Reader, Store, WriteBatch
 from rookery.store.mongo import MongoReader, MongoStore
 from rookery.store.sqlite import SqliteReader, SqliteStore
 from tests.contract.collections import COLLECTIONS
-from tests.servers import redis
-from tests.servers.mongo import MongoServer, need_secantus
+from tests.servers import mongo, redis
+from tests.servers.mongo import MongoServer
+from tests.servers.secantus import secantus
 from tests.unit.memory_store import MemoryStore
 
-REAL_MONGODB = os.environ.get("ROOKERY_TEST_MONGODB_URI", "")
-"""Address of a real MongoDB, whose databases `rookery_test_…` the tests make and drop."""
-MONGO_ENGINES = ("mongo", *(["real-mongo"] if REAL_MONGODB else []))
+GIVEN_MONGODB = os.environ.get("ROOKERY_TEST_MONGODB_URI", "")
+"""Address of another MongoDB, whose databases `rookery_test_…` the tests make and drop."""
+MONGO_ENGINES = ("mongo", *(["given-mongo"] if GIVEN_MONGODB else []))
 ENGINES = ("sqlite", "memory", *MONGO_ENGINES)
+BULK_WRITE_ENGINE = "secantus"
+"""Has the command in which the engine writes from MongoDB 8.0 on; for tests of writes alone."""
 
 
 @dataclass
@@ -41,11 +44,28 @@ class Engine:
 
 
 @pytest.fixture(scope="session")
-def secantus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a SecantusDB for the whole session."""
-    need_secantus()
-    with MongoServer(tmp_path_factory.mktemp("secantus")) as server:
-        yield server.uri
+def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
+    """A MongoDB for tests that do it no harm."""
+    mongo.required()
+    with MongoServer(tmp_path_factory.mktemp("mongod")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def bulk_write_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server that has `bulkWrite`."""
+    with secantus(tmp_path_factory.mktemp("secantus")) as uri:
+        yield uri
+
+
+def _uri(request: pytest.FixtureRequest) -> str:
+    if request.param == "given-mongo":
+        return GIVEN_MONGODB
+    if request.param == BULK_WRITE_ENGINE:
+        uri: str = request.getfixturevalue("bulk_write_uri")
+        return uri
+    server: MongoServer = request.getfixturevalue("mongod")
+    return server.uri
 
 
 @asynccontextmanager
@@ -61,28 +81,8 @@ async def _database(uri: str) -> AsyncIterator[config.Store]:
 @pytest.fixture(params=MONGO_ENGINES)
 async def mongo_database(request: pytest.FixtureRequest) -> AsyncIterator[config.Store]:
     """An empty database of each MongoDB server there is."""
-    real = request.param == "real-mongo"
-    uri = REAL_MONGODB if real else request.getfixturevalue("secantus")
-    async with _database(uri) as settings:
+    async with _database(_uri(request)) as settings:
         yield settings
-
-
-@pytest.fixture(params=MONGO_ENGINES)
-async def harmed_database(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> AsyncIterator[config.Store]:
-    """As `mongo_database`, for tests that kill clients in the midst of transactions.
-
-    Dropping a database while such a transaction is open makes SecantusDB wait for ever, and with it
-    everybody: its server is thrown away instead.
-    """
-    if request.param == "real-mongo":
-        async with _database(REAL_MONGODB) as settings:
-            yield settings
-    else:
-        need_secantus()
-        with MongoServer(tmp_path) as server:
-            yield config.Store(engine="mongo", mongo_uri=server.uri, timeout_s=20)
 
 
 @pytest.fixture(params=ENGINES)
@@ -97,12 +97,10 @@ async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         yield Engine(store, lambda: SqliteReader(path, COLLECTIONS))
         await store.close()
     else:
-        real = request.param == "real-mongo"
-        uri = REAL_MONGODB if real else request.getfixturevalue("secantus")
-        async with _database(uri) as settings:
-            mongo = await MongoStore.open(settings, COLLECTIONS)
-            yield Engine(mongo, lambda: MongoReader(settings, COLLECTIONS))
-            await mongo.close()
+        async with _database(_uri(request)) as settings:
+            opened = await MongoStore.open(settings, COLLECTIONS)
+            yield Engine(opened, lambda: MongoReader(settings, COLLECTIONS))
+            await opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +20,9 @@ from rookery.store.engine import (
     WriteBatch,
 )
 from tests.contract.collections import COUNTS, ITEMS, NAMES, NOTES
-from tests.contract.conftest import Engine
+from tests.contract.conftest import BULK_WRITE_ENGINE, ENGINES, Engine
+
+pytestmark = pytest.mark.parametrize("engine", [*ENGINES, BULK_WRITE_ENGINE], indirect=True)
 
 BY_NAME = {collection.name: collection for collection in (ITEMS, NOTES, NAMES, COUNTS)}
 State = dict[tuple[str, Key], Document]

@@ -17,7 +17,9 @@ from rookery.store.engine import (
     Put,
 )
 from tests.contract.collections import COUNTS, INTS, ITEMS, LINKS, NAMES, NOTES, TEXTS, item
-from tests.contract.conftest import Engine
+from tests.contract.conftest import BULK_WRITE_ENGINE, ENGINES, Engine
+
+pytestmark = pytest.mark.parametrize("engine", [*ENGINES, BULK_WRITE_ENGINE], indirect=True)
 
 # Writing
 

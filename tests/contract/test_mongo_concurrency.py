@@ -1,21 +1,38 @@
 """Writers in several processes: MongoDB's transactions alone would let some of this pass."""
 
 import asyncio
+import random
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from rookery import config
-from rookery.store.engine import ConditionFailed, Expect, Increment, Insert, Put, WriteBatch
+from rookery.store.engine import (
+    ConditionFailed,
+    Delete,
+    Expect,
+    Increment,
+    Insert,
+    Put,
+    WriteBatch,
+)
 from rookery.store.mongo import MongoStore, MongoWriter
 from tests.contract.collections import COLLECTIONS, COUNTS, ITEMS
+from tests.servers.mongo import lost_sockets_collected
 
 ROUNDS = 20
 EACH = 60
+CANCELLED = 300
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    with lost_sockets_collected():
+        yield
 
 
 @pytest.fixture
@@ -94,6 +111,54 @@ async def test_one_of_two_inserts_of_a_key_wins(stores: tuple[MongoStore, MongoS
         document = await stores[0].reader.get(ITEMS, (n,))
         assert sorted(outcomes) == [False, True]
         assert document is not None and document["score"] == outcomes.index(True)
+
+
+async def test_each_batch_of_a_group_has_its_own_outcome(
+    stores: tuple[MongoStore, MongoStore],
+) -> None:
+    """The label is that of the batch's condition; the others of the group take effect."""
+    writer, reader = stores[0].writer, stores[1].reader
+    await writer.write(WriteBatch((Insert("items", {"id": 1, "score": 0}),)))
+    outcomes = await writer.write_many(
+        [
+            WriteBatch((Expect("items", (1,), True, {"score": 5}, "five"), Delete("items", (1,)))),
+            WriteBatch((Insert("items", {"id": 2}), Increment("counts", ("w", 1), {"seen": 1}))),
+            WriteBatch((Expect("items", (2,), False, {}, "two"), Put("items", {"id": 3}))),
+            WriteBatch((Insert("items", {"id": 1}),)),
+            WriteBatch((Delete("items", (7,)), Increment("counts", ("w", 1), {"seen": 1}))),
+        ]
+    )
+    told = [each.label if isinstance(each, ConditionFailed) else each for each in outcomes]
+    assert told == ["five", None, "two", "items", None]
+    found = await reader.get_many(ITEMS, [(1,), (2,), (3,)])
+    assert [document is not None for document in found] == [True, True, False]
+    count = await reader.get(COUNTS, ("w", 1))
+    assert count is not None and count["seen"] == 2
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+@pytest.mark.parametrize("what", ["write", "get", "range"])
+async def test_whoever_is_cancelled_stops(what: str, stores: tuple[MongoStore, MongoStore]) -> None:
+    """At any moment, also in the one in which the driver has sent something."""
+    store = stores[0]
+
+    async def go_on() -> None:
+        while True:
+            if what == "write":
+                await store.writer.write(WriteBatch((Put("items", {"id": 1}),)))
+            elif what == "get":
+                await store.reader.get(ITEMS, (1,))
+            else:
+                await store.reader.range(ITEMS, limit=1)
+
+    chance = random.Random(1)
+    for _ in range(CANCELLED):
+        task = asyncio.create_task(go_on())
+        for _ in range(chance.randrange(1, 200)):  # turns of the loop, not time
+            await asyncio.sleep(0)
+        task.cancel()
+        _, still_going = await asyncio.wait([task], timeout=10)
+        assert not still_going
 
 
 async def increment_often(settings: config.Store) -> None:

@@ -14,7 +14,7 @@ from rookery import config
 from rookery.store.engine import Increment, Insert, WriteBatch
 from rookery.store.mongo import MongoStore
 from tests.contract.collections import COLLECTIONS, COUNTS, ITEMS, LINKS
-from tests.servers.mongo import DURABLE, MongoServer, need_secantus
+from tests.servers.mongo import MongoServer, required
 
 ROUNDS = 3
 CALLERS = 8
@@ -83,22 +83,22 @@ def acknowledged_before_kill(settings: config.Store, first: int, lines: int) -> 
     return ids
 
 
-async def test_what_was_acknowledged_survives_the_writer(harmed_database: config.Store) -> None:
+async def test_what_was_acknowledged_survives_the_writer(mongo_database: config.Store) -> None:
     """The process is killed in the middle of its transactions."""
     acknowledged: set[int] = set()
     for round_ in range(ROUNDS):
         lines = random.Random(round_).randrange(1, 200)
         first = round_ * 1_000_000
         acknowledged |= set(
-            await asyncio.to_thread(acknowledged_before_kill, harmed_database, first, lines)
+            await asyncio.to_thread(acknowledged_before_kill, mongo_database, first, lines)
         )
-        await check(harmed_database, acknowledged)
+        await check(mongo_database, acknowledged)
 
 
 async def test_what_was_acknowledged_survives_the_server(tmp_path: Path) -> None:
     """The server is killed in the middle of transactions; what got no error is there, once."""
-    need_secantus()
-    server = MongoServer(tmp_path, DURABLE)
+    required()
+    server = MongoServer(tmp_path)
     await asyncio.to_thread(server.start)
     settings = config.Store(engine="mongo", mongo_uri=server.uri, timeout_s=10)
     store = await MongoStore.open(settings, COLLECTIONS)

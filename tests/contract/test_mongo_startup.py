@@ -18,7 +18,7 @@ from rookery.store.mongo.shapes import Stored
 from rookery.store.mongo.sharding import shard_collections
 from tests.contract.collections import COLLECTIONS, ITEMS
 from tests.servers.machine import free_port
-from tests.servers.mongo import DURABLE, MongoServer, lost_sockets_collected, need_secantus
+from tests.servers.mongo import MongoMember, MongoServer, lost_sockets_collected, required
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
@@ -42,23 +42,23 @@ async def refused(settings: config.Store) -> str:
 
 async def test_a_standalone_is_refused(tmp_path: Path) -> None:
     """With and without the name of a replica set in the address."""
-    need_secantus()
-    with MongoServer(tmp_path, "--standalone") as server:
+    required()
+    with MongoMember(tmp_path, replica_set=None) as server:
         for query in ("", "?replicaSet=rs0"):
             text = await refused(at(f"mongodb://127.0.0.1:{server.port}/{query}"))
             assert "as a standalone" in text
             assert "mongod --replSet rs0" in text
 
 
-async def test_a_wrong_name_of_the_replica_set_is_told(secantus: str) -> None:
+async def test_a_wrong_name_of_the_replica_set_is_told(mongod: MongoServer) -> None:
     """The right one, too."""
-    text = await refused(at(secantus.replace("replicaSet=secantus", "replicaSet=rs7")))
-    assert "belongs to the replica set secantus, not to rs7" in text
+    text = await refused(at(mongod.uri.replace("replicaSet=rs0", "replicaSet=rs7")))
+    assert "belongs to the replica set rs0, not to rs7" in text
 
 
-async def test_wrong_credentials_are_told(secantus: str) -> None:
+async def test_wrong_credentials_are_told(mongod: MongoServer) -> None:
     """Without showing them."""
-    text = await refused(at(secantus.replace("mongodb://", "mongodb://ada:secret@")))
+    text = await refused(at(mongod.uri.replace("mongodb://", "mongodb://ada:secret@")))
     assert "does not accept the name or password" in text
     assert "secret" not in text
 
@@ -131,8 +131,8 @@ async def test_a_replica_set_has_nothing_to_shard(mongo_database: config.Store) 
 
 async def test_an_absent_server_is_soon_unavailable_and_noticed_when_back(tmp_path: Path) -> None:
     """Reads and writes fail within their time, nothing takes effect, and all recovers."""
-    need_secantus()
-    server = MongoServer(tmp_path, DURABLE)
+    required()
+    server = MongoServer(tmp_path)
     await asyncio.to_thread(server.start)
     store = await MongoStore.open(
         msgspec.structs.replace(at(server.uri), timeout_s=1.0), COLLECTIONS

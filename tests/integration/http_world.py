@@ -13,6 +13,7 @@ from rookery.config import Limits as LimitSettings
 from rookery.errors import Unavailable
 from rookery.http.addresses import Addresses
 from rookery.http.app import router_of
+from rookery.http.cors import with_cors
 from rookery.http.server import serve
 from rookery.http.services import Services
 from rookery.ids import Snowflakes
@@ -159,6 +160,7 @@ async def http_world(
     limits: LimitSettings = NO_LIMITS,
     shared: SharedCounts | None = None,
     trusted_proxies: str = "",
+    allowed_origins: str = "",
 ) -> AsyncIterator[World]:
     """A world of its own, closed at the end."""
     store, timeline = store or MemoryStore(), timeline or ColdTimelines()
@@ -194,7 +196,8 @@ async def http_world(
         limits=Limits(limits, clock_ms, shared),
         addresses=Addresses(trusted_proxies),
     )
-    server = await serve(router_of(services).respond, "127.0.0.1", 0)
+    respond = with_cors(router_of(services).respond, allowed_origins)
+    server = await serve(respond, "127.0.0.1", 0)
     try:
         async with ClientSession() as session:
             yield World(server.port, session, services, streams, checks, keys)

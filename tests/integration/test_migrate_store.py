@@ -1,4 +1,4 @@
-"""`rookery migrate-store` with the real command, SQLite files and a MongoDB wire server."""
+"""`rookery migrate-store` with the real command, SQLite files and a MongoDB."""
 
 import asyncio
 import resource
@@ -27,7 +27,7 @@ from rookery.store.mongo import MongoReader
 from rookery.store.schema import CLUSTER, COLLECTIONS, JOBS, TWEETS, USERS
 from rookery.store.sqlite import SqliteReader, SqliteStore
 from tests.integration.server.world import config as server_config
-from tests.servers.mongo import MongoServer, need_secantus
+from tests.servers.mongo import MongoServer, required
 
 # PyMongo 4.20.0 leaves a socket to the collector when a client is closed while its monitor connects
 # (`_async_create_connection` closes it after errors, and not after a cancellation).
@@ -55,8 +55,8 @@ console.Bars.show = show
 @pytest.fixture(scope="module")
 def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
     """A server for the tests of this module; started again after a test that killed it."""
-    need_secantus()
-    with MongoServer(tmp_path_factory.mktemp("secantus")) as server:
+    required()
+    with MongoServer(tmp_path_factory.mktemp("mongod")) as server:
         yield server
 
 

@@ -1,4 +1,4 @@
-"""A whole server on MongoDB (a SecantusDB process), also while that is away."""
+"""A whole server on MongoDB, also while that is away."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ import pytest
 
 from rookery.errors import StartupError
 from tests.integration.server.world import Person, ServerThread, World, config, settled, until
-from tests.servers.mongo import DURABLE, MongoServer, lost_sockets_collected, need_secantus
+from tests.servers.mongo import MongoServer, lost_sockets_collected, required
 
 TIMEOUT_S = 1.0
 
@@ -26,8 +26,8 @@ def _collected() -> Iterator[None]:
 @pytest.fixture
 async def mongo(tmp_path: Path) -> AsyncIterator[MongoServer]:
     """A MongoDB of the test's own, so that it can be killed."""
-    need_secantus()
-    server = MongoServer(tmp_path / "mongo", DURABLE)
+    required()
+    server = MongoServer(tmp_path / "mongo")
     await asyncio.to_thread(server.start)
     yield server
     await asyncio.to_thread(server.stop)

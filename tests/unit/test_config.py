@@ -63,3 +63,26 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """A file that was asked for must be there."""
     with pytest.raises(ConfigError, match="cannot read"):
         _load(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    "origins",
+    ["", "*", "https://example.org", "http://localhost:3000, https://a.example", "http://[::1]:8"],
+)
+def test_origins_are_taken_as_browsers_send_them(origins: str) -> None:
+    """None, any, or a list."""
+    assert load(environ={"ROOKERY_HTTP_ALLOWED_ORIGINS": origins})
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "example.org", "https://example.org/", "https://Example.org", "https://example.org/app",
+        "https://example.org:443", "http://example.org:80", "null", "https://*.example.org",
+        "https://u@example.org", "https://a.example https://b.example", "https://",
+    ],
+)  # fmt: skip
+def test_what_no_browser_sends_as_an_origin_is_refused(origin: str) -> None:
+    """It would never match, and nobody would know why."""
+    with pytest.raises(ConfigError, match=r"allowed_origins: .* is no origin"):
+        load(environ={"ROOKERY_HTTP_ALLOWED_ORIGINS": f"https://ok.example, {origin}"})

@@ -1,6 +1,7 @@
 """One driver client for each event loop and address, and how it is set up."""
 
 import asyncio
+from types import TracebackType
 from typing import Any
 
 from pymongo import AsyncMongoClient
@@ -39,6 +40,32 @@ def make_client(settings: config.Store, **options: Any) -> AsyncMongoClient[Stor
         retryReads=True,
         **options,
     )
+
+
+class Cancellable:
+    """A context in which no cancellation of the task gets lost: it is raised at the end.
+
+    The driver sends by `asyncio.wait_for`, which before Python 3.12 swallows a cancellation that
+    comes in the moment in which it is done (github.com/python/cpython/issues/86296). Whoever
+    stops a task that reads or writes in a loop would wait for it for ever.
+    """
+
+    __slots__ = ("_before", "_task")
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        self._before = self._task.cancelling() if self._task is not None else 0
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._task is None or self._task.cancelling() <= self._before:
+            return
+        if not isinstance(error, asyncio.CancelledError):
+            raise asyncio.CancelledError
 
 
 class Connection:

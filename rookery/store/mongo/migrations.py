@@ -20,6 +20,7 @@ from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailur
 
 from rookery.errors import StartupError, StoreTooNew
 from rookery.store.engine import Collection
+from rookery.store.mongo.client import Cancellable
 from rookery.store.mongo.shapes import Stored, shapes
 
 log = structlog.get_logger(__name__)
@@ -147,7 +148,7 @@ async def _lease(database: AsyncDatabase[Stored]) -> AsyncIterator[str]:
     async def renew() -> None:
         while True:
             await asyncio.sleep(LEASE_MS / 3000)
-            with suppress(PyMongoError):
+            with suppress(PyMongoError), Cancellable():
                 await schema.update_one(
                     {"_id": SCHEMA, "holder": holder}, [{"$set": {"until": ends}}]
                 )

@@ -19,7 +19,7 @@ from pymongo.errors import DocumentTooLarge, PyMongoError
 from rookery import config
 from rookery.errors import StoreUnavailable
 from rookery.store.engine import Collection, Document, Key, Row
-from rookery.store.mongo.client import MAJORITY, SNAPSHOT, Connection
+from rookery.store.mongo.client import MAJORITY, SNAPSHOT, Cancellable, Connection
 from rookery.store.mongo.migrations import VERSION, stored_version
 from rookery.store.mongo.shapes import Shape, Stored, shapes
 
@@ -164,10 +164,11 @@ class MongoReader:
     async def _reading(self, *, several: bool = True) -> AsyncIterator[AsyncDatabase[Stored]]:
         """The database to read from, and the engine's errors for the driver's."""
         try:
-            if not self._is_ready:
-                await self._check_version()
-            is_moment = several and not self._connection.is_sharded
-            yield self._connection.database(SNAPSHOT if is_moment else MAJORITY)
+            with Cancellable():
+                if not self._is_ready:
+                    await self._check_version()
+                is_moment = several and not self._connection.is_sharded
+                yield self._connection.database(SNAPSHOT if is_moment else MAJORITY)
         except (DocumentTooLarge, BSONError, OverflowError) as error:
             raise ValueError(f"a value that a read cannot take: {error}") from error
         except PyMongoError as error:

@@ -25,8 +25,8 @@ from rookery.store.mongo.migrations import Migration, migrate, migrations, schem
 
 log = structlog.get_logger(__name__)
 
-LEAST_VERSION = (8, 0)
-"""The first MongoDB that writes to several collections in one command."""
+LEAST_VERSION = (6, 0)
+"""The oldest MongoDB that the engine was tested on. It needs 5.1 for `$documents` in pipelines."""
 
 LIFETIME = "transactionLifetimeLimitSeconds"
 LONGEST_LIFETIME_S = 10

@@ -1,8 +1,9 @@
 """Writes to MongoDB: one transaction for all batches of a call.
 
-Imports no reader. The usual transaction is two or three exchanges with the server, however many
-batches it carries: a read of each collection that conditions are about, one `bulkWrite`, and the
-commit. What it reads and writes is decided in `plans`.
+Imports no reader. The usual transaction is a few exchanges with the server, however many batches
+it carries: a read of each collection that conditions are about, the writes (`bulk`: one exchange
+from MongoDB 8.0 on, before that one for each collection), and the commit. What it reads and
+writes is decided in `plans`.
 
 Errors (see the drivers' specification of transactions): what the server labels transient has had
 no effect, and the whole transaction is done again, after a growing random pause, until the time
@@ -14,23 +15,20 @@ import random
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import pymongo
 import structlog
 from bson.errors import BSONError
 from pymongo.asynchronous.client_session import AsyncClientSession
-from pymongo.errors import (
-    ClientBulkWriteException,
-    DocumentTooLarge,
-    OperationFailure,
-    PyMongoError,
-)
+from pymongo.errors import DocumentTooLarge, OperationFailure, PyMongoError
 
 from rookery import config
 from rookery.errors import StoreUnavailable, Unavailable
 from rookery.store.engine import Collection, WriteBatch
-from rookery.store.mongo.client import DURABLE, MAJORITY, Connection
+from rookery.store.mongo.bulk import NOT_OFFERED, BulkWriter, cause, codes
+from rookery.store.mongo.client import DURABLE, MAJORITY, Cancellable, Connection
 from rookery.store.mongo.plans import (
     REMOVED,
     Columns,
@@ -44,7 +42,7 @@ from rookery.store.mongo.plans import (
     plan,
     writes,
 )
-from rookery.store.mongo.shapes import BATCH, shapes
+from rookery.store.mongo.shapes import shapes
 
 log = structlog.get_logger(__name__)
 
@@ -87,6 +85,7 @@ class MongoWriter:
 
     def __init__(self, settings: config.Store, collections: Sequence[Collection]) -> None:
         self._connection = Connection(settings)
+        self._bulk = BulkWriter(self._connection)
         self._shapes = shapes(collections)
         self._timeout_s = settings.timeout_s
         self._turn = asyncio.Lock()
@@ -116,8 +115,9 @@ class MongoWriter:
                 plans.append(plan(self._shapes, batch))
             except (ValueError, TypeError) as error:
                 plans.append(Plan(error=error))
-        async with self._turn:
-            await self._commit([made for made in plans if made.error is None])
+        with Cancellable():
+            async with self._turn:
+                await self._commit([made for made in plans if made.error is None])
         return [made.error for made in plans]
 
     def figures(self) -> Mapping[str, float]:
@@ -201,7 +201,7 @@ class MongoWriter:
     ) -> None:
         wanted = places_to_read(self._shapes, plans, inserts=read_inserts)
         async with self._connection.client.start_session() as session:
-            # What only writes needs no read concern, and SecantusDB takes none there.
+            # What only writes needs no read concern.
             await session.start_transaction(MAJORITY if wanted else None, DURABLE)
             try:
                 found = await self._read(wanted, session) if wanted else {}
@@ -210,11 +210,7 @@ class MongoWriter:
             except PyMongoError as error:
                 raise _told_apart(error) from error
             # Also where nothing is written: what failed was then told by a majority.
-            try:
-                await _commit(session, until)
-            except _Again:
-                if not await self._took_effect(states):
-                    raise
+            await _commit(session, until)
 
     async def _read(
         self, places: set[Place], session: AsyncClientSession
@@ -240,43 +236,20 @@ class MongoWriter:
     async def _write(self, states: Mapping[Place, State], session: AsyncClientSession) -> None:
         # In one order everywhere, so that rivals meet at the first document they share.
         ordered = sorted(states.items(), key=_first)
-        made: list[Write] = []
+        made: dict[str, list[Write]] = defaultdict(list)
         for (name, key), state in ordered:
-            made += writes(self._shapes[name], key, state, self._namespace(name))
+            made[name] += writes(self._shapes[name], key, state, self._namespace(name))
         if not made:
             return
-        client = self._connection.client
-        result = await client.bulk_write(made, session=session)
-        unsure = [
-            place
-            for place, state in ordered
-            if state.change is REMOVED and state.was_there is not False
-        ]
-        deletes = sum(isinstance(each, pymongo.DeleteOne) for each in made)
-        if result.deleted_count < deletes:
+        deleted = await self._bulk.write(made, session)
+        deletes = sum(isinstance(each, pymongo.DeleteOne) for each in chain(*made.values()))
+        if deleted < deletes:
             # Something was not there to be deleted, which has to stay so until the commit.
-            again = [
-                each
-                for name, key in unsure
-                for each in absence(self._shapes[name], key, self._namespace(name))
-            ]
-            await client.bulk_write(again, session=session)
-
-    async def _took_effect(self, states: Mapping[Place, State]) -> bool:
-        """Whether a commit took effect of which the server now knows nothing.
-
-        It says so of a transaction that it did not commit. One that was restarted, and kept no
-        record of sessions, says the same of one that it did: what was written tells.
-        """
-        for (name, key), state in states.items():
-            if state.change is not REMOVED and state.columns is not None:
-                shape = self._shapes[name]
-                try:
-                    found = await self._connection.database()[name].find_one(shape.filter(key))
-                except PyMongoError as error:
-                    raise _Unknown from error
-                return found is not None and found.get(BATCH) == state.number
-        return False
+            again: dict[str, list[Write]] = defaultdict(list)
+            for (name, key), state in ordered:
+                if state.change is REMOVED and state.was_there is not False:
+                    again[name] += absence(self._shapes[name], key, self._namespace(name))
+            await self._bulk.write(again, session)
 
     def _namespace(self, collection: str) -> str:
         return f"{self._connection.settings.mongo_database}.{collection}"
@@ -292,7 +265,7 @@ async def _commit(session: AsyncClientSession, until: float) -> None:
                 if time.monotonic() >= until:
                     raise _Unknown from error
                 await asyncio.sleep(_FIRST_PAUSE_S)
-            elif error.has_error_label(_TRANSIENT) or _NO_SUCH_TRANSACTION in _codes(error):
+            elif error.has_error_label(_TRANSIENT) or _NO_SUCH_TRANSACTION in codes(error):
                 raise _Again from error
             else:
                 raise _Unknown from error
@@ -300,38 +273,22 @@ async def _commit(session: AsyncClientSession, until: float) -> None:
 
 def _told_apart(error: PyMongoError) -> Exception:
     """What an error before the commit means for the transaction; itself if it is for good."""
-    cause = _cause(error)
-    codes = _codes(error)
-    if _WRITE_CONFLICT in codes:
+    failed_of = cause(error)
+    found = codes(error)
+    if _WRITE_CONFLICT in found:
         return _Conflict()
-    if cause.has_error_label(_TRANSIENT):
+    if failed_of.has_error_label(_TRANSIENT) or found & NOT_OFFERED:
         return _Again()
-    if _DUPLICATE_KEY in codes:
+    if _DUPLICATE_KEY in found:
         return _Exists()
-    if cause.timeout or not isinstance(cause, OperationFailure | DocumentTooLarge):
+    if failed_of.timeout or not isinstance(failed_of, OperationFailure | DocumentTooLarge):
         return StoreUnavailable()
     return error
 
 
-def _cause(error: PyMongoError) -> PyMongoError:
-    """What a bulk write failed of, where that was not one of its operations."""
-    inner = error.error if isinstance(error, ClientBulkWriteException) else None
-    return inner if isinstance(inner, PyMongoError) else error
-
-
-def _codes(error: PyMongoError) -> set[int | None]:
-    codes: set[int | None] = set()
-    if isinstance(error, ClientBulkWriteException):
-        codes |= {each.get("code") for each in error.details.get("writeErrors", ())}
-    cause = _cause(error)
-    if isinstance(cause, OperationFailure):
-        codes.add(cause.code)
-    return codes
-
-
 def _is_refused(error: Exception) -> bool:
     """Whether the server, or the driver, could not take a value."""
-    if isinstance(error, PyMongoError) and _codes(error) & _REFUSED_VALUES:
+    if isinstance(error, PyMongoError) and codes(error) & _REFUSED_VALUES:
         return True
     return isinstance(error, BSONError | OverflowError | DocumentTooLarge)
 

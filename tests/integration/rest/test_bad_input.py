@@ -267,8 +267,6 @@ async def raw_exchange(world: World, sent: bytes) -> bytes:
 HOST = b"Host: localhost\r\nConnection: close\r\n"
 RAW = {
     "no HTTP at all": b"\x16\x03\x01\x02\x00\x01\r\n\r\n",
-    "odd method": b"BREW /api/v1/health HTTP/1.1\r\n" + HOST + b"\r\n",
-    "odd version": b"GET / HTTP/9.9\r\n" + HOST + b"\r\n",
     "no host": b"GET /api/v1/health HTTP/1.1\r\nConnection: close\r\n\r\n",
     "header without colon": b"GET / HTTP/1.1\r\nnonsense\r\n\r\n",
     "long request line": b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n",
@@ -303,13 +301,36 @@ async def test_malformed_http_is_answered_in_our_shape(world: World, name: str) 
     assert not [line for line in logs if line["log_level"] in ("error", "critical")]
 
 
-@pytest.mark.parametrize("target", [b"OPTIONS *", b"CONNECT example.org:80"])
-async def test_request_without_a_path_is_not_found(world: World, target: bytes) -> None:
+async def test_request_without_a_path_is_not_found(world: World) -> None:
     """What names no path at all gets our 404 too."""
-    answer = await raw_exchange(world, target + b" HTTP/1.1\r\n" + HOST + b"\r\n")
+    answer = await raw_exchange(world, b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n")
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 404")
     assert json.loads(body)["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "code"),
+    [
+        (b"BREW /api/v1/health HTTP/1.1", b"501", "not_supported"),
+        (b"get /api/v1/health HTTP/1.1", b"501", "not_supported"),
+        (b"CONNECT example.org:80 HTTP/1.1", b"501", "not_supported"),
+        (b"TRACE /api/v1/health HTTP/1.1", b"405", "method_not_allowed"),
+        (b"A" * 9000 + b" /api/v1/health HTTP/1.1", b"400", "invalid_request"),
+        (b"GET /api/v1/health HTTP/9.9", b"505", "version_not_supported"),
+        (b"GET /api/v1/health HTTP/2.0", b"505", "version_not_supported"),
+        (b"GET /api/v1/health HTTP/1.2", b"505", "version_not_supported"),
+        (b"PRI * HTTP/2.0", b"400", "invalid_request"),
+    ],
+)
+async def test_what_we_do_not_speak_has_its_own_status(
+    world: World, line: bytes, status: bytes, code: str
+) -> None:
+    """RFC 9110, sections 9.1 (methods), 15.6.2 and 15.6.6 (versions)."""
+    answer = await raw_exchange(world, line + b"\r\n" + HOST + b"\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.split(b" ")[1] == status, answer
+    assert json.loads(body)["code"] == code
 
 
 async def test_oversized_body_is_refused_before_it_is_sent(world: World) -> None:

@@ -5,6 +5,7 @@ import gzip
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -66,9 +67,9 @@ class Peer:
 
 @asynccontextmanager
 async def served(
-    respond: Respond = echo,
+    respond: Respond = echo, **settings: Any
 ) -> AsyncIterator[tuple[Server, Callable[[], Awaitable[Peer]]]]:
-    server = await serve(respond, "127.0.0.1", 0)
+    server = await serve(respond, "127.0.0.1", 0, **settings)
     peers: list[Peer] = []
 
     async def connect() -> Peer:
@@ -216,18 +217,6 @@ async def test_head_is_answered_with_the_length_alone() -> None:
         peer.send(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n" + GET % 1)
         assert int((await peer.head())["Content-Length"]) > 0
         assert (await peer.answer())[1]["path"] == "/1"
-
-
-async def test_upgrade_is_not_followed() -> None:
-    """The request is answered as it is, and nothing behind it is taken for HTTP."""
-    async with served() as (_, connect):
-        peer = await connect()
-        peer.send(
-            b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + GET % 1
-        )
-        status, seen, head = await peer.answer()
-        assert (status, seen["path"], head["Connection"]) == (200, "/a", "close")
-        assert await peer.is_closed()
 
 
 async def test_client_that_has_sent_all_still_gets_its_answers() -> None:

@@ -11,7 +11,8 @@ from rookery.actors import names
 from rookery.store.cache_redis import Changed, SharedCache
 from rookery.store.engine import Document
 from tests.integration.server.world import Person, ServerThread, World, config, settled
-from tests.servers.mongo import DURABLE, MongoServer, need_secantus
+from tests.servers import mongo as mongod
+from tests.servers.mongo import MongoServer
 from tests.servers.redis import RedisServer, required
 
 Changes = Mapping[Changed, Document | None]
@@ -45,9 +46,9 @@ class Scene:
 
 @pytest_asyncio.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    need_secantus()
+    mongod.required()
     required()
-    mongo, redis = MongoServer(tmp_path / "mongo", DURABLE), RedisServer(tmp_path / "redis")
+    mongo, redis = MongoServer(tmp_path / "mongo"), RedisServer(tmp_path / "redis")
     await asyncio.gather(asyncio.to_thread(mongo.start), asyncio.to_thread(redis.start))
     settings = config(
         tmp_path / "data",

@@ -1,5 +1,8 @@
 """Reading requests: types, bounds, and errors in the client's terms."""
 
+import gzip
+import random
+import zlib
 from typing import Annotated
 
 import msgspec
@@ -10,16 +13,20 @@ from rookery.errors import (
     InvalidCursor,
     InvalidRequest,
     InvalidToken,
+    PayloadTooLarge,
     Unauthenticated,
     UnsupportedMediaType,
 )
 from rookery.http.requests import (
+    MAX_BODY_BYTES,
     BodyReader,
     QueryReader,
     bearer_token,
     check_content_type,
     check_no_body,
+    decompressed,
     idempotency_key,
+    path_part,
     usable_request_id,
 )
 from rookery.http.schemas import (
@@ -207,3 +214,72 @@ def test_messages_of_msgspec_are_still_as_they_are_read() -> None:
     """Guards the parsing of msgspec's texts against a change of the library."""
     with pytest.raises(msgspec.ValidationError, match=r"at `\$\.homePlace\.city`$"):
         msgspec.json.decode(b'{"homePlace": {"city": 1}}', type=Sample)
+
+
+def _gzipped(*parts: bytes) -> bytes:
+    return b"".join(gzip.compress(part, mtime=0) for part in parts)
+
+
+@pytest.mark.parametrize(
+    "parts", [(b"ab", b"cd"), (b"", b"abcd"), (b"abcd", b""), (b"a", b"b", b"c", b"d")]
+)
+def test_members_of_gzip_in_a_row_are_one_body(parts: tuple[bytes, ...]) -> None:
+    """RFC 1952, section 2.2: a file consists of a series of members."""
+    assert decompressed(_gzipped(*parts), b"gzip") == b"abcd"
+
+
+def test_a_member_may_be_longer_than_what_is_fed_at_a_time() -> None:
+    """Members end anywhere."""
+    parts = (random.Random(1).randbytes(50_000), b"middle", random.Random(2).randbytes(50_000))
+    assert decompressed(_gzipped(*parts), b"gzip") == b"".join(parts)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        _gzipped(b"ab") + b"x",
+        _gzipped(b"ab") + b"\0" * 10,
+        _gzipped(b"ab", b"cd")[:-1],
+        _gzipped(b"ab") + _gzipped(b"cd")[:5],
+        b"",
+        _gzipped(*[b""] * 2000),
+    ],
+    ids=["a letter behind", "zeros behind", "cut", "cut in the second", "empty", "many"],
+)
+def test_what_is_no_series_of_members_is_refused(raw: bytes) -> None:
+    """Cut off, with something behind it, or of more parts than anybody needs."""
+    with pytest.raises(InvalidRequest):
+        decompressed(raw, b"gzip")
+
+
+def test_members_are_bounded_together() -> None:
+    """Many small bombs are one large one."""
+    with pytest.raises(PayloadTooLarge):
+        decompressed(_gzipped(*[b" " * (MAX_BODY_BYTES // 4)] * 5), b"gzip")
+
+
+def test_deflate_is_one_stream() -> None:
+    """Only gzip knows of several."""
+    assert decompressed(zlib.compress(b"ab"), b"deflate") == b"ab"
+    with pytest.raises(InvalidRequest):
+        decompressed(zlib.compress(b"ab") * 2, b"deflate")
+
+
+@pytest.mark.parametrize("raw", ["%zz", "a%", "a%2", "%00", "%0a", "%c0%af", "%ed%a0%80", "%ff"])
+def test_a_malformed_part_of_a_path_is_refused(raw: str) -> None:
+    """Half an escape, controls, overlong forms, surrogates: none of it reaches a handler."""
+    with pytest.raises(InvalidRequest) as refused:
+        path_part(raw, "id")
+    assert refused.value.field == "id"
+
+
+def test_a_part_of_a_path_is_decoded_once() -> None:
+    """What it decodes to is not decoded again."""
+    assert path_part("%2541%C3%A4", None) == "%41ä"
+
+
+@pytest.mark.parametrize("raw", ["limit=%zz", "limit=1%", "%=1", "limit=%ff"])
+def test_a_malformed_query_is_refused(raw: str) -> None:
+    """Half an escape is none of a query's values."""
+    with pytest.raises(InvalidRequest, match="query string is malformed"):
+        QueryReader(PageQuery).read(raw)

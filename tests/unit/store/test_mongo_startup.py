@@ -11,7 +11,7 @@ from rookery.store.mongo.startup import check_server, shown, warn_of_lifetime
 from rookery.store.schema import COLLECTIONS
 
 SETTINGS = config.Store(engine="mongo", mongo_uri="mongodb://ada:secret@db.example:27017/?tls=true")
-GOOD = {"version": "8.0.4", "versionArray": [8, 0, 4, 0]}
+GOOD = {"version": "6.0.5", "versionArray": [6, 0, 5, 0]}
 
 
 @pytest.mark.parametrize("hello", [{"setName": "rs0"}, {"msg": "isdbgrid"}])
@@ -28,8 +28,8 @@ def test_a_standalone_is_refused_with_what_to_do() -> None:
 
 def test_an_old_server_is_refused_with_what_is_needed() -> None:
     """The least version is named."""
-    old = {"version": "7.0.14", "versionArray": [7, 0, 14, 0]}
-    with pytest.raises(StartupError, match=r"version 7\.0\.14.*8\.0 or later"):
+    old = {"version": "5.0.31", "versionArray": [5, 0, 31, 0]}
+    with pytest.raises(StartupError, match=r"version 5\.0\.31.*6\.0 or later"):
         check_server({"setName": "rs0"}, old, SETTINGS)
 
 

@@ -1,0 +1,123 @@
+"""Connections to the REST port: how many, whose, and who gives way."""
+
+import asyncio
+import os
+import resource
+
+import pytest
+from structlog.testing import capture_logs
+
+from rookery.http import server as servers
+from rookery.http.addresses import Addresses
+from rookery.http.message import Request, Response
+from rookery.http.server import Server, ServerLimits
+from tests.integration.rest.test_connection import GET, Peer, echo, served
+
+
+async def until_held(server: Server, count: int) -> None:
+    async with asyncio.timeout(10):
+        while len(server.connections) != count:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+async def connect_from(server: Server, address: str) -> Peer:
+    """A client of another address of the loopback range."""
+    reader_writer = await asyncio.open_connection("127.0.0.1", server.port, local_addr=(address, 0))
+    return Peer(*reader_writer)
+
+
+async def test_the_oldest_silent_connection_gives_way() -> None:
+    """Of the same address, where that has as many as it may; who is new is served."""
+    limits = ServerLimits(connections_per_address=3)
+    with capture_logs() as logs:
+        async with served(limits=limits) as (server, connect):
+            first = await connect()
+            await until_held(server, 1)
+            others = [await connect() for _ in range(2)]
+            await until_held(server, 3)
+            newcomer = await connect()
+            assert await first.is_closed()
+            for peer in (*others, newcomer):
+                peer.send(GET % 1)
+                assert (await peer.answer())[0] == 200
+            assert server.figures()["http_limited_connections_per_address"] == 1
+    (line,) = [line for line in logs if line["event"] == "limit reached"]
+    assert (line["limit"], line["address"], line["times"]) == (
+        "connections_per_address", "127.0.0.1", 1,
+    )  # fmt: skip
+
+
+async def test_one_address_does_not_push_out_another() -> None:
+    """Whoever takes all there are loses its own."""
+    async with served(limits=ServerLimits(connections=5)) as (server, connect):
+        quiet = await connect()
+        await until_held(server, 1)
+        crowd = [await connect_from(server, "127.0.0.2") for _ in range(20)]
+        await until_held(server, 5)
+        late = await connect_from(server, "127.0.0.3")
+        for peer in (quiet, late):
+            peer.send(GET % 1)
+            assert (await peer.answer())[0] == 200
+        for peer in (*crowd, late):
+            peer.writer.close()
+
+
+async def test_who_is_being_answered_stays() -> None:
+    """A newcomer is turned away with 503 where all are busy."""
+    begun, go = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slow(request: Request) -> Response:
+        begun.release()
+        await go.wait()
+        return await echo(request)
+
+    async with served(slow, limits=ServerLimits(connections_per_address=2)) as (_, connect):
+        busy = [await connect() for _ in range(2)]
+        for peer in busy:
+            peer.send(GET % 1)
+            await begun.acquire()
+        newcomer = await connect()
+        head = await newcomer.head()
+        assert (head[""], head["Retry-After"]) == ("503", "5")
+        assert await newcomer.is_closed()
+        go.set()
+        for peer in busy:
+            assert (await peer.answer())[0] == 200
+
+
+async def test_a_trusted_proxy_has_as_many_as_it_needs() -> None:
+    """Everybody comes from there."""
+    place_of = Addresses("127.0.0.1").place_of
+    limits = ServerLimits(connections_per_address=1)
+    async with served(limits=limits, place_of=place_of) as (server, connect):
+        peers = [await connect() for _ in range(5)]
+        await until_held(server, 5)
+        for peer in peers:
+            peer.send(GET % 1)
+            assert (await peer.answer())[0] == 200
+
+
+async def test_running_out_of_files_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections that cannot be taken are seen by nobody else."""
+    monkeypatch.setattr(servers, "LOOK_S", 0.02)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with capture_logs() as logs:
+        async with served() as (_, connect):
+            peer = await connect()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (_open_files(), hard))
+            try:
+                async with asyncio.timeout(10):
+                    while not logs:  # noqa: ASYNC110
+                        await asyncio.sleep(0.005)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            peer.send(GET % 1)
+            assert (await peer.answer())[0] == 200
+    assert logs[0]["limit"] == "open_files"
+
+
+def _open_files() -> int:
+    """So many files that there is no room for another one."""
+    lowest = os.dup(0)
+    os.close(lowest)
+    return lowest
