@@ -28,6 +28,7 @@ from bench.scenarios.people import (
     PowerUser,
     Spammer,
 )
+from bench.scenarios.seeding import seeds_of
 from bench.scenarios.spike import Shout, Spike, read_shouts
 from bench.scenarios.town import PEOPLE, Town, Unprepared
 from bench.scenarios.verdict import Observed, Verdict, judge, print_verdict, timeline_reads
@@ -93,7 +94,8 @@ def add_options(parser: LocustArgumentParser) -> None:
         "--data",
         default="data",
         metavar="FOLDER",
-        help="The server's data folder if it is on this machine: for its cache hits. Default: data",
+        help="The server's data folder if it is on this machine: for its cache hits, and to sign"
+        " people up past its limit for one address. Default: data",
     )
     group.add_argument(
         "--report", default="", metavar="FILE", help="Write the verdict there as JSON"
@@ -199,7 +201,7 @@ def _prepare(environment: Environment, users: int) -> None:
     host = environment.host.rstrip("/")
     if not hasattr(Citizen, "town") or Citizen.town.host != host:
         file = Path(options.accounts) if options.accounts else None
-        town = Town(host, options.follows, file)
+        town = Town(host, options.follows, file, seeds_of(Path(options.data), host))
         town.check()
         Citizen.town = town
     weights: dict[str, float] = {}

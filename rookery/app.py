@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 import structlog
+from websockets.http11 import Request
 
 from rookery.actors import names
 from rookery.actors.celebrities import CelebrityLists
@@ -29,7 +30,7 @@ from rookery.connection.hub import Hub
 from rookery.connection.server import ConnectionListener
 from rookery.connection.settings import StreamSettings
 from rookery.domain.placement import ClusterView, Members
-from rookery.errors import RookeryError, Unavailable
+from rookery.errors import DeviceRevoked, InvalidToken, RookeryError, Unavailable
 from rookery.http.addresses import Addresses
 from rookery.http.app import router_of
 from rookery.http.cors import with_cors
@@ -37,6 +38,7 @@ from rookery.http.server import BACKLOG, Server, ServerLimits, serve
 from rookery.http.services import Services
 from rookery.messages import Invalidation, Push
 from rookery.models import Identity, TweetCounts
+from rookery.security_log import Origin, Refusals
 from rookery.services.accounts import Accounts
 from rookery.services.authentication import Authenticator
 from rookery.services.authors import Authors
@@ -51,6 +53,7 @@ from rookery.services.limits_redis import RedisCounts
 from rookery.services.passwords import PasswordCost, Passwords
 from rookery.services.profiles import Profiles
 from rookery.services.readiness import store_answers
+from rookery.services.stream_tickets import StreamTickets
 from rookery.services.timelines import Timelines
 from rookery.services.tokens import KeyRing
 from rookery.services.tweets import Tweets
@@ -139,11 +142,13 @@ class UseCases:
             PasswordCost(
                 time_cost=config.auth.argon2_time_cost,
                 memory_cost_kib=config.auth.argon2_memory_kib,
-            )
+            ),
+            wait_s=config.auth.password_wait_s,
         )
         self.authenticator = Authenticator(
             self.keys, store, clock_ms, recheck_s=config.auth.recheck_s
         )
+        self.tickets = StreamTickets(self.keys, store, clock_ms)
         self.accounts = Accounts(
             store,
             ids,
@@ -191,6 +196,7 @@ class UseCases:
     def invalidate(self, change: Invalidation) -> None:
         """Forget what is cached of these."""
         self.authenticator.forget(change.devices)
+        self.authenticator.forget((user, device) for user, device, _ in change.sign_ins)
         self.cards.invalidate(change)  # and, through it, authors
         for user_id in change.likers:
             self.liked.changed(user_id)
@@ -223,6 +229,7 @@ class GatewaySurface:
         self._use_cases = UseCases(Backend(context, config, view))
         shared = RedisCounts(config.redis, clock_ms) if config.redis.url else None
         self._limits = Limits(config.limits, clock_ms, shared)
+        self._refusals = Refusals()
         self._server: Server | None = None
 
     @property
@@ -247,10 +254,12 @@ class GatewaySurface:
             engagement=cases.engagement,
             cards=cases.cards,
             timelines=cases.timelines,
+            tickets=cases.tickets,
             stream=streams,
             connected=streams.connected,
             ready=self._ready,
             limits=self._limits,
+            refusals=self._refusals,
             addresses=Addresses(self._config.http.trusted_proxies),
             heartbeat_s=self._config.live.heartbeat_s,
         )
@@ -297,11 +306,15 @@ class GatewaySurface:
     async def stop(self) -> None:
         if self._server is not None:
             await self._server.close()
+        self._refusals.summarise()
         await self._limits.close()
         await self._use_cases.close()
 
     def invalidate(self, change: Invalidation) -> None:
         self._use_cases.invalidate(change)
+
+    async def reload_keys(self) -> None:
+        await self._use_cases.keys.load()
 
     def figures(self) -> Mapping[str, float]:
         backend = self._use_cases.backend
@@ -377,13 +390,21 @@ class StreamSurface:
                 slow_grace_s=live.slow_grace_s,
             ),
         )
+        self._tickets = StreamTickets(self._keys, store, clock_ms)
+        self._devices = Devices(store.reader)
+        self._endings = 0  # of sign-ins, as far as told
+        self._refusals = Refusals()
+        self._addresses = Addresses(config.http.trusted_proxies)
         self._listener = ConnectionListener(
             live.host,
             port,
             self._hub,
             self._authenticate,
-            place_of=Addresses(config.http.trusted_proxies).place_of,
+            redeem=self._redeem,
+            place_of=self._addresses.place_of,
         )
+        self._listener.on_refused = self._refused
+        self._keys.on_revoked(self._keys_revoked)
         self._reporter: Reporter | None = None
         self._recheck_now = asyncio.Event()
         self._background: list[asyncio.Task[None]] = []
@@ -405,7 +426,7 @@ class StreamSurface:
         self._hub.on_join, self._hub.on_leave = reporter.joined, reporter.left
         self._background = [
             asyncio.create_task(reporter.report_forever()),
-            asyncio.create_task(self._recheck_devices(reporter)),
+            asyncio.create_task(self._recheck_devices()),
             asyncio.create_task(_reload(self._keys)),
         ]
         self._backend.follow_revocations(self.invalidate, self._revocations_missed)
@@ -420,29 +441,67 @@ class StreamSurface:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        self._refusals.summarise()
         if self._reporter is not None:
             await self._listener.stop()
         await self._backend.close()
 
     async def _authenticate(self, token: str) -> tuple[Identity, int]:
-        identity = await self._authenticator.identify(token)
+        endings = self._endings
+        identity = await self._still_in(endings, await self._authenticator.identify(token))
         return identity, self._keys.verify(token, clock_ms()).expires_ms
 
-    async def _recheck_devices(self, reporter: Reporter) -> None:
+    async def _redeem(self, ticket: str) -> tuple[Identity, int]:
+        endings = self._endings
+        identity, until_ms = await self._tickets.redeem(ticket)
+        return await self._still_in(endings, identity), until_ms
+
+    async def _still_in(self, endings: int, identity: Identity) -> Identity:
+        """`identity`, unless its sign-in ended since there were so many `endings`.
+
+        What ends while its stream is being opened is not among the streams that are closed.
+
+        Raises:
+            DeviceRevoked: it has.
+        """
+        sign_in = (identity.user_id, identity.device_id, identity.session)
+        while endings != self._endings:
+            endings = self._endings
+            if await self._devices.ended([sign_in], clock_ms()):
+                raise DeviceRevoked()
+        return identity
+
+    async def _recheck_devices(self) -> None:
         """Close sessions whose revocation was not told, because a process died meanwhile."""
-        devices = Devices(self._backend.reader)
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._config.auth.recheck_s):
                     await self._recheck_now.wait()
             self._recheck_now.clear()
             try:
-                connected = reporter.devices
-                for first in range(0, len(connected), RECHECK_BATCH):
-                    batch = connected[first : first + RECHECK_BATCH]
-                    self._hub.close_devices(await devices.missing(batch, clock_ms()))
+                users = self._hub.users()
+                for first in range(0, len(users), RECHECK_BATCH):
+                    batch = self._hub.sign_ins(users[first : first + RECHECK_BATCH])
+                    self._hub.close_sign_ins(await self._devices.ended(batch, clock_ms()))
             except RookeryError as error:
                 log.warning("devices not looked at", error=str(error))
+
+    def _refused(self, error: RookeryError, peer: str, request: Request) -> None:
+        """Tell the security log of a stream that was refused."""
+        if isinstance(error, InvalidToken | DeviceRevoked):
+            forwarded = ",".join(request.headers.get_all("X-Forwarded-For")) or None
+            address, key = (
+                find(peer, forwarded)
+                for find in (self._addresses.client_of, self._addresses.key_of)
+            )
+            self._refusals.refused(error.code, lambda: Origin(address, key), endpoint="stream")
+
+    def _keys_revoked(self) -> None:
+        """End the streams: whatever opened them was signed by a key that is revoked."""
+        self._hub.close_all(4402, "the token was ended; refresh it and reconnect")
+
+    async def reload_keys(self) -> None:
+        await self._keys.load()
 
     def _revocations_missed(self) -> None:
         self._authenticator.forget_all()
@@ -465,9 +524,12 @@ class StreamSurface:
         self._hub.push(batch)
 
     def invalidate(self, change: Invalidation) -> None:
+        self._endings += bool(change.devices or change.sign_ins)
         self._authenticator.forget(change.devices)
         self._authors.invalidate(change)
+        self._authenticator.forget((user, device) for user, device, _ in change.sign_ins)
         self._hub.close_devices(change.devices)
+        self._hub.close_sign_ins(change.sign_ins)
         self._hub.counts_changed(change.counts)
 
     def figures(self) -> Mapping[str, float]:

@@ -4,10 +4,10 @@ Composes, like `rookery.app`, which puts the use-cases and surfaces on top.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from rookery.actors.broadcast import Broadcast
-from rookery.actors.revocations import Revocations
+from rookery.actors.revocations import Ended, Revocations
 from rookery.actors.runtime import ActorContext
 from rookery.actors.shards import Shards, until_available
 from rookery.actors.topology import Topology
@@ -63,7 +63,7 @@ class Backend:
         """Hear of revoked devices over Redis, too, where there is one; see `Revocations`."""
         if self._revocations is not None:
             following = self._revocations.follow(
-                lambda devices: invalidate(Invalidation(devices=devices)), missed
+                lambda ended: invalidate(_invalidation(ended)), missed
             )
             self._background.append(asyncio.create_task(following))
 
@@ -81,3 +81,11 @@ class Backend:
         if self._cache is not None:
             await self._cache.close()
         await self.reader.close()
+
+
+def _invalidation(ended: Sequence[Ended]) -> Invalidation:
+    """What `Broadcast` made of an invalidation, back again."""
+    return Invalidation(
+        devices=[(user_id, device_id) for user_id, device_id, session in ended if not session],
+        sign_ins=[each for each in ended if each[2]],
+    )

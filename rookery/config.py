@@ -256,6 +256,17 @@ class Auth(Section, frozen=True, kw_only=True):
             "does a logout count for a process that was never told of it."
         ),
     ] = 30.0
+    password_wait_s: Annotated[
+        Seconds,
+        Meta(description="Seconds a sign-up or log-in waits for its turn to hash; then it is 503."),
+    ] = 10.0
+    security_log_file: Annotated[
+        str,
+        Meta(
+            description="File for the security log, on each node; empty: on stderr with the"
+            " ordinary log, as lines of kind security."
+        ),
+    ] = ""
     argon2_time_cost: Annotated[int, Meta(ge=1, le=100, description="Argon2id passes.")] = 3
     argon2_memory_kib: Annotated[int, Meta(ge=8, le=4 * 2**20, description="Argon2id memory.")] = (
         65_536
@@ -283,14 +294,17 @@ class Limits(Section, frozen=True, kw_only=True):
     ] = 600
     signups_per_address: Annotated[
         PerMinute, Meta(description="Sign-ups a minute from an address; 0: no limit.")
-    ] = 600
+    ] = 60
     logins_per_address: Annotated[
         PerMinute, Meta(description="Log-ins a minute from an address; 0: no limit.")
-    ] = 600
+    ] = 60
     logins_per_account: Annotated[
         PerMinute,
-        Meta(description="Attempts a minute to log in to one account; 0: no limit."),
-    ] = 20
+        Meta(
+            description="Attempts a minute to log in to one account, of strangers together and"
+            " of each device or address that logged in before; 0: no limit."
+        ),
+    ] = 10
 
 
 class Tweets(Section, frozen=True, kw_only=True):

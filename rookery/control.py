@@ -20,6 +20,7 @@ from aiohttp import web
 
 from rookery.errors import Forbidden, NotFound, RookeryError, Unavailable
 from rookery.permissions import open_private
+from rookery.security_log import Event, Origin, Refusals, operator, record
 
 CONTROL_FILE = "control.json"
 MAX_BODY_BYTES = 64 * 2**20
@@ -43,6 +44,7 @@ class ControlServer:
         self._file = data_dir / CONTROL_FILE
         self._commands = commands
         self._secret = secrets.token_urlsafe(32)
+        self._refusals = Refusals()
 
     async def start(self) -> None:
         app = web.Application(client_max_size=MAX_BODY_BYTES)
@@ -62,10 +64,12 @@ class ControlServer:
         with suppress(FileNotFoundError):
             self._file.unlink()
         await self._runner.cleanup()
+        self._refusals.summarise()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if not hmac.compare_digest(given.encode(), self._secret.encode()):
+            self._refusals.refused("control_secret", lambda: Origin(request.remote or ""))
             raise web.HTTPUnauthorized
         command = self._commands.get(request.match_info["command"])
         if command is None:
@@ -139,7 +143,7 @@ class Control:
         await self._session.close()
 
     async def stream(self, command: str, **arguments: Any) -> AsyncIterator[Any]:
-        """The answers to a command, as they come.
+        """The answers to a command, as they come. The server is told who gives it.
 
         Raises:
             ControlError: the server refused, with its text.
@@ -147,7 +151,7 @@ class Control:
         """
         try:
             async with self._session.post(
-                f"/{command}", data=msgspec.json.encode(arguments)
+                f"/{command}", data=msgspec.json.encode({"operator": operator(), **arguments})
             ) as response:
                 response.raise_for_status()
                 while line := await _line(response.content):
@@ -186,3 +190,27 @@ def single(handler: Callable[[Mapping[str, Any]], Awaitable[Any]]) -> Command:
         yield await handler(arguments)
 
     return command
+
+
+def audited(
+    name: str, command: Command, facts: Callable[[Mapping[str, Any]], Mapping[str, Any]]
+) -> Command:
+    """`command` as one that the security log hears of, however it ends.
+
+    `facts` says what of its arguments is logged.
+    """
+
+    async def logged(arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
+        what = {"act": name, "operator": arguments.get("operator", ""), **facts(arguments)}
+        try:
+            async for answer in command(arguments):
+                yield answer
+        except RookeryError as error:
+            record(Event.OPERATOR, "failure", reason=error.code, **what)
+            raise
+        except BaseException:
+            record(Event.OPERATOR, "failure", reason="broken_off", **what)
+            raise
+        record(Event.OPERATOR, "success", **what)
+
+    return logged

@@ -34,7 +34,8 @@ class TimelineSlice(msgspec.Struct, frozen=True, array_like=True):
 class Invalidation(msgspec.Struct, frozen=True, array_like=True):
     """What caches must forget.
 
-    `devices`: (user id, device id) that were revoked. `tweets`: ids that were edited or deleted.
+    `devices`: (user id, device id) that were revoked. `sign_ins`: (user id, device id, session)
+    that ended because the device signed in anew. `tweets`: ids that were edited or deleted.
     `counts`: ids of tweets whose counts changed. `users`: ids whose profile changed. `likers`: ids
     of users whose likes changed.
     """
@@ -44,6 +45,7 @@ class Invalidation(msgspec.Struct, frozen=True, array_like=True):
     counts: list[int] = []
     users: list[int] = []
     likers: list[int] = []
+    sign_ins: list[tuple[int, str, str]] = []
 
 
 class WarmTimeline(msgspec.Struct, frozen=True, array_like=True):

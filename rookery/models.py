@@ -60,7 +60,9 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     """A signed-in device of a user.
 
     `refresh_hash` is the SHA-256 (hex) of its current refresh token; `previous_hash` that of the
-    one before, whose use shows a theft.
+    one before, whose use shows a theft. `address` is where it was last used from, as far as is
+    known; of use only signing in and renewing tokens are seen, so `last_seen_ms` may be as old as
+    an access token lives.
     """
 
     user_id: int
@@ -71,6 +73,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     refresh_hash: str
     previous_hash: str = ""
     expires_ms: int
+    address: str = ""
 
 
 class Tweet(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,8 +157,9 @@ class OutboxEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Who makes a request, as proved by a token."""
+    """Who makes a request, as proved by a token; `session` names the sign-in of the device."""
 
     user_id: int
     username: str
     device_id: str
+    session: str = ""

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import socket
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -10,22 +11,24 @@ from typing import Any
 
 import msgspec
 
-from rookery import __version__
+from rookery import __version__, security_log
 from rookery.actors import names
 from rookery.actors.runtime import ActorContext, ClusterRuntime, Node, Runtime
 from rookery.actors.runtime_inline import InlineRuntime
 from rookery.actors.shards import until_available
 from rookery.actors.topology import Topology, fixed_view
 from rookery.actors.writer import group_writer
-from rookery.app import UseCases, singles, specs
+from rookery.app import KEYS_RELOAD_S, UseCases, singles, specs
 from rookery.backend import Backend
 from rookery.bulk.migrating import check_is_whole
 from rookery.config import Config
-from rookery.control import ControlServer, single
+from rookery.control import Command, ControlServer, audited, single
 from rookery.controller import Controller
 from rookery.domain.placement import ClusterView
 from rookery.errors import PortTaken, RookeryError, StartupError
 from rookery.models import Identity
+from rookery.security_log import Event, record
+from rookery.services.accounts import SignUp
 from rookery.services.audit import Audit
 from rookery.services.tweets import NewTweet
 from rookery.store import StoreParts, open_reader, prepare_store
@@ -33,6 +36,17 @@ from rookery.store.cluster import ClusterRepository
 from rookery.store.redis_connection import check_redis
 
 FIGURES_WITHIN_S = 2.0
+KEYS_WITHIN_S = 5.0
+POSTING_S = 60.0
+
+
+def _audited(name: str, command: Command, *told: str) -> Command:
+    """`command` with these of its arguments in the security log."""
+    return audited(
+        name,
+        command,
+        lambda arguments: {each: arguments[each] for each in told if arguments.get(each)},
+    )
 
 
 def reserve_port(host: str, port: int, setting: str) -> int:
@@ -69,6 +83,7 @@ def make_runtime(config: Config) -> Runtime:
             dashboard_port=config.ray.dashboard_port,
             figures_every_s=config.ray.figures_s,
             log_level=config.server.log_level,
+            security_log_file=security_log.file_of(config.auth.security_log_file),
             build=build_of(config),
         )
     )
@@ -205,6 +220,7 @@ class RunningServer:
             data_dir = Path(config.server.data_dir)
             self._control = ControlServer(data_dir, Commands(self).by_name)
             await self._control.start()
+            _record_start(config)
         except BaseException:
             await self.stop()
             raise
@@ -257,24 +273,52 @@ class RunningServer:
         await until_available(lambda: worker.call("settle"))
 
 
+SHOWN_TEXTS = frozenset({"http.host", "http.trusted_proxies", "live.host"})
+"""Settings whose text the security log shows; others may hold passwords, or paths."""
+
+
+def _record_start(config: Config) -> None:
+    """Log with which settings the server runs: those that are not the defaults."""
+    changed = {}
+    default = Config()
+    for section in config.__struct_fields__:
+        mine, usual = getattr(config, section), getattr(default, section)
+        for name in mine.__struct_fields__:
+            value, path = getattr(mine, name), f"{section}.{name}"
+            if value != getattr(usual, name):
+                is_hidden = isinstance(value, str) and path not in SHOWN_TEXTS
+                changed[path] = "(set)" if is_hidden else value
+    record(
+        Event.STARTED,
+        "success",
+        operator=security_log.operator(),
+        version=__version__,
+        runtime=config.server.runtime,
+        store=config.store.engine,
+        settings=changed,
+    )
+
+
 class Commands:
     """What the command line may ask of a running server."""
 
     def __init__(self, server: RunningServer) -> None:
         self._server = server
+        self._posted_s = -POSTING_S
         self.by_name = {
             "status": single(self._status),
-            "token": single(self._token),
-            "rotate-keys": single(self._rotate_keys),
+            "token": _audited("token", single(self._token), "username"),
+            "rotate-keys": _audited("rotate-keys", single(self._rotate_keys), "revoke"),
+            "sign-up": _audited("sign-up", single(self._sign_up), "username"),
             "post": single(self._post),
             "warm": single(self._warm),
             "home": single(self._home),
             "settle": single(self._settle),
             "delivered": single(self._delivered),
-            "requeue-dead": single(self._requeue_dead),
-            "fsck": self._fsck,
-            "drain": single(self._drain),
-            "undrain": single(self._undrain),
+            "requeue-dead": _audited("requeue-dead", single(self._requeue_dead)),
+            "fsck": _audited("fsck", self._fsck, "repair"),
+            "drain": _audited("drain", single(self._drain), "node"),
+            "undrain": _audited("undrain", single(self._undrain), "node"),
         }
 
     async def _status(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -337,14 +381,45 @@ class Commands:
             "expiresIn": session.expires_in_s,
         }
 
-    async def _rotate_keys(self, arguments: Mapping[str, Any]) -> None:
-        await self._server.use_cases.keys.rotate()
+    async def _sign_up(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Sign somebody up without counting it for an address; for load on one's own server."""
+        asked = {name: arguments[name] for name in ("email", "username", "password", "name")}
+        session = await self._server.use_cases.accounts.signup(SignUp(**asked))
+        return {
+            "userId": str(session.user.id),
+            "token": session.access_token,
+            "refreshToken": session.refresh_token,
+            "expiresIn": session.expires_in_s,
+        }
+
+    async def _rotate_keys(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Sign with a new key; which processes have taken it in, and which did not answer."""
+        server = self._server
+        kid = await server.use_cases.keys.rotate(revoke=bool(arguments.get("revoke")))
+        processes = sorted(server.view.present.surfaces)
+        told = await asyncio.gather(*map(self._reload_keys, processes))
+        missed = [name for name, took in zip(processes, told, strict=True) if not took]
+        return {
+            "key": kid,
+            "processes": len(processes) - len(missed),
+            "missed": missed,
+            "withinS": KEYS_RELOAD_S,
+        }
+
+    async def _reload_keys(self, name: str) -> bool:
+        try:
+            async with asyncio.timeout(KEYS_WITHIN_S):
+                await self._server.runtime.ref(name).call("reload_keys")
+        except (RookeryError, TimeoutError):
+            return False
+        return True
 
     async def _post(self, arguments: Mapping[str, Any]) -> list[int]:
         """Post tweets of the given authors; their ids, in the order given.
 
         Ids are made in that order too, so that timelines have it.
         """
+        self._record_posting(arguments)
         use_cases = self._server.use_cases
         next_id = use_cases.backend.lease.next_id
         posted = await asyncio.gather(
@@ -358,6 +433,14 @@ class Commands:
             )
         )
         return [tweet.id for tweet in posted]
+
+    def _record_posting(self, arguments: Mapping[str, Any]) -> None:
+        """Log that an operator posts in others' names: once for a replay, which calls often."""
+        now_s = time.monotonic()
+        if now_s - self._posted_s > POSTING_S:
+            who = arguments.get("operator", "")
+            record(Event.OPERATOR, "success", act="post", operator=who)
+        self._posted_s = now_s
 
     async def _warm(self, arguments: Mapping[str, Any]) -> int:
         shards = self._server.use_cases.backend.shards

@@ -17,6 +17,7 @@ from locust.event import EventHook
 
 from bench.scenarios.ledger import Ledger, Unanswered
 from bench.scenarios.rest import LIMITED, OVERLOADED, Account, Answer, Rest
+from bench.scenarios.seeding import Seeds
 
 log = logging.getLogger("rookery.town")
 
@@ -51,14 +52,20 @@ class Town:
     Accounts are played by one Locust user at a time. The requests made here are not counted.
     """
 
-    def __init__(self, host: str, follows: int, file: Path | None) -> None:
-        """`follows`: how many others each follows. `file`: where accounts are kept, if they are."""
+    def __init__(
+        self, host: str, follows: int, file: Path | None, seeds: Seeds | None = None
+    ) -> None:
+        """`follows`: how many others each follows. `file`: where accounts are kept, if they are.
+
+        `seeds` sign up those who are there before a run, where the server is on this machine.
+        """
         self.ledger = Ledger()
         uncounted = EventHook()  # type: ignore[no-untyped-call]
         self.rest = Rest(FastHttpSession(host, uncounted, None, concurrency=AT_ONCE))
         self.accounts: dict[str, list[Account]] = {PEOPLE: [], CELEBRITIES: [], SPAMMERS: []}
         self._idle: dict[str, list[Account]] = {role: [] for role in self.accounts}
         self.host = host
+        self._seeds = seeds
         self._follows = follows
         self._file = file
         self._names = f"l{secrets.token_hex(3)}"
@@ -122,7 +129,7 @@ class Town:
                 log.info("Preparing: %d of %d %s", done, len(items), what)
 
     def _settle_in(self, role: str) -> None:
-        account, answer = self.sign_up(self.rest)
+        account, answer = self.sign_up(self.rest, self._seeds)
         if account is None:
             raise Unprepared(f"sign-ups are refused: {answer.status} {answer.body}")
         self._belongs(role, account)
@@ -194,7 +201,7 @@ class Town:
     def give_back(self, role: str, account: Account) -> None:
         self._idle[role].append(account)
 
-    def sign_up(self, rest: Rest) -> tuple[Account | None, Answer]:
+    def sign_up(self, rest: Rest, seeds: Seeds | None = None) -> tuple[Account | None, Answer]:
         """A new account, or None and why not. Waits as long as the server asks one address to."""
         self._named += 1
         name = f"{self._names}_{self._named}"
@@ -204,7 +211,10 @@ class Town:
             "password": secrets.token_urlsafe(12),
             "name": f"Locust {self._named}",
         }
-        answer = self._persistently("POST", "/signup", rest=rest, body=body, key=uuid4().hex)
+        seeded = None if seeds is None else seeds.sign_up(body)
+        answer = seeded or self._persistently(
+            "POST", "/signup", rest=rest, body=body, key=uuid4().hex
+        )
         if not answer.ok:
             return None, answer
         account = Account(int(answer.body["userId"]), name, body["password"])

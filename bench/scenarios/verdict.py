@@ -4,25 +4,21 @@ The targets are those of the designs that the features come from ("Targets from 
 """
 
 import random
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import Any
-from urllib.parse import urlsplit
 
 import gevent  # type: ignore[import-untyped]
 import msgspec
 from gevent.pool import Pool  # type: ignore[import-untyped]
 from locust.stats import RequestStats, StatsEntry
 
+from bench.scenarios.seeding import server_status
 from bench.scenarios.spike import Spike, drained
 from bench.scenarios.town import PEOPLE, Town
-from bench.server import SERVE
-from rookery.control import find
 
 CHECKED_HOMES = 50
 AT_ONCE = 8
@@ -189,14 +185,8 @@ def _p95_ms(stats: RequestStats) -> dict[str, float]:
 def timeline_reads(data_dir: Path, host: str) -> tuple[float, float] | None:
     """Reads of home timelines, and how many of these found it not in memory, since the server
     began; None if no server on this data folder listens where `host` says."""
-    if find(data_dir) is None:
-        return None
-    command = [sys.executable, "-c", SERVE, "status", "--json", "--data", str(data_dir)]
-    done = subprocess.run(command, capture_output=True, check=False)
-    if not done.stdout:  # it went away just now
-        return None
-    status = msgspec.json.decode(done.stdout)
-    if urlsplit(status["http"]).port != urlsplit(host).port:
+    status = server_status(data_dir, host)
+    if status is None:
         return None
     shards = [
         figures or {}

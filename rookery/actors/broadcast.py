@@ -41,18 +41,22 @@ class Broadcast:
 
         return Coalescer(call, name=f"{ref.name}.invalidate", deadline_s=BOUND_S, retry=True)
 
-    async def broadcast(self, change: Invalidation) -> None:
+    async def broadcast(self, change: Invalidation) -> bool:
         """See `rookery.services.ports.InvalidationPort.broadcast`."""
         telling = [self._tell(edge, change) for edge in self._edges.values()]
-        if change.devices and self._revocations is not None:
-            telling.append(self._revocations.publish(change.devices))
-        await asyncio.gather(*telling)
+        ended = [(*device, "") for device in change.devices] + change.sign_ins
+        if ended and self._revocations is not None:
+            _, *told = await asyncio.gather(self._revocations.publish(ended), *telling)
+        else:
+            told = await asyncio.gather(*telling)
+        return all(told)
 
-    async def _tell(self, edge: Coalescer[Invalidation, None], change: Invalidation) -> None:
+    async def _tell(self, edge: Coalescer[Invalidation, None], change: Invalidation) -> bool:
         try:
             await edge.submit(change)
         except RookeryError:
-            pass  # Best effort: caches that were missed catch up by their own expiry.
+            return False  # Caches that were missed catch up by their own expiry.
+        return True
 
     async def aclose(self) -> None:
         for edge in self._edges.values():

@@ -212,8 +212,10 @@ class FanoutWorker(Actor):
 
     def _cache_caught_up(self, changes: list[Changed]) -> None:
         """Have processes forget what they may have read in the shared cache before it was told."""
-        tweet_ids = [tweet_id for _, tweet_id in changes]
-        self.spawn(self._broadcast.broadcast(Invalidation(tweets=tweet_ids)))
+        self.spawn(self._announce([tweet_id for _, tweet_id in changes]))
+
+    async def _announce(self, tweet_ids: list[int]) -> None:
+        await self._broadcast.broadcast(Invalidation(tweets=tweet_ids))
 
     async def _to_rings(self, deliveries: list[Delivery]) -> None:
         reached = await asyncio.gather(

@@ -46,6 +46,10 @@ class Surface(Protocol):
 
     def invalidate(self, change: Invalidation) -> None: ...
 
+    async def reload_keys(self) -> None:
+        """Take in the signing keys as they are stored now, and end what revoked ones signed."""
+        ...
+
     def figures(self) -> Mapping[str, float]: ...
 
 
@@ -142,6 +146,11 @@ class _SurfaceActor(Actor, Generic[S]):
         if self._surface is not None:
             for change in changes:
                 self._surface.invalidate(change)
+
+    async def reload_keys(self) -> None:
+        """See `Surface.reload_keys`. Idempotent."""
+        if self._surface is not None:
+            await self._surface.reload_keys()
 
     def figures(self) -> Mapping[str, float]:
         return {} if self._surface is None else self._surface.figures()

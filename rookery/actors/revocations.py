@@ -14,15 +14,15 @@ from rookery.store.redis_names import revocations_channel
 
 log = structlog.get_logger(__name__)
 
-Device = tuple[int, str]
-"""User id and device id."""
+Ended = tuple[int, str, str]
+"""User id, device id, and the session that ended; empty if the device is gone altogether."""
 
 BOUND_S = 1.0
 PING_S = 0.5
 """Seconds without a message after which Redis is asked whether it is there."""
 RETRY_S = 0.5
 
-_decoder = msgspec.msgpack.Decoder(list[Device])
+_decoder = msgspec.msgpack.Decoder(list[Ended])
 
 
 class Revocations:
@@ -37,8 +37,8 @@ class Revocations:
         self._timeout_s = settings.timeout_s
         self._client = connect(settings)
 
-    async def publish(self, devices: Sequence[Device]) -> None:
-        """Tell of devices that were revoked, and are gone from the store.
+    async def publish(self, devices: Sequence[Ended]) -> None:
+        """Tell of devices that were revoked or signed in anew, as the store has it already.
 
         Best effort: returns after 1 s at the latest, and raises nothing.
         """
@@ -48,9 +48,7 @@ class Revocations:
         except FAILURES as error:
             log.warning("revocations not told over Redis", error=str(error))
 
-    async def follow(
-        self, told: Callable[[list[Device]], None], missed: Callable[[], None]
-    ) -> None:
+    async def follow(self, told: Callable[[list[Ended]], None], missed: Callable[[], None]) -> None:
         """Call `told` with what is revoked, and `missed` after each subscription; for ever.
 
         Whoever is called must not trust what it knew before of any device after `missed`.
@@ -66,7 +64,7 @@ class Revocations:
                 await asyncio.sleep(RETRY_S)
 
     async def _listen(
-        self, told: Callable[[list[Device]], None], missed: Callable[[], None]
+        self, told: Callable[[list[Ended]], None], missed: Callable[[], None]
     ) -> None:
         async with self._client.pubsub() as pubsub:
             await pubsub.subscribe(self._channel)
@@ -84,7 +82,7 @@ class Revocations:
                 elif message["type"] == "message":
                     self._tell(message["data"], told)
 
-    def _tell(self, data: bytes, told: Callable[[list[Device]], None]) -> None:
+    def _tell(self, data: bytes, told: Callable[[list[Ended]], None]) -> None:
         try:
             devices = _decoder.decode(data)
         except msgspec.MsgspecError:

@@ -32,6 +32,7 @@ from ray.exceptions import (
 from ray.util import list_named_actors
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from rookery import security_log
 from rookery.actors.calls import (
     methods_of,
     read_answer,
@@ -77,6 +78,7 @@ class _Shell:
     async def __init__(self, spec: ActorSpec, options: RayOptions) -> None:  # type: ignore[misc]
         keep_private()  # on other nodes it was not this program that started Ray
         configure(options.log_level)
+        security_log.configure(options.security_log_file)
         # Ray takes each call in on a thread of its own, which must win Python's lock from a loop
         # that may be busy; by default that takes up to 5 ms.
         sys.setswitchinterval(SWITCH_INTERVAL_S)

@@ -79,7 +79,8 @@ class RayOptions:
     `metrics_port`: where Prometheus scrapes this node; None lets Ray choose.
     `directory`: where Ray keeps its sessions and logs (`session_latest/logs`), closed to other
         users; None is a folder that ends with the connection. Only for a Ray that is started here.
-    `figures_every_s`: how often the actors' figures are exported; `log_level`: what they log.
+    `figures_every_s`: how often the actors' figures are exported; `log_level`: what they log;
+        `security_log_file`: where they log what concerns security, empty for stderr.
     `stop_s`: how long all actors together may take to stop in order.
     `build`: what another process must have been started with to take the actors over, should this
         one die; empty: they die with it.
@@ -97,6 +98,7 @@ class RayOptions:
     object_store_bytes: int = 128 * 2**20
     figures_every_s: float = 5.0
     log_level: str = "info"
+    security_log_file: str = ""
     stop_s: float = 2.0
     build: str = ""
 

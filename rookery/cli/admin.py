@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from rookery.cli.auditing import auditing
 from rookery.cli.console import ConfigOption, DataOption, err, out, run, settings, told
 from rookery.config import Config
 
@@ -42,21 +43,52 @@ async def _token(config: Config, user: str) -> None:
 
 
 @app.command("rotate-keys")
-def rotate_keys(data: DataOption = None, config: ConfigOption = None) -> None:
-    """Sign new access tokens with a new key; tokens in use stay valid until they expire."""
+def rotate_keys(
+    revoke: Annotated[
+        bool,
+        typer.Option(
+            "--revoke",
+            help="Refuse what the former keys signed from now on (a key has leaked): clients"
+            " renew their tokens, nobody is logged out.",
+        ),
+    ] = False,
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Sign new access tokens with a new key; tokens in use stay valid until they expire.
+
+    Returns when every process has taken the key in. Exit status 1: some did not answer; they are
+    named.
+    """
     with told():
         chosen = settings(config, data)
-    run(_rotate(chosen))
+    if not run(_rotate(chosen, revoke)):
+        raise typer.Exit(1)
 
 
-async def _rotate(config: Config) -> None:
+async def _rotate(config: Config, revoke: bool) -> bool:
     from pathlib import Path
 
     from rookery.control import Control
 
     async with Control(Path(config.server.data_dir)) as control:
-        await control.call("rotate-keys")
-    out.print("new access tokens are signed with a new key")
+        done = await control.call("rotate-keys", revoke=revoke)
+    ended = "; what former keys signed is refused, and its streams are closed" if revoke else ""
+    out.print(
+        f"access tokens are signed with key {done['key']} in all {done['processes']} processes that"
+        f" answered{ended}",
+        soft_wrap=True,
+    )
+    if done["missed"]:
+        err.print(
+            f"rookery: no answer from {', '.join(done['missed'])}: what is said above is true of"
+            f" them at the latest {done['withinS']:.0f} s from now if they run, and when they start"
+            " again. Run the command again to be sure",
+            style="red",
+            markup=False,
+            soft_wrap=True,
+        )
+    return not done["missed"]
 
 
 @app.command("shard-collections")
@@ -81,8 +113,9 @@ async def _shard(config: Config) -> None:
     from rookery.store.mongo.sharding import shard_collections
     from rookery.store.schema import COLLECTIONS
 
-    async for name, field in shard_collections(config.store, COLLECTIONS):
-        out.print(f"{name} is sharded by {field} (hashed)")
+    with auditing(config, "shard-collections"):
+        async for name, field in shard_collections(config.store, COLLECTIONS):
+            out.print(f"{name} is sharded by {field} (hashed)")
 
 
 @app.command("requeue-dead")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from rookery.cli.auditing import auditing
 from rookery.cli.console import Bars, ConfigOption, DataOption, err, out, run, settings, told
 from rookery.config import Config
 
@@ -22,7 +23,8 @@ def load(
     """
     with told():
         chosen = settings(config, data)
-    run(_load(chosen, file))
+    with auditing(chosen, "load"):
+        run(_load(chosen, file))
 
 
 async def _load(config: Config, file: Path) -> None:

@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from rookery.cli.auditing import auditing
 from rookery.cli.console import Bars, err, out, run
+from rookery.config import load
 
 _ADDRESS = (
     "sqlite:FOLDER or mongodb://HOST:PORT/DATABASE?replicaSet=NAME, or env:VARIABLE where that"
@@ -45,12 +47,13 @@ async def _migrate(source: str, target: str) -> bool:
     one, other = addresses.parse(source), addresses.parse(target)
     if one.name == other.name:
         raise Conflict(f"FROM and TO are the same store, {one.name}")
-    async with one.opened(exists=True) as old, other.opened(exists=False) as new:
-        migration = Migration(
-            Side(one.name, old.reader), Side(other.name, new.reader), new.writer, clock_ms
-        )
-        with Bars() as bars:
-            compared = await migration.run(bars.show)
+    with auditing(load(), "migrate-store", source=one.name, target=other.name):
+        async with one.opened(exists=True) as old, other.opened(exists=False) as new:
+            migration = Migration(
+                Side(one.name, old.reader), Side(other.name, new.reader), new.writer, clock_ms
+            )
+            with Bars() as bars:
+                compared = await migration.run(bars.show)
     table = Table("collection", "documents", "hash", box=None)
     for each in compared:
         if each.is_same and each.source.documents:

@@ -48,11 +48,13 @@ def serve(
 
 
 async def _serve(config: Config) -> None:
+    from rookery import security_log
     from rookery.logs import configure
     from rookery.serving import RunningServer
 
     began_s = time.monotonic()
     configure(config.server.log_level)
+    security_log.configure(security_log.file_of(config.auth.security_log_file))
     if unknown := ignored(os.environ):
         structlog.get_logger(__name__).warning("not settings: ignored", variables=unknown)
     stopped = asyncio.Event()

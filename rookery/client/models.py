@@ -117,12 +117,18 @@ class FollowState(Model, frozen=True, kw_only=True):
 
 
 class Device(Model, frozen=True, kw_only=True):
-    """A signed-in device; `connected` while it holds a stream, `current` if it is this one."""
+    """A signed-in device; `connected` while it holds a stream, `current` if it is this one.
+
+    `last_seen_at` and `last_address` are of its last log-in or renewal of tokens; it is logged out
+    at `expires_at` if it is not used. Servers of former releases tell neither address nor end.
+    """
 
     device_id: str
     name: str
     created_at: datetime
     last_seen_at: datetime
+    last_address: str = ""
+    expires_at: datetime | None = None
     connected: bool
     current: bool
 
@@ -148,6 +154,13 @@ class StreamAddress(Model, frozen=True, kw_only=True):
     url: str
     protocols: list[str]
     heartbeat_s: float
+
+
+class StreamTicket(Model, frozen=True, kw_only=True):
+    """Opens one stream, once, within `expires_in_s`: append ``?ticket=…`` to its address."""
+
+    ticket: str
+    expires_in_s: int = msgspec.field(name="expiresIn")
 
 
 class Health(Model, frozen=True, kw_only=True):
@@ -182,9 +195,10 @@ class Posted(Model, frozen=True, kw_only=True):
 
 
 class Devices(Model, frozen=True, kw_only=True):
-    """All devices, as on the wire."""
+    """A page of devices, as on the wire."""
 
-    devices: list[Device]
+    items: list[Device] = msgspec.field(name="devices")
+    next_cursor: str | None = None
 
 
 class History(Model, frozen=True, kw_only=True):

@@ -31,6 +31,7 @@ from rookery.client.models import (
     Session,
     SignedUp,
     StreamAddress,
+    StreamTicket,
     Tokens,
     Tweet,
     Tweets,
@@ -196,8 +197,12 @@ class Client:
         self._user_id = None
 
     async def devices(self) -> list[Device]:
-        """One's own devices, the one seen last first."""
-        return (await self._get("/devices", Devices)).devices
+        """All of one's own devices, the one seen last first."""
+        return [device async for device in self.device_pages()]
+
+    def device_pages(self, *, limit: int = 100) -> Pages[Device]:
+        """One's own devices, the one seen last first, page by page."""
+        return self._pages("/devices", Devices, limit)
 
     async def revoke_device(self, device_id: str) -> None:
         """Log one of one's devices out."""
@@ -357,6 +362,14 @@ class Client:
     async def discover_stream(self) -> StreamAddress:
         """Where to open a WebSocket now. `stream` does this by itself."""
         return await self._get("/stream", StreamAddress)
+
+    async def stream_ticket(self) -> StreamTicket:
+        """A ticket to hand to a program that opens a stream and can send no header (a browser).
+
+        `stream` needs none: it sends the token in a header.
+        """
+        call = Call("POST", "/stream/ticket", repeatable=True)
+        return await self._transport.request(call, StreamTicket)
 
     def stream(
         self,

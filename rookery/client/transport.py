@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import inspect
 import os
+import platform
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
@@ -35,6 +36,8 @@ from rookery.client.models import Tokens
 T = TypeVar("T")
 PREFIX = "/api/v1"
 OnTokens: TypeAlias = Callable[[Tokens], Awaitable[None] | None]
+_USER_AGENT = f"rookery-client/1 ({platform.system()}) Python/{platform.python_version()}"
+"""What names the device of whoever logs in without a name for it."""
 _REPEATABLE_METHODS = frozenset({"GET", "PUT", "PATCH", "DELETE"})
 
 
@@ -196,7 +199,7 @@ class Transport:
     async def _attempt(self, call: Call, token: str | None, deadline_s: float) -> bytes:
         if self._session is None:
             raise RuntimeError("the client is not open; use it with `async with`")
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", "User-Agent": _USER_AGENT}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         if call.idempotency_key is not None:

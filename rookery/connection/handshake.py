@@ -26,11 +26,15 @@ _MAX_EPOCH = 40
 
 @dataclass(frozen=True)
 class StreamRequest:
-    """A well-formed request; `epoch` and `offset` are both there, or neither."""
+    """A well-formed request; `epoch` and `offset` are both there, or neither.
+
+    `token` is an access token, or a ticket where it `is_ticket`.
+    """
 
     token: str
     epoch: str | None
     offset: int | None
+    is_ticket: bool = False
 
 
 def select_subprotocol(
@@ -95,17 +99,20 @@ def tell_version(response: Response) -> None:
 
 
 def parse_request(request: Request) -> StreamRequest:
-    """Read token and position from a handshake request.
+    """Read token or ticket, and position, from a handshake request.
 
     Raises:
-        Unauthenticated: there is no token.
+        Unauthenticated: there is neither token nor ticket.
         InvalidRequest: a parameter is malformed.
     """
     try:
         query = parse_qs(urlsplit(request.path).query, errors="strict", max_num_fields=16)
     except ValueError:
         raise InvalidRequest("The query string cannot be read") from None
-    token = _bearer(request.headers.get_all("Authorization")) or query.get("access_token", [""])[0]
+    token, is_ticket = _bearer(request.headers.get_all("Authorization")), False
+    if not token and "ticket" in query:
+        token, is_ticket = query["ticket"][0], True
+    token = token or query.get("access_token", [""])[0]
     if not token:
         raise Unauthenticated()
     if len(token) > _MAX_TOKEN or not token.isascii():
@@ -115,12 +122,12 @@ def parse_request(request: Request) -> StreamRequest:
     if (epoch is None) is not (offset is None):
         raise InvalidRequest("epoch and offset belong together", "offset")
     if epoch is None or offset is None:
-        return StreamRequest(token, None, None)
+        return StreamRequest(token, None, None, is_ticket)
     if len(epoch) > _MAX_EPOCH:
         raise InvalidRequest("epoch is too long", "epoch")
     if not (offset.isascii() and offset.isdecimal() and len(offset) <= 18):
         raise InvalidRequest("offset must be a whole number", "offset")
-    return StreamRequest(token, epoch, int(offset))
+    return StreamRequest(token, epoch, int(offset), is_ticket)
 
 
 def _bearer(values: Sequence[str]) -> str:

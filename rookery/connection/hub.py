@@ -148,6 +148,27 @@ class Hub:
                 if peer.session.identity.device_id == device_id:
                     self._close(peer, 4403, "this device was logged out")
 
+    def close_sign_ins(self, sign_ins: Iterable[tuple[int, str, str]]) -> None:
+        """Close the sessions of (user id, device id, session)s, whose devices signed in anew."""
+        for user_id, device_id, session in sign_ins:
+            for peer in list(self._by_user.get(user_id, ())):
+                identity = peer.session.identity
+                if identity.device_id == device_id and identity.session == session:
+                    self._close(peer, 4403, "this sign-in was ended")
+
+    def users(self) -> list[int]:
+        """The ids of all who are connected."""
+        return list(self._by_user)
+
+    def sign_ins(self, user_ids: Iterable[int]) -> list[tuple[int, str, str]]:
+        """The (user id, device id, session)s of these users' sessions, each once."""
+        found = set()
+        for user_id in user_ids:
+            for peer in self._by_user.get(user_id, ()):
+                identity = peer.session.identity
+                found.add((user_id, identity.device_id, identity.session))
+        return list(found)
+
     def close_user(self, user_id: int, code: int = 4403, reason: str = "logged out") -> None:
         """Close all sessions of a user."""
         for peer in list(self._by_user.get(user_id, ())):

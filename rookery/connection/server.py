@@ -17,7 +17,7 @@ from rookery.connection.hub import Hub
 from rookery.connection.ports import Authenticate
 from rookery.connection.settings import StreamSettings
 from rookery.connection.timer_wheel import TICK_S, TimerWheel
-from rookery.connection.websocket import Connection
+from rookery.connection.websocket import Connection, OnRefused
 from rookery.domain.notices import Notice, Notices
 from rookery.domain.seats import Seats
 from rookery.errors import PortTaken
@@ -36,7 +36,8 @@ class ConnectionListener:
     """Listens for WebSocket clients and keeps their connections until `stop`.
 
     Owns the life of `hub`: starts and stops it. `authenticate` raises an error of
-    `rookery.errors` for a bad token, whose close code the client gets.
+    `rookery.errors` for a bad token, whose close code the client gets; so does `redeem` for a
+    ticket. `on_refused` is told of each error, with the peer's address and the request.
     """
 
     def __init__(
@@ -47,9 +48,12 @@ class ConnectionListener:
         authenticate: Authenticate,
         settings: StreamSettings | None = None,
         place_of: PlaceOf = lambda peer: (peer, False),
+        redeem: Authenticate | None = None,
     ) -> None:
         self.hub = hub
         self.authenticate = authenticate
+        self.redeem = redeem or authenticate
+        self.on_refused: OnRefused = lambda *_: None
         self.settings = settings or hub.settings
         self._host = host
         self._port = port

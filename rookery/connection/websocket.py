@@ -7,9 +7,10 @@ everything else together.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from enum import Enum
 from http import HTTPStatus
-from typing import Protocol, cast
+from typing import Protocol, TypeAlias, cast
 
 import structlog
 from websockets.frames import Frame, Opcode
@@ -38,12 +39,18 @@ _protocol_log = logging.getLogger("rookery.connection.protocol")
 _protocol_log.setLevel(logging.ERROR)  # the library tells of each opening and closing
 
 
+OnRefused: TypeAlias = Callable[[RookeryError, str, Request], None]
+"""Told why a stream was refused, of which peer's address, and its request."""
+
+
 class Listener(Protocol):
     """What a connection knows of whoever listens."""
 
     hub: Hub
     settings: StreamSettings
     authenticate: Authenticate
+    redeem: Authenticate
+    on_refused: OnRefused
 
     def has_room(self) -> bool:
         """Whether another session may be opened; asked by a connection in its handshake."""
@@ -244,8 +251,12 @@ class Connection(asyncio.Protocol):
         """Authenticate, and hand over to the hub."""
         try:
             wanted = parse_request(request)
-            identity, expires_ms = await self._listener.authenticate(wanted.token)
+            redeem, authenticate = self._listener.redeem, self._listener.authenticate
+            admit = redeem if wanted.is_ticket else authenticate
+            identity, expires_ms = await admit(wanted.token)
         except RookeryError as error:
+            peer = self._transport.get_extra_info("peername")
+            self._listener.on_refused(error, peer[0] if peer else "", request)
             self.close(error.close_code, str(error))
             return
         except Exception:

@@ -49,6 +49,7 @@ class Windows:
         self._current: dict[Key, int] = {}
         self._previous: dict[Key, int] = {}
         self._told: dict[Key, int] = {}
+        self._learned: dict[Key, int] = {}
 
     def __len__(self) -> int:
         return len(self._current) + len(self._previous)
@@ -63,14 +64,27 @@ class Windows:
             if not used and len(self._current) >= self._capacity:
                 self._current.clear()
                 self._told.clear()
+                self._learned.clear()
             self._current[key] = used + 1
         return verdict
 
-    def standing(self, key: Key, now_ms: int) -> Verdict:
-        """Whether what was counted is within the limit; counts nothing."""
+    def standing(self, key: Key, now_ms: int, more: int = 0) -> Verdict:
+        """Whether what was counted, and `more`, is within the limit; counts nothing."""
         if now_ms // self.window_ms != self._number:
             self._turn(now_ms // self.window_ms)
-        return self._verdict(self._current.get(key, 0), self._previous.get(key, 0), now_ms)
+        used = self._current.get(key, 0) + more
+        return self._verdict(used, self._previous.get(key, 0), now_ms)
+
+    def take_back(self, key: Key, number: int) -> None:
+        """Uncount a hit of the window `number`, if that is still counted: it did not happen."""
+        counts = self._current if number == self._number else self._previous
+        if number in (self._number, self._number - 1) and counts.get(key, 0) > 0:
+            counts[key] -= 1
+
+    @property
+    def number(self) -> int:
+        """Of the present window: hits that may be taken back are to be remembered with it."""
+        return self._number
 
     def _verdict(self, used: int, before: int, now_ms: int) -> Verdict:
         left_ms = self.window_ms - now_ms % self.window_ms
@@ -92,6 +106,7 @@ class Windows:
         self._previous = self._current if number == self._number + 1 else {}
         self._current = {}
         self._told = {}
+        self._learned = {}
         self._number = number
 
     # Sharing.
@@ -106,17 +121,24 @@ class Windows:
         self._told[key] = self._current.get(key, 0)
         return self._number, owed
 
-    def learn(self, key: Key, number: int, total: int) -> None:
+    def learn(self, key: Key, number: int, total: int, may_be_less: bool = False) -> None:
         """Take in what all processes together had told when this one's share was added.
 
-        Never less than what is known here: a total may have been lost.
+        Never less than what is known here, for a total may have been lost or be late; unless it
+        `may_be_less`, since the others have taken some of theirs back.
         """
         if number != self._number or key not in self._current:
             return
-        missing = total - self._told.get(key, 0)
-        if missing > 0:
-            self._current[key] += missing
-            self._told[key] = total
+        learned = self._learned.get(key, 0)
+        more = max(total - self._told.get(key, 0), -learned if may_be_less else 0)
+        if more:
+            self._current[key] += more
+            self._told[key] = self._told.get(key, 0) + more
+            self._learned[key] = learned + more
+
+    def has_learned(self, key: Key) -> bool:
+        """Whether hits of others count, which they may take back."""
+        return bool(self._learned.get(key))
 
     def give_back(self, key: Key, number: int, amount: int) -> None:
         """What was taken could not be told: it is owed again."""

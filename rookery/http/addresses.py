@@ -28,15 +28,23 @@ class Addresses:
         self._trusted = [ip_network(part) for part in parts if part]
 
     def key_of(self, peer: str | None, forwarded: str | None) -> str:
-        """What to count by: the client's IPv4 address or IPv6 network.
+        """What to count by: the client's IPv4 address or IPv6 network, as of `client_of`."""
+        address = self._client(peer, forwarded)
+        return UNKNOWN if address is None else _key(address)
+
+    def client_of(self, peer: str | None, forwarded: str | None) -> str:
+        """The client's address.
 
         `peer` is who is connected, `forwarded` the value of ``X-Forwarded-For`` (all of them,
         joined by commas). Going back from the peer, the first address that is no trusted proxy is
         the client's. An entry that is no address ends the way: the proxy before is the client.
         """
+        return str(self._client(peer, forwarded) or UNKNOWN)
+
+    def _client(self, peer: str | None, forwarded: str | None) -> Address | None:
         address = _parsed(peer or "")
         if address is None:
-            return UNKNOWN
+            return None
         if forwarded and self._trusted and self._is_trusted(address):
             for entry in reversed(forwarded.rsplit(",", MAX_HOPS)[-MAX_HOPS:]):
                 hop = _parsed(_without_port(entry.strip()))
@@ -45,7 +53,7 @@ class Addresses:
                 address = hop
                 if not self._is_trusted(hop):
                     break
-        return _key(address)
+        return address
 
     def place_of(self, peer: str) -> tuple[str, bool]:
         """What a connection from `peer` counts for, and whether a trusted proxy made it."""

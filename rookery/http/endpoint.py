@@ -11,14 +11,18 @@ from typing import Any, Generic, TypeAlias, TypeVar, get_args, get_type_hints
 import msgspec
 
 from rookery.errors import RookeryError, Unauthenticated
+from rookery.http.message import Request
+from rookery.http.requests import bearer_token
 from rookery.http.schemas import Parameters
 from rookery.http.services import Services
 from rookery.models import Identity
+from rookery.security_log import Origin
 from rookery.services.limits import Rate
 
 PREFIX = "/api/v1"
 JSON_TYPE = "application/json"
 
+FindOrigin: TypeAlias = Callable[[Request, str], Origin]
 P = TypeVar("P", bound=Parameters)
 Q = TypeVar("Q", bound=Parameters)
 B = TypeVar("B", bound=Parameters)
@@ -35,7 +39,16 @@ class Auth(Enum):
 class Call(Generic[P, Q, B]):
     """One request, read and checked: typed path, query and body, and who makes it."""
 
-    __slots__ = ("body", "idempotency_key", "path", "query", "viewer")
+    __slots__ = (
+        "_find_origin",
+        "_request",
+        "_request_id",
+        "body",
+        "idempotency_key",
+        "path",
+        "query",
+        "viewer",
+    )
 
     def __init__(
         self,
@@ -44,12 +57,28 @@ class Call(Generic[P, Q, B]):
         body: B,
         viewer: Identity | None,
         idempotency_key: str | None,
+        request: Request,
+        request_id: str,
+        find_origin: FindOrigin,
     ) -> None:
         self.path = path
         self.query = query
         self.body = body
         self.viewer = viewer
         self.idempotency_key = idempotency_key
+        self._request = request
+        self._request_id = request_id
+        self._find_origin = find_origin
+
+    @property
+    def origin(self) -> Origin:
+        """Where the request came from; found only when somebody asks."""
+        return self._find_origin(self._request, self._request_id)
+
+    @property
+    def access_token(self) -> str:
+        """The token that the request came with; empty without one."""
+        return bearer_token(self._request.header(b"authorization")) or ""
 
     @property
     def identity(self) -> Identity:

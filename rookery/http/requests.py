@@ -21,7 +21,7 @@ from rookery.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
-from rookery.http.schemas import CURSOR_PATTERN, PATTERN_TEXTS, Parameters
+from rookery.http.schemas import CURSOR_FIELD, PATTERN_TEXTS, Parameters
 
 T = TypeVar("T")
 P = TypeVar("P", bound=Parameters)
@@ -59,10 +59,11 @@ _TYPE_NAMES = {
 def problem_of(error: msgspec.ValidationError) -> InvalidRequest:
     """`error` of msgspec, in the client's terms."""
     text, path = str(error), ""
-    if CURSOR_PATTERN in text:
-        return InvalidCursor()
     if located := _AT.fullmatch(text):
         text, path = located["text"], located["path"]
+    # By its name: other fields may have the form of a cursor, as ids of devices do.
+    if path == CURSOR_FIELD and (_PATTERN.fullmatch(text) or _LENGTH.fullmatch(text)):
+        return InvalidCursor()
     for pattern, kind in ((_MISSING, "is required"), (_UNKNOWN, "is not known here")):
         if found := pattern.fullmatch(text):
             name = f"{path}.{found['name']}" if path else found["name"]

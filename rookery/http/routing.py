@@ -8,12 +8,23 @@ so it allocates little.
 import itertools
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 import msgspec
 
 from rookery.domain.windows import Verdict
-from rookery.errors import InvalidRequest, MethodNotAllowed, NotFound, Unauthenticated
-from rookery.http.endpoint import JSON_TYPE, Auth, Call, Endpoint, Reply
+from rookery.errors import (
+    DeviceRevoked,
+    InvalidRequest,
+    InvalidToken,
+    MethodNotAllowed,
+    NotFound,
+    RookeryError,
+    TooManyRequests,
+    Unauthenticated,
+)
+from rookery.http.addresses import UNKNOWN, Addresses
+from rookery.http.endpoint import JSON_TYPE, Auth, Call, Endpoint, FindOrigin, Reply
 from rookery.http.errors import error_response, limit_headers
 from rookery.http.message import Request, Response
 from rookery.http.requests import (
@@ -29,7 +40,8 @@ from rookery.http.requests import (
 )
 from rookery.http.schemas import Nothing, Parameters
 from rookery.http.services import Services
-from rookery.services.limits import Rate, demand
+from rookery.security_log import Origin
+from rookery.services.limits import TRIED, Attempt, Rate, demand
 
 HttpHandler = Callable[[Request, Mapping[str, str]], Awaitable[Response]]
 """Answers a request of one endpoint, given its path's parameters."""
@@ -43,6 +55,8 @@ _COMMON = {
     "Server": "rookery",
 }
 _numbers = itertools.count(1)
+LOGGED_REFUSALS = (TooManyRequests, InvalidToken, DeviceRevoked)
+"""What the security log hears of here; what services refuse they tell it themselves."""
 _prefix = secrets.token_hex(6)
 
 
@@ -66,22 +80,34 @@ def handler_of(endpoint: Endpoint, services: Services) -> HttpHandler:
     is_post = endpoint.method == "POST"
     user_limit = services.limits.by_user.get(endpoint.rate)
     address_limit = services.limits.by_address.get(endpoint.rate)
-    is_shared = endpoint.rate in (Rate.SIGN_UP, Rate.LOGIN)
+    is_attempt = endpoint.rate in (Rate.SIGN_UP, Rate.LOGIN)
+    write_limit = services.limits.by_address.get(Rate.WRITE)
     key_of = services.addresses.key_of
+    find_origin = origin_finder(services.addresses)
+    refused = services.refusals.refused
 
-    async def count_address(request: Request, headers: dict[str, str]) -> None:
-        if address_limit is not None:
-            key = key_of(request.remote, request.header(b"x-forwarded-for"))
-            if is_shared:
-                admit(await address_limit.hit_shared(key), headers)
-            else:
-                admit(address_limit.hit(key), headers)
+    async def count_address(request: Request, headers: dict[str, str]) -> Attempt | None:
+        """Count a request by its address; what is to be taken back if it was not tried."""
+        if address_limit is None and not is_attempt:
+            return None
+        key = key_of(request.remote, request.header(b"x-forwarded-for"))
+        if not is_attempt:
+            assert address_limit is not None
+            admit(address_limit.hit(key), headers)
+            return None
+        if write_limit is not None:  # Whatever is taken back below is bounded by this.
+            demand(write_limit.hit(key))
+        if address_limit is None:
+            return None
+        attempt = await address_limit.attempt(key)
+        admit(attempt.verdict, headers)
+        return attempt
 
     async def handle(request: Request, parameters: Mapping[str, str]) -> Response:
         headers, request_id = common_headers(request)
         body: Parameters = _NOTHING
+        attempt = viewer = None
         try:
-            viewer = None
             if auth_used:
                 token = bearer_token(request.header(b"authorization"))
                 if token is not None:
@@ -91,7 +117,7 @@ def handler_of(endpoint: Endpoint, services: Services) -> HttpHandler:
                         await count_address(request, headers)
                         raise
             if viewer is None:
-                await count_address(request, headers)
+                attempt = await count_address(request, headers)
                 if auth_required:
                     raise Unauthenticated
             elif user_limit is not None:
@@ -106,10 +132,25 @@ def handler_of(endpoint: Endpoint, services: Services) -> HttpHandler:
                 body = body_reader.read(request.header(b"content-type"), body_raw)
             elif body_raw:
                 check_no_body(body_raw)
-            result = await act(services, Call(path, query, body, viewer, key))
+            result = await act(
+                services, Call(path, query, body, viewer, key, request, request_id, find_origin)
+            )
             if isinstance(result, msgspec.Struct):
                 result = _encode(result)
         except Exception as error:
+            if attempt is not None and not isinstance(error, TRIED):
+                standing = attempt.take_back()
+                limit_headers(headers, standing.limit, standing.remaining, standing.reset_s)
+            if isinstance(error, LOGGED_REFUSALS):
+                assert isinstance(error, RookeryError)
+                origin = partial(find_origin, request, request_id)
+                refused(
+                    error.code,
+                    origin,
+                    user_id=None if viewer is None else viewer.user_id,
+                    username="" if viewer is None else viewer.username,
+                    endpoint=endpoint.operation_id,
+                )
             return error_response(error, request, headers, request_id)
         if isinstance(result, Reply):
             headers["Content-Type"] = result.media_type
@@ -118,6 +159,23 @@ def handler_of(endpoint: Endpoint, services: Services) -> HttpHandler:
         return Response(status, result, headers)
 
     return handle
+
+
+def origin_finder(addresses: Addresses) -> FindOrigin:
+    """What finds where a request came from."""
+
+    def find_origin(request: Request, request_id: str) -> Origin:
+        forwarded = request.header(b"x-forwarded-for")
+        address = addresses.client_of(request.remote, forwarded)
+        key = addresses.key_of(request.remote, forwarded)
+        return Origin(
+            address,
+            "" if key == UNKNOWN else key,
+            request_id,
+            request.header(b"user-agent") or "",
+        )
+
+    return find_origin
 
 
 def admit(verdict: Verdict, headers: dict[str, str]) -> None:

@@ -24,9 +24,11 @@ CURSOR_PATTERN = "^[A-Za-z0-9_-]{1,64}$"
 USERNAME_PATTERN = "^[A-Za-z0-9_]{1,15}$"
 DEVICE_ID_PATTERN = "^[A-Za-z0-9_-]{1,64}$"
 
+CURSOR_FIELD = "cursor"
+"""The field that a cursor is in: what is wrong with it has an error of its own."""
+
 PATTERN_TEXTS = {
     ID_PATTERN: "must be an id: a decimal number up to 9223372036854775807",
-    CURSOR_PATTERN: "must be a cursor that this server handed out",
     USERNAME_PATTERN: "must be 1 to 15 letters, digits and underscores",
     DEVICE_ID_PATTERN: "must be a device id: 1 to 64 letters, digits, hyphens and underscores",
 }
@@ -52,6 +54,8 @@ DeviceName: TypeAlias = Annotated[str, Meta(max_length=MAX_DEVICE_NAME_CHARS)]
 Limit: TypeAlias = Annotated[int, Meta(ge=1, le=100, description="Entries on a page")]
 
 DEFAULT_LIMIT = 20
+LATER = "; a part of the server that does not answer just now will take that in within moments"
+"""Added to what was done where not every process has confirmed it."""
 
 
 class Parameters(

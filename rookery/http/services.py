@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from rookery.http.addresses import Addresses
+from rookery.security_log import Refusals
 from rookery.services.accounts import Accounts
 from rookery.services.authentication import Authenticator
 from rookery.services.cards import Cards
@@ -15,6 +16,7 @@ from rookery.services.graph import Graph
 from rookery.services.limits import Limits
 from rookery.services.ports import StreamDirectoryPort
 from rookery.services.profiles import Profiles
+from rookery.services.stream_tickets import StreamTickets
 from rookery.services.timelines import Timelines
 from rookery.services.tweets import Tweets
 
@@ -40,9 +42,11 @@ class Services:
     engagement: Engagement
     cards: Cards
     timelines: Timelines
+    tickets: StreamTickets
     stream: StreamDirectoryPort
     ready: Callable[[], Awaitable[Mapping[str, bool]]]
     limits: Limits
     addresses: Addresses = field(default_factory=Addresses)
+    refusals: Refusals = field(default_factory=Refusals)
     connected: Callable[[int], Awaitable[Collection[str]]] = _nobody
     heartbeat_s: float = 20.0

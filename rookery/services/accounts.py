@@ -1,9 +1,8 @@
-"""Signing up, logging in, staying logged in, logging out.
+"""Signing up, logging in, staying logged in, logging out."""
 
-Must not import http, connection or actors.
-"""
-
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 
@@ -11,31 +10,35 @@ from rookery.errors import (
     BadCredentials,
     Conflict,
     DeviceRevoked,
-    Forbidden,
     IdempotencyMismatch,
     InvalidToken,
     NotFound,
     Overloaded,
     Unavailable,
 )
-from rookery.models import Device, Identity, User
+from rookery.models import Identity, User
+from rookery.security_log import NOWHERE, Event, Origin, Outcome, record
 from rookery.services import validation
 from rookery.services.idempotency import Idempotency, Recorder, Result
+from rookery.services.limits import Attempt
 from rookery.services.passwords import Passwords
-from rookery.services.ports import Invalidation, InvalidationPort
+from rookery.services.ports import InvalidationPort
 from rookery.services.refresh_tokens import RefreshToken, parse_refresh_token
 from rookery.services.sessions import GRACE_S, REFRESH_LIFE_S, Session, SessionIssuer
+from rookery.services.sign_ins import ATTEMPTS, SignIns, require_active, sources_of
 from rookery.services.tokens import KeyRing
+from rookery.services.user_agents import name_of
 from rookery.store.devices import Devices, StoredDevice
-from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
+from rookery.store.engine import ConditionFailed, Store, WriteBatch
+from rookery.store.login_sources import LoginSources, address_source, device_source
 from rookery.store.schema import EMAILS, USERNAMES
 from rookery.store.users import Users
 
 __all__ = ["Accounts", "Session", "SignUp"]
 
 MAX_DEVICES = 50
-_ATTEMPTS = 5
-_READ_DEVICES = 1000
+_NO_USER = 0
+"""An id that nobody has: looked up where there is no user, so that both take the same time."""
 
 
 class SignUp(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,8 +52,14 @@ class SignUp(msgspec.Struct, frozen=True, kw_only=True):
     idempotency_key: str | None = None
 
 
+class LoginAttempts(Protocol):
+    """Counts attempts to log in; see `rookery.services.limits.Limits.login`."""
+
+    async def login(self, account: str, source: str = "") -> Attempt | None: ...
+
+
 class Accounts:
-    """The use-cases around an account and its devices.
+    """The use-cases around an account and its devices. `origin` is where a request came from.
 
     A refresh token is good once. Using it again within `grace_s` gives the same successor (the
     client's answer was lost, or it asked twice at once); using it later, or using any older one,
@@ -75,15 +84,15 @@ class Accounts:
         self._ids = ids
         self._clock_ms = clock_ms
         self._passwords = passwords
-        self._invalidation = invalidation
         self._users = Users(store.reader)
         self._devices = Devices(store.reader)
+        self._sources = LoginSources(store.reader)
         self._idempotency = Idempotency(store, clock_ms)
         self._issuer = SessionIssuer(keys, clock_ms, refresh_life_s=refresh_life_s)
+        self._sign_ins = SignIns(store, clock_ms, self._issuer, invalidation, max_devices)
         self._grace_ms = int(grace_s * 1000)
-        self._max_devices = max_devices
 
-    async def signup(self, request: SignUp) -> Session:
+    async def signup(self, request: SignUp, origin: Origin = NOWHERE) -> Session:
         """Make an account and sign its first device in.
 
         With an `Idempotency-Key`, the same request again (the password included) signs the same
@@ -93,49 +102,75 @@ class Accounts:
             InvalidRequest: a field breaks its rule; see `rookery.services.validation`.
             Conflict: the username or email (its `field`) is taken.
             IdempotencyMismatch: the key was used for a different request.
-            Overloaded: too many passwords are being hashed.
+            Overloaded: no thread to hash the password was free in time.
         """
         request = _validated(request)
 
-        async def act(record: Recorder) -> Session:
-            return await self._create(request, record)
+        async def act(recorder: Recorder) -> Session:
+            return await self._create(request, recorder, origin)
 
         async def replay(result: Result) -> Session:
-            return await self._sign_up_again(request, result)
+            return await self._sign_up_again(request, result, origin)
 
         # The password is not among what is digested: the record would let it be guessed.
         repeated = ["signup", request.email, request.username, request.name, request.device_name]
-        return await self._idempotency.once(0, request.idempotency_key, repeated, act, replay)
+        try:
+            return await self._idempotency.once(0, request.idempotency_key, repeated, act, replay)
+        except (Conflict, IdempotencyMismatch) as error:
+            record(Event.SIGN_UP, "failure", origin=origin, reason=error.code)
+            raise
 
     async def login(
-        self, identifier: str, password: str, device_id: str | None = None, device_name: str = ""
+        self,
+        identifier: str,
+        password: str,
+        device_id: str | None = None,
+        device_name: str = "",
+        *,
+        origin: Origin = NOWHERE,
+        attempts: LoginAttempts | None = None,
     ) -> Session:
         """Sign in with a username or email (told apart by the ``@``) and the password.
 
         With the id of a device that the user has, that device gets new tokens, and its old ones
-        end; otherwise a new device is added.
+        end; otherwise a new device is added. `attempts` counts passwords that were tried.
 
         Raises:
             InvalidRequest: the device name breaks its rule.
             BadCredentials: no such user, wrong password, or a user without one; which of them
                 also the time taken does not tell.
             Forbidden: the account is not active.
-            Overloaded: too many passwords are being hashed.
+            TooManyRequests: `attempts` does not let it be tried.
+            Overloaded: no thread to hash the password was free in time.
         """
         device_name = validation.device_name(device_name)
         if len(password) > validation.MAX_PASSWORD_CHARS:
             raise BadCredentials()
-        user = await self._find(identifier)
+        name = _canonical(identifier)
+        user = await self._find(name)
+        source = await self._known_source(user, device_id, origin)
+        account = f"name {name}" if user is None else f"user {user.id}"
+        attempt = None if attempts is None else await attempts.login(account, source)
         password_hash = None if user is None else user.password_hash
-        matches = await self._passwords.verify(password_hash, password)
+        try:
+            matches = await self._passwords.verify(password_hash, password, origin.key)
+        except Unavailable:
+            if attempt is not None:
+                attempt.take_back()
+            raise
         if user is None or password_hash is None or not matches:
+            _record(Event.LOG_IN, user, "", origin, "bad_credentials", "failure")
             raise BadCredentials()
-        _require_active(user)
+        if user.status != "active":
+            _record(Event.LOG_IN, user, "", origin, "account_not_active", "failure")
+        require_active(user)
         if self._passwords.needs_rehash(password_hash):
-            user = await self._rehash(user, password)
-        return await self._sign_in(user, device_id, device_name)
+            user = await self._rehash(user, password, origin)
+        session = await self._sign_ins.begin(user, device_id, device_name, origin)
+        _record(Event.LOG_IN, user, session.device.device_id, origin)
+        return session
 
-    async def refresh(self, refresh_token: str) -> Session:
+    async def refresh(self, refresh_token: str, origin: Origin = NOWHERE) -> Session:
         """Replace a refresh token, and issue an access token.
 
         Raises:
@@ -145,54 +180,69 @@ class Accounts:
             Forbidden: the account is not active.
         """
         token = parse_refresh_token(refresh_token)
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             now_ms = self._clock_ms()
             device = await self._devices.get(token.user_id, token.device_id, now_ms)
             if device is None:
                 raise DeviceRevoked()
             if token.family_hash != device.family_hash:
                 raise InvalidToken("The refresh token is not valid")
-            user = await self._active_user(token.user_id)
+            user = await self._sign_ins.active_user(token.user_id)
             if token.secret_hash == device.refresh_hash:
-                rotated, successor = self._issuer.rotate(device, token)
-                if await self._written(self._devices.replace(device, rotated)):
+                rotated, successor = self._issuer.rotate(device, token, origin.address)
+                if await self._sign_ins.written(self._devices.replace(device, rotated)):
                     return self._issuer.session(user, rotated, successor)
             elif self._is_repeated(token, device, now_ms):
                 return self._issuer.session(user, device, token.successor(device.rotation_salt))
-            elif await self._written(self._devices.remove_unchanged(device)):
-                await self._announce_revoked(token.user_id, [token.device_id])
+            elif await self._sign_ins.written(self._devices.remove_unchanged(device)):
+                await self._end_stolen(user, device, origin)
                 raise DeviceRevoked("This refresh token was used before; the device is logged out")
         raise Unavailable()
 
-    async def logout(self, identity: Identity) -> None:
-        """End the session of this device, everywhere and at once; again is no error."""
-        await self._log_out(identity.user_id, [identity.device_id])
+    async def logout(self, identity: Identity, origin: Origin = NOWHERE) -> bool:
+        """End the session of this device; again is no error.
 
-    async def devices(self, identity: Identity) -> list[Device]:
+        It ends everywhere at once, unless False is answered: then a process that did not answer
+        takes it in when it looks the device up again.
+        """
+        told = await self._sign_ins.end(identity.user_id, [identity.device_id])
+        _record(Event.LOG_OUT, identity, identity.device_id, origin)
+        return told
+
+    async def devices(self, identity: Identity) -> list[StoredDevice]:
         """The user's signed-in devices, the one seen last first."""
-        devices = await self._devices.of_user(identity.user_id, self._clock_ms(), _READ_DEVICES)
-        return sorted(devices, key=lambda device: device.last_seen_ms, reverse=True)
+        return await self._sign_ins.of_user(identity.user_id)
 
-    async def revoke(self, identity: Identity, device_id: str) -> None:
-        """Log one of the user's devices out.
+    async def devices_page(
+        self, identity: Identity, after: tuple[int, str] | None, limit: int
+    ) -> tuple[list[StoredDevice], tuple[int, str] | None]:
+        """A page of `devices`; see `SignIns.page`."""
+        return await self._sign_ins.page(identity.user_id, after, limit)
+
+    async def revoke(self, identity: Identity, device_id: str, origin: Origin = NOWHERE) -> bool:
+        """Log one of the user's devices out; what is answered is as of `logout`.
 
         Raises:
             NotFound: the user has no such device.
         """
-        if await self._devices.get(identity.user_id, device_id, self._clock_ms()) is None:
-            raise NotFound("No such device")
-        await self._log_out(identity.user_id, [device_id])
+        await self._sign_ins.require(identity.user_id, device_id)
+        told = await self._sign_ins.end(identity.user_id, [device_id])
+        _record(Event.DEVICE_REVOKED, identity, device_id, origin, "by_user")
+        return told
 
-    async def revoke_all(self, identity: Identity, except_current: bool) -> int:
-        """Log all devices of the user out, or all others; returns how many."""
-        devices = await self.devices(identity)
+    async def revoke_all(
+        self, identity: Identity, except_current: bool, origin: Origin = NOWHERE
+    ) -> tuple[int, bool]:
+        """Log all devices of the user out, or all others: how many, and as of `logout`."""
         ids = [
             device.device_id
-            for device in devices
+            for device in await self.devices(identity)
             if not (except_current and device.device_id == identity.device_id)
         ]
-        await self._log_out(identity.user_id, ids)
-        return len(ids)
+        told = await self._sign_ins.end(identity.user_id, ids)
+        for device_id in ids:
+            _record(Event.DEVICE_REVOKED, identity, device_id, origin, "by_user")
+        return len(ids), told
 
     async def issue_for(self, username: str, device_name: str = "rookery admin") -> Session:
         """Sign a new device of the user in without a password; for operators only.
@@ -205,10 +255,10 @@ class Accounts:
         user = None if user_id is None else await self._users.get(user_id)
         if user is None:
             raise NotFound("No such user")
-        _require_active(user)
-        return await self._sign_in(user, None, device_name)
+        require_active(user)
+        return await self._sign_ins.begin(user, None, device_name)
 
-    async def _create(self, request: SignUp, record: Recorder) -> Session:
+    async def _create(self, request: SignUp, recorder: Recorder, origin: Origin) -> Session:
         # Looked up first, so that a taken name does not cost a hash; the batch decides.
         if await self._users.id_of_username(request.username) is not None:
             raise Conflict("This username is taken", "username")
@@ -219,11 +269,13 @@ class Accounts:
             username=request.username,
             name=request.name,
             email=request.email,
-            password_hash=await self._passwords.hash(request.password),
+            password_hash=await self._passwords.hash(request.password, origin.key),
         )
-        device, token = self._issuer.open(user.id, request.device_name)
+        device_name = request.device_name or name_of(origin.user_agent)
+        device, token = self._issuer.open(user.id, device_name, address=origin.address)
         outcome = {"user_id": user.id, "device_id": device.device_id}
-        batch = (*record(outcome), *self._users.add(user), self._devices.add(device))
+        known = sources_of(device, origin, self._clock_ms())
+        batch = (*recorder(outcome), *self._users.add(user), self._devices.add(device), *known)
         try:
             await self._store.writer.write(WriteBatch(batch))
         except ConditionFailed as error:
@@ -232,70 +284,57 @@ class Accounts:
             if error.label == EMAILS.name:
                 raise Conflict("This email address is in use", "email") from error
             raise
+        _record(Event.SIGN_UP, user, device.device_id, origin)
         return self._issuer.session(user, device, token)
 
-    async def _sign_up_again(self, request: SignUp, result: Result) -> Session:
+    async def _sign_up_again(self, request: SignUp, result: Result, origin: Origin) -> Session:
         user = await self._users.get(result["user_id"])
         password_hash = None if user is None else user.password_hash
-        matches = await self._passwords.verify(password_hash, request.password)
+        matches = await self._passwords.verify(password_hash, request.password, origin.key)
         if user is None or not matches:
             raise IdempotencyMismatch()
-        _require_active(user)
-        return await self._sign_in(user, result["device_id"], request.device_name)
+        require_active(user)
+        session = await self._sign_ins.begin(user, result["device_id"], request.device_name, origin)
+        _record(Event.SIGN_UP, user, session.device.device_id, origin, "repeated")
+        return session
 
-    async def _find(self, identifier: str) -> User | None:
-        """The user with this username or email."""
-        identifier = identifier.strip(" ")
-        if len(identifier) > validation.MAX_EMAIL_CHARS:
-            return None
-        if "@" in identifier:
-            user_id = await self._users.id_of_email(identifier)
+    async def _find(self, name: str) -> User | None:
+        """The user with this username or email. As many reads whether there is one or not."""
+        if len(name) > validation.MAX_EMAIL_CHARS:
+            name = ""
+        if "@" in name:
+            user_id = await self._users.id_of_email(name)
         else:
-            user_id = await self._users.id_of_username(identifier)
-        return None if user_id is None else await self._users.get(user_id)
+            user_id = await self._users.id_of_username(name)
+        return await self._users.get(_NO_USER if user_id is None else user_id)
 
-    async def _rehash(self, user: User, password: str) -> User:
+    async def _known_source(self, user: User | None, device_id: str | None, origin: Origin) -> str:
+        """From where the account is known to be logged in to, of what this attempt comes from.
+
+        Empty for strangers. The device counts before the address: many may share an address.
+        """
+        user_id = _NO_USER if user is None else user.id
+        sources = [] if device_id is None else [device_source(device_id)]
+        if origin.key:
+            sources.append(address_source(origin.key))
+        now_ms = self._clock_ms()
+        known = await self._sources.known(user_id, sources, now_ms) if sources else []
+        if device_id is not None and sources[0] not in known:  # of before there were sources
+            if await self._devices.get(user_id, device_id, now_ms) is not None:
+                return sources[0]
+        return known[0] if known else ""
+
+    async def _rehash(self, user: User, password: str, origin: Origin) -> User:
         """`user` with a hash of the present cost. Best effort: the next login tries again."""
         try:
-            password_hash = await self._passwords.hash(password)
+            password_hash = await self._passwords.hash(password, origin.key)
         except Overloaded:
             return user
         changed = msgspec.structs.replace(
             user, password_hash=password_hash, version=user.version + 1
         )
-        return changed if await self._written(self._users.replace(user, changed)) else user
-
-    async def _sign_in(self, user: User, device_id: str | None, device_name: str) -> Session:
-        for _ in range(_ATTEMPTS):
-            now_ms = self._clock_ms()
-            former = None
-            if device_id is not None:
-                former = await self._devices.get(user.id, device_id, now_ms)
-            device, token = self._issuer.open(user.id, device_name, former)
-            if former is not None:
-                operations = self._devices.replace(former, device)
-                idle: list[str] = []
-            else:
-                idle = await self._too_many(user.id, now_ms)
-                removals = [self._devices.remove(user.id, idle_id) for idle_id in idle]
-                operations = (self._devices.add(device), *removals)
-            if await self._written(operations):
-                await self._announce_revoked(user.id, idle)
-                return self._issuer.session(user, device, token)
-        raise Unavailable()
-
-    async def _too_many(self, user_id: int, now_ms: int) -> list[str]:
-        """Which devices must go to make room for one more: those idle for longest."""
-        devices = await self._devices.of_user(user_id, now_ms, _READ_DEVICES)
-        devices.sort(key=lambda device: device.last_seen_ms, reverse=True)
-        return [device.device_id for device in devices[self._max_devices - 1 :]]
-
-    async def _active_user(self, user_id: int) -> User:
-        user = await self._users.get(user_id)
-        if user is None:
-            raise DeviceRevoked()
-        _require_active(user)
-        return user
+        written = await self._sign_ins.written(self._users.replace(user, changed))
+        return changed if written else user
 
     def _is_repeated(self, token: RefreshToken, device: StoredDevice, now_ms: int) -> bool:
         """Whether `token` is the one before the current one, and was used just now."""
@@ -304,26 +343,41 @@ class Accounts:
             and now_ms - device.rotated_ms <= self._grace_ms
         )
 
-    async def _log_out(self, user_id: int, device_ids: Sequence[str]) -> None:
-        if not device_ids:
-            return
-        removals = tuple(self._devices.remove(user_id, device_id) for device_id in device_ids)
-        await self._store.writer.write(WriteBatch(removals))
-        await self._announce_revoked(user_id, device_ids)
+    async def _end_stolen(self, user: User, device: StoredDevice, origin: Origin) -> None:
+        await self._sign_ins.announce_ended(user.id, [device.device_id])
+        reason = "device_logged_out"
+        _record(Event.TOKEN_REUSED, user, device.device_id, origin, reason, "refused")
 
-    async def _announce_revoked(self, user_id: int, device_ids: Sequence[str]) -> None:
-        """Tell every cache and connection; after the commit, so that none looks up too early."""
-        if device_ids:
-            revoked = [(user_id, device_id) for device_id in device_ids]
-            await self._invalidation.broadcast(Invalidation(devices=revoked))
 
-    async def _written(self, operations: tuple[Operation, ...]) -> bool:
-        """Write; False if something changed meanwhile, so that it must be read again."""
-        try:
-            await self._store.writer.write(WriteBatch(operations))
-        except ConditionFailed:
-            return False
-        return True
+def _canonical(identifier: str) -> str:
+    """A username or email as it is looked up: one form of all ways to write it.
+
+    Compatibility forms (NFKC of Unicode, such as full-width letters) and case do not tell names
+    apart, nor does space around them. So attempts at one account are one budget.
+    """
+    if len(identifier) > validation.MAX_EMAIL_CHARS:
+        identifier = identifier[: validation.MAX_EMAIL_CHARS + 1]
+    return unicodedata.normalize("NFKC", identifier).strip().casefold()
+
+
+def _record(
+    event: Event,
+    who: User | Identity | None,
+    device_id: str,
+    origin: Origin,
+    reason: str = "",
+    outcome: Outcome = "success",
+) -> None:
+    user_id = who.id if isinstance(who, User) else None if who is None else who.user_id
+    record(
+        event,
+        outcome,
+        origin=origin,
+        reason=reason,
+        user_id=user_id,
+        username="" if who is None else who.username,
+        device_id=device_id,
+    )
 
 
 def _validated(request: SignUp) -> SignUp:
@@ -335,8 +389,3 @@ def _validated(request: SignUp) -> SignUp:
         name=validation.name(request.name),
         device_name=validation.device_name(request.device_name),
     )
-
-
-def _require_active(user: User) -> None:
-    if user.status != "active":
-        raise Forbidden("This account is not active")

@@ -1,7 +1,4 @@
-"""From an access token to the identity it proves, at the price of a dictionary lookup.
-
-Must not import http, connection or actors.
-"""
+"""From an access token to the identity it proves, at the price of a dictionary lookup."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -11,7 +8,7 @@ from rookery.errors import DeviceRevoked, StoreUnavailable, TokenExpired, Unauth
 from rookery.models import Identity
 from rookery.services.batching import Batcher
 from rookery.services.tokens import KeyRing, UnknownKey, VerifiedToken
-from rookery.store.devices import Devices
+from rookery.store.devices import Devices, SignIn
 from rookery.store.engine import Store
 
 RECHECK_S = 30.0
@@ -21,10 +18,10 @@ MAX_ENTRIES = 100_000
 class Authenticator:
     """Identifies requests; keeps up to `max_entries` verified tokens, least recently used out.
 
-    A token counts only as long as its device exists. A revocation is known here at once through
-    `forget`, and `recheck_s` later at the latest if that message was lost. While the store cannot
-    be asked, a token whose device was seen, and is not known to be revoked, counts on until it
-    expires; its device is looked at again as soon as the store answers.
+    A token counts only as long as its device exists and has not signed in anew. That is known
+    here at once through `forget`, and `recheck_s` later at the latest if that message was lost.
+    While the store cannot be asked, a token whose device was seen, and is not known to be revoked,
+    counts on until it expires; its device is looked at again as soon as the store answers.
     """
 
     def __init__(
@@ -46,7 +43,8 @@ class Authenticator:
         self._tokens: dict[tuple[int, str], set[str]] = {}
         self._forgotten = 0
         self._outage = Outage()
-        self._looked_at = Batcher(self._missing)
+        self._looked_at = Batcher(self._ended)
+        keys.on_revoked(self._forget_tokens)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -75,12 +73,24 @@ class Authenticator:
             self._drop(token)
             raise
 
+    def expires_ms(self, token: str) -> int:
+        """When (ms since 1970) a token ends that was identified just now."""
+        entry = self._entries.get(token)
+        verified = self._keys.verify(token, self._clock_ms()) if entry is None else entry[0]
+        return verified.expires_ms
+
     def forget(self, devices: Iterable[tuple[int, str]]) -> None:
         """Drop what is known of these (user id, device id); their next request looks again."""
         self._forgotten += 1
         for device in devices:
             for token in self._tokens.pop(device, ()):
                 self._entries.pop(token, None)
+
+    def _forget_tokens(self) -> None:
+        """Keys were revoked: verify every token again."""
+        self._forgotten += 1
+        self._entries.clear()
+        self._tokens.clear()
 
     def forget_all(self) -> None:
         """Look at every device again before its token counts: some may have been revoked."""
@@ -115,10 +125,12 @@ class Authenticator:
         now_ms = self._clock_ms()
         if now_ms >= verified.expires_ms:
             raise TokenExpired()
-        device = (identity.user_id, identity.device_id)
-        missing = await self._looked_at.request([device])
+        sign_in = (identity.user_id, identity.device_id, identity.session)
+        ended = await self._looked_at.request([sign_in])
         self._outage.answered()
-        if device in missing:
+        if sign_in in ended:
+            if not identity.session:  # Of a release that named no sign-in: a client may renew it.
+                raise TokenExpired()
             raise DeviceRevoked()
         # A revocation that arrived during the read may concern this device, which the read then
         # saw just before: such an answer serves this request, but is not kept.
@@ -127,8 +139,8 @@ class Authenticator:
             self._keep(token, verified, good_until_ms)
         return identity
 
-    async def _missing(self, devices: list[tuple[int, str]]) -> list[tuple[int, str]]:
-        return await self._devices.missing(devices, self._clock_ms())
+    async def _ended(self, sign_ins: list[SignIn]) -> list[SignIn]:
+        return await self._devices.ended(sign_ins, self._clock_ms())
 
     def _keep(self, token: str, verified: VerifiedToken, good_until_ms: int) -> None:
         identity = verified.identity

@@ -1,18 +1,19 @@
 """Hashing and verifying passwords with Argon2id.
 
 One hash takes about 0.1 s of a core and 64 MiB on purpose, so it runs in threads of its own (the
-library releases the interpreter lock), and the number of waiting callers is bounded. Must not
-import http, connection or actors.
+library releases the interpreter lock). Who waits for a thread waits in turn with the other
+addresses, and a bounded time.
 """
 
 import asyncio
 import base64
 import os
-import threading
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -20,10 +21,17 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 from argon2.low_level import ARGON2_VERSION
 
+from rookery.domain.turns import Turns
 from rookery.errors import Overloaded
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
+
+WAIT_S = 10.0
+"""How long a caller waits for a thread: as long as clients of a busy server are patient."""
+MAX_WAITING = 10_000
+MAX_WAITING_EACH = 1_000
+"""One who waits holds some kilobytes: these bound memory, not what people need."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +46,31 @@ class PasswordCost:
     parallelism: int = 4
 
 
+@dataclass(eq=False)
+class _Job:
+    """Work that waits for a thread, and where its result goes."""
+
+    work: Callable[[], Any]
+    result: asyncio.Future[Any]
+
+
 class Passwords:
-    """Hashes and verifies on a small pool of threads. `close` it at the end."""
+    """Hashes and verifies on a small pool of threads, for one event loop. `close` it at the end.
+
+    Callers name the key they wait under (the address of a client): the keys take turns, so
+    whoever sends many passwords at once waits for itself, and delays another by one hash. Nobody
+    waits longer than `wait_s`; `max_waiting` and `max_waiting_each` (of one key) bound memory. A
+    negative `max_waiting` leaves so many threads unused.
+    """
 
     def __init__(
-        self, cost: PasswordCost | None = None, *, threads: int = 2, max_waiting: int = 32
+        self,
+        cost: PasswordCost | None = None,
+        *,
+        threads: int = 2,
+        max_waiting: int = MAX_WAITING,
+        max_waiting_each: int = MAX_WAITING_EACH,
+        wait_s: float = WAIT_S,
     ) -> None:
         cost = PasswordCost() if cost is None else cost
         self._hasher = PasswordHasher(
@@ -51,30 +79,32 @@ class Passwords:
             parallelism=max(1, min(cost.parallelism, cost.memory_cost_kib // 8)),
         )
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
-        self._places = threading.BoundedSemaphore(threads + max_waiting)
+        self._free = max(0, threads + min(0, max_waiting))
+        self._turns: Turns[_Job] = Turns(max_waiting_each, max_waiting)
+        self._wait_s = wait_s
         self._nobody = self._unmatched_hash()
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, key: str = "") -> str:
         """The hash to keep for `password`; its parameters are part of it.
 
         Raises:
-            Overloaded: too many callers are waiting.
+            Overloaded: no thread was free in time, or too many callers wait.
         """
         prepared = _prepared(password)
-        return await self._run(lambda: self._hasher.hash(prepared))
+        return await self._run(lambda: self._hasher.hash(prepared), key)
 
-    async def verify(self, password_hash: str | None, password: str) -> bool:
+    async def verify(self, password_hash: str | None, password: str, key: str = "") -> bool:
         """Whether `password` is the one of `password_hash`.
 
         With None (no such user, or one without a password) the answer is False after just as much
         work, so that the time taken does not tell which names exist.
 
         Raises:
-            Overloaded: too many callers are waiting.
+            Overloaded: no thread was free in time, or too many callers wait.
         """
         expected = self._nobody if password_hash is None else password_hash
         prepared = _prepared(password)
-        return await self._run(lambda: self._verify(expected, prepared))
+        return await self._run(lambda: self._verify(expected, prepared), key)
 
     def needs_rehash(self, password_hash: str) -> bool:
         """Whether `password_hash` was made with other parameters than the present ones."""
@@ -82,6 +112,8 @@ class Passwords:
 
     def close(self) -> None:
         """Give the threads back; callers still waiting are cancelled."""
+        while (job := self._turns.next()) is not None:
+            job.result.cancel()
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _verify(self, expected: str, prepared: bytes) -> bool:
@@ -93,21 +125,52 @@ class Passwords:
             log.error("stored password hash is unusable", exc_info=error)
             return False
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        if not self._places.acquire(blocking=False):
+    async def _run(self, work: Callable[[], T], key: str) -> T:
+        loop = asyncio.get_running_loop()
+        job = _Job(work, loop.create_future())
+        if self._free:  # Then nobody waits.
+            self._begin(loop, job)
+        elif not self._turns.add(key, job):
             raise Overloaded()
-        # The place is given back when the work ends, not when the caller does: a caller who
-        # gives up leaves the work to run on.
+        giving_up = loop.call_later(self._wait_s, self._give_up, key, job)
         try:
-            future = self._executor.submit(work)
-        except BaseException:
-            self._places.release()
-            raise
-        future.add_done_callback(self._give_back)
-        return await asyncio.wrap_future(future)
+            result: T = await job.result
+            return result
+        finally:
+            giving_up.cancel()
+            self._turns.discard(key, job)
 
-    def _give_back(self, future: Future[Any]) -> None:
-        self._places.release()
+    def _give_up(self, key: str, job: _Job) -> None:
+        """End the waiting of a job; one that has begun goes on."""
+        if self._turns.discard(key, job) and not job.result.done():
+            job.result.set_exception(Overloaded())
+
+    def _begin_next(self, loop: asyncio.AbstractEventLoop) -> None:
+        while self._free and (job := self._turns.next()) is not None:
+            self._begin(loop, job)
+
+    def _begin(self, loop: asyncio.AbstractEventLoop, job: _Job) -> None:
+        running = self._executor.submit(job.work)
+        self._free -= 1
+        running.add_done_callback(partial(self._tell_ended, loop, job))
+
+    def _tell_ended(self, loop: asyncio.AbstractEventLoop, job: _Job, running: Future[Any]) -> None:
+        """Called in the thread that did the work."""
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(self._ended, loop, job, running)
+
+    def _ended(self, loop: asyncio.AbstractEventLoop, job: _Job, running: Future[Any]) -> None:
+        # The thread is free when the work ends, not when the caller goes: a caller who gives up
+        # leaves the work to run on.
+        self._free += 1
+        if not job.result.done():
+            if running.cancelled():
+                job.result.cancel()
+            elif (error := running.exception()) is not None:
+                job.result.set_exception(error)
+            else:
+                job.result.set_result(running.result())
+        self._begin_next(loop)
 
     def _unmatched_hash(self) -> str:
         """A hash of the present parameters that no known password has; costs nothing to make."""

@@ -46,11 +46,11 @@ class TimelinePort(Protocol):
 class InvalidationPort(Protocol):
     """Reaches the caches of every process."""
 
-    async def broadcast(self, change: Invalidation) -> None:
+    async def broadcast(self, change: Invalidation) -> bool:
         """Apply `change` in every gateway and connection server, this one included.
 
-        Best effort: returns after 1 s at the latest, and raises nothing; a cache that was missed
-        catches up by its own expiry.
+        Best effort: returns after 1 s at the latest, and raises nothing. The answer is whether
+        all have confirmed it; a cache that was missed catches up by its own expiry.
         """
         ...
 

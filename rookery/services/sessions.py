@@ -1,7 +1,6 @@
 """A device's tokens: issued at a sign-in, replaced at each refresh.
 
 Decides what is stored of a device and what its client is given; reads and writes nothing itself.
-Must not import http, connection or actors.
 """
 
 import secrets
@@ -9,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from rookery.models import Device, Identity, User
+from rookery.models import Identity, User
 from rookery.services.refresh_tokens import SALT_BYTES, RefreshToken, new_refresh_token
 from rookery.services.tokens import KeyRing
 from rookery.store.devices import StoredDevice
@@ -22,7 +21,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     """What a sign-in or refresh gives to the client. `expires_in_s` is for the access token."""
 
     user: User
-    device: Device
+    device: StoredDevice
     access_token: str
     refresh_token: str
     expires_in_s: int
@@ -39,9 +38,9 @@ class SessionIssuer:
         self._refresh_life_ms = int(refresh_life_s * 1000)
 
     def open(
-        self, user_id: int, name: str, former: StoredDevice | None = None
+        self, user_id: int, name: str, former: StoredDevice | None = None, address: str = ""
     ) -> tuple[StoredDevice, RefreshToken]:
-        """A device that signs in, and its first refresh token.
+        """A device that signs in from `address`, and its first refresh token.
 
         With `former` it is that device again (renamed, if `name` is given): its old tokens end.
         """
@@ -57,11 +56,12 @@ class SessionIssuer:
             refresh_hash=token.secret_hash,
             family_hash=token.family_hash,
             expires_ms=now_ms + self._refresh_life_ms,
+            address=address,
         )
         return device, token
 
     def rotate(
-        self, device: StoredDevice, token: RefreshToken
+        self, device: StoredDevice, token: RefreshToken, address: str = ""
     ) -> tuple[StoredDevice, RefreshToken]:
         """`device` after its current `token` was used, and the token that replaces it."""
         now_ms = self._clock_ms()
@@ -75,12 +75,13 @@ class SessionIssuer:
             rotated_ms=now_ms,
             last_seen_ms=now_ms,
             expires_ms=now_ms + self._refresh_life_ms,
+            address=address or device.address,
         )
         return rotated, successor
 
     def session(self, user: User, device: StoredDevice, token: RefreshToken) -> Session:
         """What the client is given once `device` is stored: `token`, and a new access token."""
-        identity = Identity(user.id, user.username, device.device_id)
+        identity = Identity(user.id, user.username, device.device_id, device.session)
         return Session(
             user=user,
             device=device,

@@ -5,6 +5,7 @@ readers, though its document may still be there for a while.
 """
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import msgspec
 
@@ -12,6 +13,10 @@ from rookery.models import Device
 from rookery.store.engine import Delete, Expect, Insert, Operation, Put, Reader
 from rookery.store.schema import DEVICES
 
+SignIn: TypeAlias = tuple[int, str, str]
+"""User id, device id, and the session that the device signed in to."""
+
+SESSION_CHARS = 16
 CHANGED_LABEL = "device changed"
 """The label of the `ConditionFailed` when a device's tokens are not those that were read."""
 
@@ -28,6 +33,16 @@ class StoredDevice(Device, frozen=True, kw_only=True):
     rotation_salt: bytes = b""
     rotated_ms: int = 0
 
+    @property
+    def session(self) -> str:
+        """The name of its present sign-in, as access tokens carry it. No secret."""
+        return session_of(self.family_hash)
+
+
+def session_of(family_hash: str) -> str:
+    """The name of the sign-in whose refresh tokens have this `family_hash`."""
+    return family_hash[:SESSION_CHARS]
+
 
 class Devices:
     """Reads devices, and makes the operations that change them."""
@@ -43,15 +58,15 @@ class Devices:
         device = msgspec.convert(document, StoredDevice)
         return device if device.expires_ms > now_ms else None
 
-    async def missing(
-        self, devices: Sequence[tuple[int, str]], now_ms: int
-    ) -> list[tuple[int, str]]:
-        """Those of the (user id, device id)s that do not exist or have expired by `now_ms`."""
-        documents = await self._reader.get_many(DEVICES, devices)
+    async def ended(self, sign_ins: Sequence[SignIn], now_ms: int) -> list[SignIn]:
+        """Those whose device is gone or has expired by `now_ms`, or has signed in anew."""
+        documents = await self._reader.get_many(DEVICES, [sign_in[:2] for sign_in in sign_ins])
         return [
-            device
-            for device, document in zip(devices, documents, strict=True)
-            if document is None or int(document["expires_ms"]) <= now_ms
+            sign_in
+            for sign_in, document in zip(sign_ins, documents, strict=True)
+            if document is None
+            or int(document["expires_ms"]) <= now_ms
+            or session_of(document.get("family_hash", "")) != sign_in[2]
         ]
 
     async def of_user(self, user_id: int, now_ms: int, limit: int) -> list[StoredDevice]:

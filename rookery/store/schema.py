@@ -24,6 +24,22 @@ DEVICES = Collection(
     columns={"refresh_hash": str, "expires_ms": int},
     expires="expires_ms",
 )
+LOGIN_SOURCES = Collection(
+    "login_sources",
+    key={"user_id": int, "source": str},
+    columns={"expires_ms": int},
+    expires="expires_ms",
+    body=False,
+)
+"""Devices and addresses that an account was logged in from."""
+USED_TICKETS = Collection(
+    "used_tickets",
+    key={"number": str},
+    columns={"expires_ms": int},
+    expires="expires_ms",
+    body=False,
+)
+"""Tickets that have opened a stream."""
 SIGNING_KEYS = Collection("signing_keys", key={"kid": str}, columns={"created_ms": int})
 
 TWEETS = Collection("tweets", key={"id": int}, columns={"author_id": int, "version": int})
@@ -100,6 +116,8 @@ COLLECTIONS: tuple[Collection, ...] = (
     EMAILS,
     USER_COUNTS,
     DEVICES,
+    LOGIN_SOURCES,
+    USED_TICKETS,
     SIGNING_KEYS,
     TWEETS,
     TWEET_EDITS,

@@ -25,21 +25,30 @@ class SigningKeys:
         keys = [msgspec.convert(document, SigningKey) for document in documents]
         return sorted(keys, key=lambda key: int(key.kid))
 
-    async def add_next(self, former: SigningKey | None, secret: bytes, now_ms: int) -> None:
+    async def add_next(
+        self, former: SigningKey | None, secret: bytes, now_ms: int, *, revoke: bool = False
+    ) -> bool:
         """Add the key after `former` (None: the first), which is retired at `now_ms`.
 
-        Nothing happens if another process added it already: read again to see which one is there.
+        With `revoke` it is removed instead, and all before it. Nothing happens, and the answer is
+        False, if another process added the key already: read again to see which one is there.
         """
         number = 1 if former is None else int(former.kid) + 1
         key = SigningKey(kid=str(number), secret=secret, created_ms=now_ms)
         operations: list[Operation] = [Insert(SIGNING_KEYS.name, msgspec.structs.asdict(key))]
-        if former is not None:
+        if former is not None and revoke:
+            known = await self.all()
+            operations += [
+                Delete(SIGNING_KEYS.name, (each.kid,)) for each in known if int(each.kid) < number
+            ]
+        elif former is not None:
             retired = msgspec.structs.replace(former, retired_ms=now_ms)
             operations.append(Put(SIGNING_KEYS.name, msgspec.structs.asdict(retired)))
         try:
             await self._store.writer.write(WriteBatch(tuple(operations)))
         except ConditionFailed:
-            return
+            return False
+        return True
 
     async def remove(self, kids: list[str]) -> None:
         operations = tuple(Delete(SIGNING_KEYS.name, (kid,)) for kid in kids)

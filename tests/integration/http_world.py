@@ -31,6 +31,7 @@ from rookery.services.passwords import PasswordCost, Passwords
 from rookery.services.ports import Invalidation, TimelinePort, TimelineSlice
 from rookery.services.profiles import Profiles
 from rookery.services.readiness import store_answers
+from rookery.services.stream_tickets import StreamTickets
 from rookery.services.timelines import Timelines
 from rookery.services.tokens import KeyRing
 from rookery.services.tweets import Tweets
@@ -58,11 +59,13 @@ class Invalidations:
         self.cards: Cards | None = None
         self.authenticator: Authenticator | None = None
 
-    async def broadcast(self, change: Invalidation) -> None:
+    async def broadcast(self, change: Invalidation) -> bool:
         if self.cards is not None:
             self.cards.invalidate(change)
         if self.authenticator is not None:
             self.authenticator.forget(change.devices)
+            self.authenticator.forget((user, device) for user, device, _ in change.sign_ins)
+        return True
 
 
 @dataclass
@@ -187,6 +190,7 @@ async def http_world(
         engagement=Engagement(store, ids, authors, liked, changes),
         cards=cards,
         timelines=Timelines(store, timeline, cards, authors),
+        tickets=StreamTickets(keys, store, clock_ms),
         stream=streams,
         ready=ready,
         limits=Limits(limits, clock_ms, shared),

@@ -14,6 +14,7 @@ import pytest_asyncio
 from rookery.client import Client as RookeryClient
 from rookery.client import TooManyRequests
 from rookery.config import Redis
+from rookery.errors import TooManyRequests as RefusedHere
 from rookery.services.limits_redis import RedisCounts
 from tests.integration.http_world import (
     NO_LIMITS,
@@ -135,6 +136,32 @@ async def test_guessing_at_one_account_is_slowed_down_whether_it_exists_or_not()
         await world.nobody.ok("POST", "/login", {"username": "bob", "password": PASSWORD})
 
 
+FAULTY = [
+    {"username": "ada"},
+    {"username": "ada", "password": PASSWORD, "deviceId": ""},
+    {"username": "ada", "email": "ada@example.org", "password": PASSWORD},
+]
+
+
+async def test_only_what_was_tried_counts() -> None:
+    """A request that was not understood leaves the attempts as they were; a guess does not."""
+    limits = _limits(logins_per_address=2, signups_per_address=1)
+    async with http_world(limits=limits, clock_ms=Clock()) as world:
+        for body in FAULTY:
+            assert await _statuses(world.nobody, "POST", "/login", 3, body) == "..."
+            assert await _statuses(world.nobody, "POST", "/signup", 3, body) == "..."
+        await world.user("ada")
+        guess = {"username": "ada", "password": "wrong wrong"}
+        assert await _statuses(world.nobody, "POST", "/login", 3, guess) == "..x"
+
+
+async def test_what_does_not_count_as_an_attempt_counts_as_a_change() -> None:
+    """Else an address could send as many senseless ones as it likes."""
+    limits = _limits(logins_per_address=9, writes_per_address=4)
+    async with http_world(limits=limits, clock_ms=Clock()) as world:
+        assert await _statuses(world.nobody, "POST", "/login", 6, FAULTY[0]) == "....xx"
+
+
 async def test_the_client_says_how_long_to_wait() -> None:
     """Where that is longer than it may take; a short wait it would sit out."""
     async with http_world(limits=_limits(logins_per_address=1), clock_ms=Clock()) as world:
@@ -206,6 +233,24 @@ async def _logins(gateways: TwoGateways, each: int) -> str:
 async def test_two_gateways_share_the_limit_of_logins_exactly(gateways: TwoGateways) -> None:
     """What was tried at the one counts at the other, at once."""
     assert await _logins(gateways, 4) == "......xx"
+
+
+async def test_what_was_not_tried_at_one_gateway_does_not_count_at_the_other(
+    gateways: TwoGateways,
+) -> None:
+    """Though the other had heard of it, and was at the limit."""
+    first, second = (world.services.limits for world in gateways.worlds)
+    attempts = [await first.login("user 1") for _ in range(6)]
+    with pytest.raises(RefusedHere):
+        await second.login("user 1")
+    for attempt in attempts:
+        assert attempt is not None
+        attempt.take_back()
+    await first.settled()
+    for _ in range(6):
+        assert await second.login("user 1") is not None
+    with pytest.raises(RefusedHere):
+        await second.login("user 1")
 
 
 async def test_two_gateways_share_the_limit_of_reads_nearly(gateways: TwoGateways) -> None:

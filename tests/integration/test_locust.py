@@ -29,8 +29,12 @@ STARTED = "All users spawned"
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    """A server that limits what each user writes."""
-    settings = config(tmp_path / "data", "inline", limits={"writes_per_user": WRITES_A_MINUTE})
+    """A server that limits what each user writes, and how many one address signs up."""
+    settings = config(
+        tmp_path / "data",
+        "inline",
+        limits={"writes_per_user": WRITES_A_MINUTE, "signups_per_address": 5},
+    )
     server = ServerThread(settings)
     await asyncio.to_thread(server.start)
     try:

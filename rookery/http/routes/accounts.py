@@ -17,6 +17,7 @@ from rookery.errors import (
 from rookery.http.endpoint import Auth, Call, endpoint
 from rookery.http.presenting import profile_view
 from rookery.http.schemas import (
+    LATER,
     Answer,
     DeviceIdText,
     DeviceName,
@@ -109,7 +110,8 @@ async def signup(services: Services, call: Call[Nothing, Nothing, SignUpBody]) -
             name=body.name,
             device_name=body.device_name,
             idempotency_key=call.idempotency_key,
-        )
+        ),
+        call.origin,
     )
     return SignedUp(
         user_id=str(session.user.id),
@@ -135,12 +137,13 @@ async def login(services: Services, call: Call[Nothing, Nothing, LoginBody]) -> 
     given = [name for name in (body.username, body.email) if name is not msgspec.UNSET]
     if len(given) != 1:
         raise InvalidRequest("Give either username or email", "username")
-    await services.limits.login(given[0])
     session = await services.accounts.login(
         given[0],
         body.password,
         None if body.device_id is msgspec.UNSET else body.device_id,
         body.device_name,
+        origin=call.origin,
+        attempts=services.limits,
     )
     return LoggedIn(
         token=session.access_token,
@@ -160,7 +163,7 @@ async def login(services: Services, call: Call[Nothing, Nothing, LoginBody]) -> 
     auth=Auth.NONE,
 )
 async def refresh(services: Services, call: Call[Nothing, Nothing, RefreshBody]) -> Refreshed:
-    session = await services.accounts.refresh(call.body.refresh_token)
+    session = await services.accounts.refresh(call.body.refresh_token, call.origin)
     return Refreshed(
         token=session.access_token,
         refresh_token=session.refresh_token,
@@ -171,8 +174,8 @@ async def refresh(services: Services, call: Call[Nothing, Nothing, RefreshBody])
 
 @endpoint("POST", "/logout", "Log this device out", answers={200: Message})
 async def logout(services: Services, call: Call[Nothing, Nothing, Nothing]) -> Message:
-    await services.accounts.logout(call.identity)
-    return Message(message="Logged out")
+    told = await services.accounts.logout(call.identity, call.origin)
+    return Message(message="Logged out" + ("" if told else LATER))
 
 
 async def own_view(services: Services, session: Session) -> UserView:

@@ -3,6 +3,7 @@
 from rookery.http.endpoint import Call, endpoint
 from rookery.http.schemas import Answer, Nothing
 from rookery.http.services import Services
+from rookery.services.tokens import TICKET_S
 
 PROTOCOLS = ("rookery.v1.msgpack", "rookery.v1.json")
 
@@ -24,4 +25,22 @@ async def stream(services: Services, call: Call[Nothing, Nothing, Nothing]) -> S
     )
 
 
-ROUTES = (stream,)
+class StreamTicket(Answer, frozen=True, kw_only=True):
+    """Opens one stream, once, within `expiresIn` seconds; for clients that can send no header."""
+
+    ticket: str
+    expires_in: int
+
+
+@endpoint(
+    "POST",
+    "/stream/ticket",
+    "A ticket to open one WebSocket with, in place of the token",
+    answers={201: StreamTicket},
+)
+async def ticket(services: Services, call: Call[Nothing, Nothing, Nothing]) -> StreamTicket:
+    until_ms = services.authenticator.expires_ms(call.access_token)
+    return StreamTicket(ticket=services.tickets.issue(call.identity, until_ms), expires_in=TICKET_S)
+
+
+ROUTES = (stream, ticket)

@@ -25,7 +25,7 @@ from rookery.store.mongo.shapes import Stored, shapes
 
 log = structlog.get_logger(__name__)
 
-VERSION = 1
+VERSION = 2
 """The version that this program reads and writes: that of the last step."""
 SCHEMA = "schema"
 LEASE_MS = 30_000
@@ -52,7 +52,10 @@ def migrations(collections: Iterable[Collection]) -> tuple[Migration, ...]:
     async def create(database: AsyncDatabase[Stored]) -> None:
         await create_all(database, declared)
 
-    return (Migration(VERSION, "create the collections", create),)
+    return (
+        Migration(1, "create the collections", create),
+        Migration(2, "add sources of log-ins and used tickets", create),
+    )
 
 
 async def create_all(database: AsyncDatabase[Stored], collections: Iterable[Collection]) -> None:

@@ -24,7 +24,7 @@ from rookery.store.engine import Collection
 from rookery.store.sqlite.connection import APPLICATION_ID, schema_version
 from rookery.store.sqlite.tables import Table, tables
 
-VERSION = 2
+VERSION = 3
 """The version that this program reads and writes: that of the last step."""
 
 
@@ -46,6 +46,9 @@ def migrations(collections: Iterable[Collection]) -> tuple[Migration, ...]:
     return (
         Migration(1, "create the collections", lambda connection: create_all(connection, declared)),
         Migration(2, "add the cluster's view", lambda c: create_missing(c, declared)),
+        Migration(
+            3, "add sources of log-ins and used tickets", lambda c: create_missing(c, declared)
+        ),
     )
 
 

@@ -117,6 +117,13 @@ CALLS: list[tuple[Callable[[Client], Awaitable[Any]], str, str, Any, Any]] = [
     (lambda c: c.devices(), "GET", "/devices", None, {"devices": []}),
     (lambda c: c.revoke_device("a b"), "DELETE", "/devices/a%20b", None, {}),
     (lambda c: c.revoke_other_devices(), "DELETE", "/devices", None, {}),
+    (
+        lambda c: c.stream_ticket(),
+        "POST",
+        "/stream/ticket",
+        None,
+        {"ticket": "a.b.c", "expiresIn": 30},
+    ),
     (lambda c: c.refresh(), "POST", "/token/refresh", {"refreshToken": "r0"}, TOKENS),
     (
         lambda c: c.discover_stream(),

@@ -1,11 +1,13 @@
 """Every endpoint of the REST surface, once the way it is meant."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from tests.integration.http_world import PASSWORD, World, http_world
+from rookery.messages import Invalidation
+from tests.integration.http_world import PASSWORD, Invalidations, World, http_world
 
 
 @pytest_asyncio.fixture
@@ -75,6 +77,20 @@ async def test_logout_ends_the_token_at_once(world: World) -> None:
     assert headers["WWW-Authenticate"] == "Bearer"
 
 
+async def test_a_log_out_that_not_everybody_confirmed_says_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not said to be true everywhere before it is."""
+
+    async def missed(self: Invalidations, change: Invalidation) -> bool:
+        return False
+
+    monkeypatch.setattr(Invalidations, "broadcast", missed)
+    ada = await world.user("ada")
+    for method, path in (("DELETE", f"/devices/{ada.account['deviceId']}"), ("POST", "/logout")):
+        assert "does not answer" in (await ada.ok(method, path))["message"]
+
+
 async def test_devices_are_listed_and_revoked(world: World) -> None:
     """A second device is listed, and gone once revoked."""
     ada = await world.user("ada")
@@ -83,11 +99,52 @@ async def test_devices_are_listed_and_revoked(world: World) -> None:
         other = await world.nobody.ok("POST", "/login", login)
         listed = (await ada.ok("GET", "/devices"))["devices"]
         assert {(device["name"], device["current"]) for device in listed} == {
-            ("", True),
+            ("Python", True),
             ("Phone", False),
         }
         await ada.ok("DELETE", path.format(other["deviceId"]))
         assert len((await ada.ok("GET", "/devices"))["devices"]) == 1
+
+
+async def test_devices_are_paged_the_one_seen_last_first(world: World) -> None:
+    """Each once, also where one is used meanwhile; with name, address and time of last use."""
+    ada = await world.user("ada")
+    for number in range(4):
+        login = {"username": "ada", "password": PASSWORD, "deviceName": f"device {number}"}
+        newest = await world.nobody.ok("POST", "/login", login)
+    listed: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        page = await ada.ok("GET", f"/devices?limit=2{cursor}")
+        assert len(page["devices"]) <= 2
+        listed += page["devices"]
+        if page["nextCursor"] is None:
+            break
+        cursor = f"&cursor={page['nextCursor']}"
+        await world.nobody.ok("POST", "/token/refresh", {"refreshToken": newest["refreshToken"]})
+    assert len({each["deviceId"] for each in listed}) == len(listed) == 5
+    times = [each["lastSeenAt"] for each in listed]
+    assert times == sorted(times, reverse=True)
+    assert {each["lastAddress"] for each in listed} == {"127.0.0.1"}
+    assert all(each["expiresAt"] > each["lastSeenAt"] for each in listed)
+
+
+@pytest.mark.parametrize("cursor", ["x", "0-a", "1-", "-1-a", "1" * 17 + "-a", "AAAAAAAAAAAAAAAA"])
+async def test_a_cursor_that_devices_did_not_hand_out(world: World, cursor: str) -> None:
+    """Is refused as any other."""
+    ada = await world.user("ada")
+    status, answer, _ = await ada.request("GET", f"/devices?cursor={cursor}")
+    assert (status, answer["code"]) == (400, "invalid_cursor")
+
+
+async def test_a_ticket_for_a_stream(world: World) -> None:
+    """For who is signed in, with how long it lasts."""
+    ada = await world.user("ada")
+    status, answer, _ = await ada.request("POST", "/stream/ticket")
+    assert (status, answer["expiresIn"]) == (201, 30)
+    assert answer["ticket"].count(".") == 2
+    status, answer, _ = await world.nobody.request("POST", "/stream/ticket")
+    assert (status, answer["code"]) == (401, "unauthenticated")
 
 
 async def test_profile_patch_changes_one_field_and_put_all(world: World) -> None:

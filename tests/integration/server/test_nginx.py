@@ -7,6 +7,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest_asyncio
+from yarl import URL
 
 from rookery.config import Config
 from tests.integration.server.world import ServerThread, World
@@ -15,6 +16,7 @@ from tests.servers.nginx import Nginx, required
 
 CONFIGURATION = Path(__file__).resolve().parents[3] / "deploy" / "nginx.conf"
 READS = 30
+SECRET = "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0.c2VjcmV0"
 
 
 class Behind:
@@ -104,3 +106,25 @@ async def test_limits_count_the_address_that_nginx_saw(behind: Behind) -> None:
             async with session.get(f"{behind.http_url}/api/v1/docs", headers=claimed) as answer:
                 statuses.append(answer.status)
     assert set(statuses) == {200, 429}
+
+
+async def test_no_log_shows_a_token_of_a_query(tmp_path: Path) -> None:
+    """Not even when nobody listens behind nginx; that nobody does is in the access log."""
+    required()
+    port, live, gateway = free_port(), free_port(), free_port()
+    nginx = Nginx(tmp_path, port)
+    await asyncio.to_thread(nginx.start, adapted(port, gateway, live))
+    try:
+        async with aiohttp.ClientSession() as session:
+            statuses = []
+            for path in (f"/stream/127.0.0.1/{live}", "/api/v1/stream", "/stream/x", "/"):
+                for name in ("access_token", "ticket", "a=b&access_token", "%61ccess_token"):
+                    url = URL(f"http://127.0.0.1:{port}{path}?{name}={SECRET}", encoded=True)
+                    async with session.get(url) as answer:
+                        statuses.append(answer.status)
+    finally:
+        await asyncio.to_thread(nginx.stop)
+    assert 502 in statuses
+    written = (tmp_path / "log").read_text()
+    assert f"/stream/127.0.0.1/{live} 502" in written
+    assert SECRET not in written

@@ -178,7 +178,7 @@ async def test_a_revocation_over_redis_reaches_connections_and_gateways(scene: S
     assert await scene.bob.home() == []  # the token is still cached
     since_s = time.monotonic()
     revocations = Revocations(scene.server.config.redis)
-    await revocations.publish([device])
+    await revocations.publish([(*device, "")])
     await revocations.close()
     await _closed(scene.listener, since_s)
     with pytest.raises(Unauthorized):

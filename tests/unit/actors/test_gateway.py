@@ -45,6 +45,8 @@ class FakeSurface:
 
     def invalidate(self, change: Invalidation) -> None: ...
 
+    async def reload_keys(self) -> None: ...
+
     def figures(self) -> Mapping[str, float]:
         return {}
 

@@ -105,3 +105,31 @@ def test_a_total_that_was_lost_does_not_lower_what_is_known() -> None:
     number, _ = windows.take("a")
     windows.learn("a", number, 3)
     assert _let_through(windows, "a", START_MS, 10) == 2
+
+
+def test_a_hit_that_is_taken_back_leaves_room_for_another() -> None:
+    """Also when it is of the minute before; twice, or of an older one, does nothing more."""
+    windows = Windows(2)
+    assert _let_through(windows, "a", START_MS, 3) == 2
+    number = windows.number
+    windows.take_back("a", number)
+    assert _let_through(windows, "a", START_MS, 3) == 1
+    assert windows.hit("a", START_MS + WINDOW_MS).retry_after_s
+    windows.take_back("a", number)
+    windows.take_back("a", number)
+    windows.take_back("a", number)
+    windows.take_back("a", number - 5)
+    assert _let_through(windows, "a", START_MS + WINDOW_MS, 3) == 2
+
+
+def test_what_others_took_back_is_learned_and_own_hits_stay() -> None:
+    """A total that may be less lowers what was learned, never what was counted here."""
+    windows = Windows(10)
+    _let_through(windows, "a", START_MS, 2)
+    number, _ = windows.take("a")
+    windows.learn("a", number, 9)
+    assert windows.standing("a", START_MS).remaining == 1
+    windows.learn("a", number, 4, may_be_less=True)
+    assert windows.standing("a", START_MS).remaining == 6
+    windows.learn("a", number, 0, may_be_less=True)
+    assert windows.standing("a", START_MS).remaining == 8

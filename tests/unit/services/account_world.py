@@ -39,10 +39,12 @@ class RecordedInvalidations:
         self.changes: list[Invalidation] = []
         self.authenticator: Authenticator | None = None
 
-    async def broadcast(self, change: Invalidation) -> None:
+    async def broadcast(self, change: Invalidation) -> bool:
         self.changes.append(change)
         if self.authenticator is not None:
             self.authenticator.forget(change.devices)
+            self.authenticator.forget((user, device) for user, device, _ in change.sign_ins)
+        return True
 
     @property
     def devices(self) -> list[tuple[int, str]]:
@@ -90,7 +92,8 @@ def sign_up_request(username: str = "ada", key: str | None = None) -> SignUp:
 
 
 def identity_of(session: Session) -> Identity:
-    return Identity(session.user.id, session.user.username, session.device.device_id)
+    user, device = session.user, session.device
+    return Identity(user.id, user.username, device.device_id, device.session)
 
 
 @contextmanager

@@ -128,9 +128,10 @@ class Broadcasts:
     def __init__(self) -> None:
         self.sent: list[Invalidation] = []
 
-    async def broadcast(self, change: Invalidation) -> None:
+    async def broadcast(self, change: Invalidation) -> bool:
         await asyncio.sleep(0)
         self.sent.append(change)
+        return True
 
 
 class Server:

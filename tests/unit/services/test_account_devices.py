@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 
 from rookery.errors import DeviceRevoked, InvalidToken, NotFound
-from rookery.models import Identity
 from rookery.services.accounts import Session
 from rookery.services.ports import Invalidation
 from rookery.services.refresh_tokens import new_refresh_token, parse_refresh_token
@@ -215,7 +214,8 @@ async def test_revoke_all(world: World, except_current: bool, left: int) -> None
     for _ in range(2):
         await world.accounts.login("ada", PASSWORD)
     other = await world.sign_up("bob")
-    count = await world.accounts.revoke_all(identity_of(session), except_current)
+    count, told = await world.accounts.revoke_all(identity_of(session), except_current)
+    assert told
     assert count == len(world.invalidations.devices) == 3 - left
     assert len(await world.accounts.devices(identity_of(session))) == left
     await world.authenticator.identify(other.access_token)
@@ -225,7 +225,7 @@ async def test_revoke_all_with_nothing_to_do(world: World) -> None:
     """With no other device, nothing is written or told."""
     session = await world.sign_up()
     before = len(world.store.batches)
-    assert await world.accounts.revoke_all(identity_of(session), except_current=True) == 0
+    assert await world.accounts.revoke_all(identity_of(session), except_current=True) == (0, True)
     assert len(world.store.batches) == before
     assert world.invalidations.changes == []
 
@@ -236,9 +236,9 @@ async def test_revocation_is_told_after_the_commit(world: World) -> None:
     seen: list[int] = []
     tell = world.invalidations.broadcast
 
-    async def look(change: Invalidation) -> None:
+    async def look(change: Invalidation) -> bool:
         seen.append(len(world.store.documents(DEVICES)))
-        await tell(change)
+        return await tell(change)
 
     world.invalidations.broadcast = look  # type: ignore[method-assign]
     await world.accounts.logout(identity_of(session))
@@ -249,7 +249,8 @@ async def test_the_token_names_its_device(world: World) -> None:
     """A refresh finds its device with one get, and its user with another."""
     session = await world.sign_up()
     token = parse_refresh_token(session.refresh_token)
-    assert Identity(token.user_id, "ada", token.device_id) == identity_of(session)
+    identity = identity_of(session)
+    assert (token.user_id, token.device_id) == (identity.user_id, identity.device_id)
     world.store.reads.clear()
     await world.accounts.refresh(session.refresh_token)
     assert world.store.reads == {"get": 2}

@@ -15,10 +15,11 @@ class SlowPort:
         self.first = asyncio.Event()
         self.resume = asyncio.Event()
 
-    async def broadcast(self, change: Invalidation) -> None:
+    async def broadcast(self, change: Invalidation) -> bool:
         self.begun.append(change)
         self.first.set()
         await self.resume.wait()
+        return True
 
 
 async def test_what_changes_during_a_broadcast_goes_out_together_after_it() -> None:

@@ -117,3 +117,51 @@ async def test_little_memory_lowers_the_parallelism() -> None:
     passwords = Passwords(PasswordCost(time_cost=1, memory_cost_kib=8))
     assert await passwords.verify(await passwords.hash(PASSWORD), PASSWORD)
     passwords.close()
+
+
+async def test_many_at_once_all_get_their_turn() -> None:
+    """However many come at once, within the bounds of memory, none is refused."""
+    passwords = Passwords(CHEAP, threads=1)
+    stored = await passwords.hash(PASSWORD)
+    asked = [passwords.verify(stored, PASSWORD, "192.0.2.1") for _ in range(200)]
+    assert all(await asyncio.gather(*asked))
+    passwords.close()
+
+
+async def test_one_address_with_many_passwords_waits_for_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another address is next, however many of the first were there before."""
+    passwords = Passwords(CHEAP, threads=1)
+    order: list[bytes] = []
+    gate = threading.Event()
+
+    def verify(expected: str, prepared: bytes) -> bool:
+        gate.wait(timeout=10)
+        order.append(prepared)
+        return True
+
+    monkeypatch.setattr(passwords, "_verify", verify)
+    many = [asyncio.ensure_future(passwords.verify("h", f"m{n}", "192.0.2.1")) for n in range(34)]
+    await asyncio.sleep(0)
+    other = asyncio.ensure_future(passwords.verify("h", "other", "192.0.2.2"))
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.gather(other, *many)
+    assert order.index(b"other") <= 2
+    passwords.close()
+
+
+async def test_waiting_ends_after_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who gets no thread in time is refused, and is not hashed for later."""
+    passwords = Passwords(CHEAP, threads=1, wait_s=0.01)
+    gate = Gate()
+    monkeypatch.setattr(passwords, "_verify", gate.verify)
+    running = asyncio.ensure_future(passwords.verify("h", PASSWORD))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await passwords.verify("h", PASSWORD)
+    gate.open.set()
+    assert await running
+    assert gate.begun == 1
+    passwords.close()

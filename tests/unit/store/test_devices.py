@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from rookery.store.devices import CHANGED_LABEL, Devices, StoredDevice
-from rookery.store.engine import ConditionFailed, WriteBatch
+from rookery.store.engine import ConditionFailed, Put, WriteBatch
 from rookery.store.schema import DEVICES
 from tests.unit.memory_store import MemoryStore
 
@@ -47,10 +47,11 @@ async def test_every_field_comes_back(devices: Devices) -> None:
 
 async def test_expired_devices_do_not_exist(devices: Devices) -> None:
     """From its end on a device is not found, checked or listed."""
-    assert await devices.missing([(1, "a")], END_MS - 1) == []
-    assert await devices.missing([(1, "a")], END_MS) == [(1, "a")]
+    sign_in = (1, "a", device().session)
+    assert await devices.ended([sign_in], END_MS - 1) == []
+    assert await devices.ended([sign_in], END_MS) == [sign_in]
     assert await devices.get(1, "a", END_MS) is None
-    assert await devices.missing([(1, "x"), (1, "a")], 0) == [(1, "x")]
+    assert await devices.ended([(1, "x", ""), sign_in], 0) == [(1, "x", "")]
     assert [one.device_id for one in await devices.of_user(1, 1_600, 10)] == ["a", "b"]
     assert [one.device_id for one in await devices.of_user(1, 1_700, 10)] == ["a"]
 
@@ -71,3 +72,12 @@ async def test_remove(store: MemoryStore) -> None:
         await store.write(WriteBatch((Devices.remove(1, "a"),)))
     await store.write(WriteBatch(Devices.remove_unchanged(device("b"))))
     assert [document["device_id"] for document in store.documents(DEVICES)] == ["c"]
+
+
+async def test_devices_of_former_releases_are_read(store: MemoryStore, devices: Devices) -> None:
+    """They have no address yet."""
+    former = msgspec.structs.asdict(device("old"))
+    del former["address"]
+    await store.write(WriteBatch((Put(DEVICES.name, former),)))
+    found = await devices.get(1, "old", 1_600)
+    assert found is not None and found.address == ""

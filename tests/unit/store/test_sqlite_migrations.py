@@ -145,3 +145,13 @@ def test_a_step_that_adds_a_column_and_an_index_satisfies(connection: sqlite3.Co
     assert schema_differences(connection, [INDEXED]) != []
     connection.execute("CREATE INDEX pairs__by_owner ON pairs (owner, a, b)")
     assert schema_differences(connection, [INDEXED]) == []
+
+
+def test_a_store_of_the_second_version_gets_what_is_new(connection: sqlite3.Connection) -> None:
+    """Sources of log-ins and used tickets; everything else stays as it is."""
+    new = {"login_sources", "used_tickets"}
+    former = [each for each in COLLECTIONS if each.name not in new]
+    assert migrate(connection, migrations(former)[:2]) == [1, 2]
+    assert schema_differences(connection, COLLECTIONS)
+    assert migrate(connection, migrations(COLLECTIONS)) == [3]
+    assert schema_differences(connection, COLLECTIONS) == []

@@ -1,0 +1,23 @@
+"""The security log of commands that act on a store themselves, without a server."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rookery import security_log
+from rookery.config import Config
+
+
+@contextmanager
+def auditing(config: Config, act: str, **facts: Any) -> Iterator[None]:
+    """Log an operator's act when it ends, with how it ended."""
+    security_log.configure(security_log.file_of(config.auth.security_log_file))
+    what = {"act": act, "operator": security_log.operator(), **facts}
+    try:
+        yield
+    except BaseException as error:
+        reason = getattr(error, "code", None)
+        reason = reason if isinstance(reason, str) else "broken_off"
+        security_log.record(security_log.Event.OPERATOR, "failure", reason=reason, **what)
+        raise
+    security_log.record(security_log.Event.OPERATOR, "success", **what)

@@ -1,0 +1,138 @@
+"""Attempts to log in: what counts, for whom, and what is told of it."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from rookery.config import Limits as LimitSettings
+from rookery.errors import BadCredentials, DeviceRevoked, Overloaded, TooManyRequests
+from rookery.security_log import Origin
+from rookery.services.limits import Limits
+from rookery.services.passwords import Passwords
+from tests.unit.services.account_world import PASSWORD, World, cheap_passwords, sign_up_request
+
+HOME = Origin("192.0.2.1", "192.0.2.1")
+ELSEWHERE = Origin("198.51.100.7", "198.51.100.7")
+NEW = Origin("203.0.113.9", "203.0.113.9")
+ATTEMPTS = 4
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    with cheap_passwords() as passwords:
+        made = World(passwords)
+        asyncio.run(made.keys.load())
+        yield made
+
+
+@pytest.fixture
+def limits(world: World) -> Limits:
+    return Limits(LimitSettings(logins_per_account=ATTEMPTS), world.clock)
+
+
+async def _guess(world: World, limits: Limits, name: str, **more: Any) -> str:
+    """``.`` for a guess that was tried, ``x`` for one that was not."""
+    more.setdefault("origin", ELSEWHERE)
+    try:
+        await world.accounts.login(name, "wrong password", attempts=limits, **more)
+    except BadCredentials:
+        return "."
+    except TooManyRequests:
+        return "x"
+    raise AssertionError("a wrong password was right")
+
+
+WIDE = "\uff41\uff44\uff41"
+WAYS = ["ada", "ADA", "  Ada ", "\u00a0ada\u2003", "ada@example.org", "Ada@Example.ORG", WIDE]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_attempts_at_one_account_are_one_budget(
+    world: World, limits: Limits, way: str
+) -> None:
+    """However its name or its address is written."""
+    await world.accounts.signup(sign_up_request(), HOME)
+    for number in range(ATTEMPTS):
+        assert await _guess(world, limits, WAYS[number]) == "."
+    assert await _guess(world, limits, way) == "x"
+
+
+async def test_names_of_nobody_have_the_same_budget(world: World, limits: Limits) -> None:
+    """So that the limit does not tell who exists."""
+    ways = ("bob", "BOB", " bob", "\uff42\uff4f\uff42", "Bob ")
+    told = [await _guess(world, limits, way) for way in ways]
+    assert told == [*"....x"]
+
+
+async def test_guesses_of_strangers_do_not_lock_out_a_known_address(
+    world: World, limits: Limits
+) -> None:
+    """Nor a known device, wherever it is; strangers are refused even with the right password."""
+    session = await world.accounts.signup(sign_up_request(), HOME)
+    while await _guess(world, limits, "ada") == ".":
+        pass
+    await world.accounts.login("ada", PASSWORD, attempts=limits, origin=HOME)
+    device_id = session.device.device_id
+    await world.accounts.login("ada", PASSWORD, device_id, attempts=limits, origin=NEW)
+    with pytest.raises(TooManyRequests):
+        await world.accounts.login("ada", PASSWORD, attempts=limits, origin=ELSEWHERE)
+
+
+async def test_an_address_is_known_after_a_log_out(world: World, limits: Limits) -> None:
+    """And so is the device: what counts is that it once logged in."""
+    session = await world.accounts.signup(sign_up_request(), HOME)
+    identity = await world.authenticator.identify(session.access_token)
+    await world.accounts.logout(identity)
+    while await _guess(world, limits, "ada") == ".":
+        pass
+    await world.accounts.login("ada", PASSWORD, attempts=limits, origin=HOME)
+    device_id = session.device.device_id
+    await world.accounts.login("ada", PASSWORD, device_id, attempts=limits, origin=NEW)
+
+
+async def test_who_steals_the_id_of_a_device_has_no_more_guesses(
+    world: World, limits: Limits
+) -> None:
+    """A known device has a budget, too."""
+    session = await world.accounts.signup(sign_up_request(), HOME)
+    device_id = session.device.device_id
+    told = [await _guess(world, limits, "ada", device_id=device_id) for _ in range(ATTEMPTS + 1)]
+    assert told == [*"....x"]
+
+
+async def test_what_was_not_tried_does_not_count(world: World, limits: Limits) -> None:
+    """A server without room gives the attempt back."""
+    await world.accounts.signup(sign_up_request(), HOME)
+    full = Passwords(threads=1, max_waiting=-1)
+    accounts = world.accounts_with(full)
+    for _ in range(3 * ATTEMPTS):
+        with pytest.raises(Overloaded):
+            await accounts.login("ada", PASSWORD, attempts=limits, origin=ELSEWHERE)
+    full.close()
+    await world.accounts.login("ada", PASSWORD, attempts=limits, origin=ELSEWHERE)
+
+
+async def test_a_log_in_reads_as_much_for_nobody(world: World, limits: Limits) -> None:
+    """The time that the store takes does not tell who exists."""
+    await world.accounts.signup(sign_up_request(), HOME)
+    seen = []
+    for name in ("ada", "nobody", "ada@example.org", "nobody@example.org"):
+        world.store.reads.clear()
+        assert await _guess(world, limits, name, device_id="unknown") == "."
+        seen.append(dict(world.store.reads))
+    assert seen[1:] == seen[:-1]
+
+
+async def test_a_log_in_ends_the_former_access_token_of_its_device(world: World) -> None:
+    """At once, where processes are told, and wherever the device is looked up."""
+    first = await world.sign_up()
+    world.invalidations.authenticator = world.authenticator
+    await world.authenticator.identify(first.access_token)
+    session = await world.accounts.login("ada", PASSWORD, first.device.device_id)
+    with pytest.raises(DeviceRevoked):
+        await world.authenticator.identify(first.access_token)
+    identity = await world.authenticator.identify(session.access_token)
+    ended = [each for change in world.invalidations.changes for each in change.sign_ins]
+    assert ended == [(identity.user_id, identity.device_id, first.device.session)]
