@@ -118,6 +118,8 @@ class Focus(TypedDict):
 
 
 class MediaView(TypedDict):
+    """An attached picture or video."""
+
     id: str
     type: Literal["image", "gif", "video"]
     url: str
@@ -131,8 +133,6 @@ class MediaView(TypedDict):
     sizeBytes: int
     state: Literal["ready", "processing", "failed"]
 
-
-"""An attached picture or video."""
 
 Visibility: TypeAlias = Literal["public", "followers", "mentioned"]
 

@@ -112,6 +112,7 @@ async def _update(
     services: Services, identity: Identity, user_id: int, changes: ProfileChanges
 ) -> UserView:
     if user_id != identity.user_id:
+        await services.profiles.by_id(user_id)  # which may be nobody
         raise Forbidden("Only one's own profile can be changed")
     profile = await services.profiles.update(identity, changes)
     return profile_view(profile, identity.user_id)
