@@ -27,6 +27,7 @@ from rookery.domain.placement import ClusterView
 from rookery.errors import PortTaken, RookeryError, StartupError
 from rookery.models import Identity
 from rookery.services.audit import Audit
+from rookery.services.references import References
 from rookery.services.tweets import NewTweet
 from rookery.store import StoreParts, open_reader, prepare_store
 from rookery.store.cluster import ClusterRepository
@@ -272,6 +273,7 @@ class Commands:
             "delivered": single(self._delivered),
             "requeue-dead": single(self._requeue_dead),
             "fsck": self._fsck,
+            "fsck-references": self._fsck_references,
             "drain": single(self._drain),
             "undrain": single(self._undrain),
         }
@@ -398,4 +400,10 @@ class Commands:
         use_cases = self._server.use_cases
         audit = Audit(use_cases.backend.store, use_cases.backend.shards, self._server.settle)
         async for progress in audit.run(repair=bool(arguments.get("repair"))):
+            yield progress
+
+    async def _fsck_references(self, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
+        use_cases = self._server.use_cases
+        references = References(use_cases.backend.store, use_cases.tweets.removals)
+        async for progress in references.run(repair=bool(arguments.get("repair"))):
             yield progress

@@ -102,6 +102,10 @@ class Removals:
                     waiting[-1:] = [parent_id]
         return True
 
+    async def is_noted(self, tweet_id: int) -> bool:
+        """Whether something is left to do for this tweet."""
+        return await self._removals.get(tweet_id) is not None
+
     async def look(self) -> int:
         """Take up what other processes have left; how many removals were ended."""
         ended = position = 0
