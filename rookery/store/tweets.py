@@ -39,9 +39,14 @@ def creating(tweet: Tweet) -> list[Operation]:
         Insert(
             POSTS.name, {"author_id": tweet.author_id, "tweet_id": tweet.id, "kind": tweet.kind}
         ),
-        *_listing(tweet),
         Increment(USER_COUNTS.name, (tweet.author_id,), {"tweets": 1}),
     ]
+    if tweet.retweet_of_id is not None:
+        row = {"original_id": tweet.retweet_of_id, "tweet_id": tweet.id}
+        operations.append(Insert(RETWEETS.name, row))
+    if tweet.retweet_of_id is None or tweet.reply_to_id is not None:
+        row = {"conversation_id": tweet.conversation_id, "tweet_id": tweet.id}
+        operations.append(Insert(CONVERSATIONS.name, row))
     if tweet.reply_to_id is not None:
         operations.append(
             Insert(
@@ -56,18 +61,6 @@ def creating(tweet: Tweet) -> list[Operation]:
     for target_id, count in _targets(tweet):
         operations += _counting(target_id, count, 1)
     return operations
-
-
-def _listing(tweet: Tweet) -> list[Operation]:
-    """The rows by which a tweet is found from its conversation, or a retweet from its original."""
-    rows: list[Operation] = []
-    if tweet.retweet_of_id is not None:
-        row = {"original_id": tweet.retweet_of_id, "tweet_id": tweet.id}
-        rows.append(Insert(RETWEETS.name, row))
-    if tweet.retweet_of_id is None or tweet.reply_to_id is not None:
-        row = {"conversation_id": tweet.conversation_id, "tweet_id": tweet.id}
-        rows.append(Insert(CONVERSATIONS.name, row))
-    return rows
 
 
 def deleting(tweet: Tweet, present: set[int]) -> list[Operation]:
