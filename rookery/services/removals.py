@@ -7,7 +7,7 @@ whatever is left when a process dies is taken up by the next one that looks.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -39,6 +39,8 @@ LOOK_S = 30.0
 """So often every process looks for what another one has left behind, and not sooner than that
 after the deletion: until then the other one may be at it."""
 LOOKED_AT = 100
+MAX_AT_ONCE = 8
+"""So many removals are in the background of a process."""
 
 
 class Removals:
@@ -71,14 +73,18 @@ class Removals:
         return (*deleting(tweet, present), beginning(tweet, self._ids()), adding(entry))
 
     async def begin(self, tweet_id: int) -> None:
-        """Do the first steps now, and the others in the background."""
+        """Do the first steps now, and the others in the background.
+
+        What is too much at once waits until some process looks.
+        """
         try:
             if await self.finish(tweet_id, AWAITED_STEPS):
                 return
         except RookeryError as error:
             log.warning("removal put off", tweet=tweet_id, error=str(error))
             return
-        self._spawn(self._finish_later(tweet_id))
+        if len(self._tasks) < MAX_AT_ONCE:
+            self._spawn(self._finish_later(tweet_id))
 
     async def finish(self, tweet_id: int, steps: int = 0) -> bool:
         """Do all steps, or at most `steps` of them; whether nothing is left.
@@ -161,9 +167,8 @@ class Removals:
             ConditionFailed: somebody else did this step.
         """
         remains = await self._removals.remains(removal, STEP)
-        for tweet in await self._tweets.get_many(remains.retweets):
-            if tweet is not None:
-                await self._delete_retweet(tweet)
+        if remains.retweets:
+            await self._delete_retweets(remains.retweets)
         operations = clearing(removal, remains)
         is_last = remains.is_less_than(STEP)
         if is_last:
@@ -173,14 +178,29 @@ class Removals:
         looked_at_again = is_last and not remains.has_replies and remains.parent is not None
         return removal.reply_to_id if looked_at_again else None
 
+    async def _delete_retweets(self, tweet_ids: Sequence[int]) -> None:
+        """Delete retweets of the deleted tweet, with all that this takes.
+
+        Raises:
+            ConditionFailed: somebody else changed one of them meanwhile.
+        """
+        found = [each for each in await self._tweets.get_many(tweet_ids) if each is not None]
+        outcomes = await asyncio.gather(*map(self._delete_retweet, found), return_exceptions=True)
+        gone = [each.id for each, outcome in zip(found, outcomes, strict=True) if outcome is None]
+        if gone:
+            await self._on_change(Invalidation(tweets=gone))
+        for outcome in outcomes:
+            if outcome is not None:
+                raise outcome
+        for tweet_id in gone:
+            await self.finish(tweet_id, AWAITED_STEPS)
+
     async def _delete_retweet(self, tweet: Tweet) -> None:
-        """Delete a retweet of the deleted tweet, with all that this takes."""
-        present = await self._tweets.existing(targets_of(tweet))
+        targets = targets_of(tweet)
+        present = await self._tweets.existing(targets)
         try:
             await self._store.writer.write(WriteBatch(self.deleting(tweet, present)))
         except ConditionFailed as failed:
-            if failed.label in (UNCHANGED, *map(target_label, targets_of(tweet))):
+            if failed.label in (UNCHANGED, *map(target_label, targets)):
                 raise ConditionFailed(OVERTAKEN) from failed
             raise
-        await self._on_change(Invalidation(tweets=[tweet.id]))
-        await self.finish(tweet.id, AWAITED_STEPS)

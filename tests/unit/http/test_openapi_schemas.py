@@ -120,3 +120,45 @@ def test_each_code_of_a_response_is_named_once() -> None:
             codes = content["schema"]["allOf"][1]["properties"]["code"]["enum"]
             assert named == [f"`{code}`" for code in codes], where
             assert len(set(codes)) == len(codes), where
+
+
+NO_LISTS = {"devices_listing", "stream_stream"}
+"""Their lists are short by what they list."""
+
+
+def test_every_list_is_read_page_by_page() -> None:
+    """Whatever answers a list takes `cursor` and `limit`, and answers `nextCursor`."""
+    for where, operation in operations():
+        for status in ("200", "201"):
+            content = operation["responses"].get(status, {"content": {}})["content"]
+            schema = content.get("application/json", {"schema": {}})["schema"]
+            shape = COMPONENTS.get(schema.get("$ref", "").rpartition("/")[2], {})
+            fields = shape.get("properties", {})
+            if operation["operationId"] in NO_LISTS or not any(
+                field.get("type") == "array" for name, field in fields.items() if name != "media"
+            ):
+                continue
+            taken = {parameter["name"] for parameter in operation["parameters"]}
+            assert {"cursor", "limit"} <= taken, where
+            assert "nextCursor" in fields, where
+
+
+def test_everything_that_is_sent_is_bounded() -> None:
+    """Each text by its length, its form or its choices; each number from below and above."""
+    sent = [
+        (f"{where} {parameter['name']}", parameter["schema"])
+        for where, operation in operations()
+        for parameter in operation.get("parameters", ())
+    ]
+    for where, operation in operations():
+        if "requestBody" in operation:
+            (content,) = operation["requestBody"]["content"].values()
+            name = content["schema"]["$ref"].rpartition("/")[2]
+            sent += schemas(COMPONENTS[name], f"{where} body")
+    assert sent
+    for where, schema in sent:
+        assert schema.get("type") != "array" or "maxItems" in schema, where
+        if schema.get("type") == "string":
+            assert schema.keys() & {"maxLength", "pattern", "enum"}, where
+        if schema.get("type") == "integer":
+            assert {"minimum", "maximum"} <= schema.keys(), where

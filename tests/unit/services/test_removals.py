@@ -204,6 +204,22 @@ async def test_retweets_go_with_what_they_show() -> None:
     assert deleted == [tweet.id, retweet.id]
 
 
+async def test_many_retweets_go_in_few_announcements() -> None:
+    """Caches are told of all that go in a step together."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweet = await server.post(ann)
+    for _ in range(2 * STEP):
+        await server.tweets.create(ann, NewTweet(text="", retweet_of_id=tweet.id))
+    await server.changes.settled()
+    server.broadcasts.sent.clear()
+    await server.tweets.delete(ann, tweet.id)
+    await server.tweets.removals.finish(tweet.id)
+    await server.tweets.removals.close()
+    assert server.store.documents(TWEETS) == server.store.documents(RETWEETS) == []
+    assert len(server.broadcasts.sent) == 3
+
+
 async def test_a_deleted_reply_keeps_its_place_for_as_long_as_it_leads_somewhere() -> None:
     """With its last reply it goes, and so does a deleted parent that only led to it."""
     server = Server()
