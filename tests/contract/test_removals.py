@@ -164,7 +164,7 @@ async def test_likes_that_an_earlier_release_left_are_mended(
                     "text": "",
                     "kind": kind,
                     "conversation_id": Int64(tweet_id),
-                    "retweet_of_id": original,
+                    "retweet_of_id": None if original is None else Int64(original),
                 }
             )
             await database["posts"].insert_one(

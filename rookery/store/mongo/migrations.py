@@ -80,7 +80,7 @@ async def _note_removals(
     async for some in _batches(database["posts"].find({"kind": {"$gt": 0}})):
         ids = [post["tweet_id"] for post in some if post["kind"] & PostKind.RETWEET]
         found = database["tweets"].find({"_id": {"$in": ids}}, {"retweet_of_id": 1})
-        pairs = [(each["retweet_of_id"], each["_id"]) async for each in found]
+        pairs = [(int(each["retweet_of_id"]), int(each["_id"])) async for each in found]
         rows = [by_name["retweets"].keyed(pair) for pair in pairs]
         await _put_all(database["retweets"], rows)
         listed = [by_name["conversations"].id((tweet_id, tweet_id)) for _, tweet_id in pairs]
