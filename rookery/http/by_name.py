@@ -5,6 +5,7 @@ Pure. A name may consist of digits alone, so a path says which of the two it tak
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -41,8 +42,8 @@ def _by_name(endpoint: Endpoint, path: str) -> Endpoint:
 
     async def handler(services: Services, call: Call[UsernamePath, Any, Any]) -> Result:
         user_id = await services.profiles.id_of(call.path.username)
-        found = IdPath(id=str(user_id))
-        by_id = Call(found, call.query, call.body, call.viewer, call.idempotency_key)
+        by_id: Call[Any, Any, Any] = copy(call)
+        by_id.path = IdPath(id=str(user_id))
         try:
             return await act(services, by_id)
         except InvalidRequest as error:

@@ -38,9 +38,12 @@ _MEANINGS: Mapping[str, str] = MappingProxyType(
         "password": "At least 8 characters; of any script, spaces included",
         "token": "Access token, to be sent as `Authorization: Bearer`",
         "refreshToken": "What the next access token is had for; each is good once",
-        "expiresIn": "Seconds for which the access token is good",
+        "expiresIn": "Seconds for which it is good",
         "deviceId": "Id of the device; keep it, and give it when logging in again",
         "deviceName": "What the device is called in the list of devices",
+        "expiresAt": "When it ends if it is not used",
+        "lastAddress": "Address of the network that it was used from last",
+        "ticket": "What opens one stream, once; to be given as `?ticket=`",
         "connected": "Whether the device holds a stream just now",
         "current": "Whether this is the device that asks",
         # Tweets

@@ -47,6 +47,16 @@ NOT_MODELLED = {
     ("TweetCreated", "createdAt"),
 }
 """What an answer says twice, or to people."""
+MAY_BE_ABSENT = {
+    (shape, field)
+    for shapes, fields in (
+        (("DeviceView", "Device"), ("lastAddress", "expiresAt")),
+        (("DeviceList", "Devices"), ("nextCursor",)),
+    )
+    for shape in shapes
+    for field in fields
+}
+"""What servers of former releases do not answer, so that a model has to do without."""
 PARTS = {models.TweetCard, Model}
 """Of other models, and none that is answered."""
 
@@ -82,10 +92,11 @@ def fields_of(schema: dict[str, Any], components: dict[str, Any]) -> Any:
     found = []
     for name, field in schema["properties"].items():
         kind = normal(field, components)
-        if name not in required and isinstance(kind, frozenset):
+        is_there = name in required and (schema["title"], name) not in MAY_BE_ABSENT
+        if not is_there and isinstance(kind, frozenset):
             rest = kind - {"null"}
             kind = next(iter(rest)) if len(rest) == 1 else rest
-        found.append((name, kind, name in required))
+        found.append((name, kind, is_there))
     return frozenset(found)
 
 
