@@ -48,7 +48,7 @@ _NO_CHOICE = "Invalid enum value"
 _AT = re.compile(r"(?P<text>.*) - at `\$\.?(?P<path>[^`]*)`", re.DOTALL)
 _TYPE_NAMES = {
     "str": "a string",
-    "int": "an integer",
+    "int": "a whole number",
     "float": "a number",
     "bool": "true or false",
     "object": "an object",
@@ -207,10 +207,7 @@ def convert(values: Mapping[str, Any], to: type[P]) -> P:
     try:
         return msgspec.convert(values, to)
     except msgspec.ValidationError as error:
-        problem = problem_of(error, to)
-        if problem.field is not None and str(problem).endswith("must be an integer"):
-            raise InvalidRequest(f"{problem.field} must be a whole number", problem.field) from None
-        raise problem from None
+        raise problem_of(error, to) from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> None:

@@ -116,8 +116,10 @@ async def refusals(world: World, endpoint: Endpoint) -> set[str | None]:
     if body is not None and "text" in body:
         own = await ada.ok("POST", "/tweets", {"text": "own"})
         path = path_of(endpoint, id=own["tweetId"])
-        for text in PROBLEMS.values():
-            found.add(await code(ada, endpoint, path, {"text": text}))
+        for expected, text in PROBLEMS.items():
+            refused = await code(ada, endpoint, path, {"text": text})
+            assert refused == expected
+            found.add(refused)
     return found
 
 

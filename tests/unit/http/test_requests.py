@@ -67,7 +67,7 @@ def problem(raw: bytes) -> InvalidRequest:
         (b'{"home_place": null}', "home_place", "home_place is not known here"),
         (b'{"homePlace": {}}', "homePlace.city", "homePlace.city is required"),
         (b'{"homePlace": {"y": 1}}', "homePlace.y", "homePlace.y is not known here"),
-        (b'{"count": "1"}', "count", "count must be an integer"),
+        (b'{"count": "1"}', "count", "count must be a whole number"),
         (b'{"count": 0}', "count", "count must be at least 1"),
         (b'{"count": 10}', "count", "count must be at most 9"),
         (b'{"flag": 1}', "flag", "flag must be true or false"),
