@@ -161,7 +161,9 @@ class Router:
             following = step.parts.get(part)
             if following is None and "%" in part:
                 try:
-                    part = path_part(part, step.parameter and step.parameter.called)
+                    part = path_part(
+                        part, None if step.parameter is None else step.parameter.called
+                    )
                 except InvalidRequest as error:
                     return refusal(error, request)
                 following = step.parts.get(part)
