@@ -180,7 +180,7 @@ class Accounts:
             NotFound: the user has no such device.
         """
         if await self._devices.get(identity.user_id, device_id, self._clock_ms()) is None:
-            raise NotFound("Device not found")
+            raise NotFound("No such device")
         await self._log_out(identity.user_id, [device_id])
 
     async def revoke_all(self, identity: Identity, except_current: bool) -> int:
@@ -204,7 +204,7 @@ class Accounts:
         user_id = await self._users.id_of_username(username)
         user = None if user_id is None else await self._users.get(user_id)
         if user is None:
-            raise NotFound("User not found")
+            raise NotFound("No such user")
         _require_active(user)
         return await self._sign_in(user, None, device_name)
 
