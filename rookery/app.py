@@ -179,17 +179,21 @@ class UseCases:
         )
         self.engagement = Engagement(store, ids, self.authors, self.liked, self.changes)
         self.timelines = Timelines(store, backend.shards, self.cards, self.authors)
-        self._reloading: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
         await self.backend.open()
         await until_available(self.keys.load)
-        self._reloading = asyncio.create_task(_reload(self.keys))
+        self._background = [
+            asyncio.create_task(_reload(self.keys)),
+            asyncio.create_task(self.tweets.removals.run()),
+        ]
 
     async def close(self) -> None:
-        if self._reloading is not None:
-            self._reloading.cancel()
-            await asyncio.gather(self._reloading, return_exceptions=True)
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self.tweets.removals.close()
         self.passwords.close()
         await self.backend.close()
 

@@ -101,6 +101,14 @@ class Tweet(msgspec.Struct, frozen=True, kw_only=True):
         return time_ms_of(self.id)
 
 
+class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a deleted tweet stood in its conversation; nothing of its author or content."""
+
+    id: int
+    reply_to_id: int | None = None
+    conversation_id: int
+
+
 class TweetEdit(msgspec.Struct, frozen=True, kw_only=True):
     """A former version of a tweet, as it stood until `replaced_ms`."""
 

@@ -30,6 +30,7 @@ from rookery.models import Identity
 from rookery.security_log import Event, record
 from rookery.services.accounts import SignUp
 from rookery.services.audit import Audit
+from rookery.services.references import References
 from rookery.services.tweets import NewTweet
 from rookery.store import StoreParts, open_reader, prepare_store
 from rookery.store.cluster import ClusterRepository
@@ -317,6 +318,7 @@ class Commands:
             "delivered": single(self._delivered),
             "requeue-dead": _audited("requeue-dead", single(self._requeue_dead)),
             "fsck": _audited("fsck", self._fsck, "repair"),
+            "fsck-references": _audited("fsck-references", self._fsck_references, "repair"),
             "drain": _audited("drain", single(self._drain), "node"),
             "undrain": _audited("undrain", single(self._undrain), "node"),
         }
@@ -482,4 +484,10 @@ class Commands:
         use_cases = self._server.use_cases
         audit = Audit(use_cases.backend.store, use_cases.backend.shards, self._server.settle)
         async for progress in audit.run(repair=bool(arguments.get("repair"))):
+            yield progress
+
+    async def _fsck_references(self, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
+        use_cases = self._server.use_cases
+        references = References(use_cases.backend.store, use_cases.tweets.removals)
+        async for progress in references.run(repair=bool(arguments.get("repair"))):
             yield progress

@@ -10,7 +10,7 @@ that a page is assembled from bytes without re-encoding.
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal, TypeAlias, TypedDict, cast
 
 import msgspec
 
@@ -64,6 +64,79 @@ class UserView(View, frozen=True, kw_only=True, rename="camel"):
     followed_by: bool | msgspec.UnsetType = msgspec.UNSET
 
 
+class Mention(TypedDict):
+    """A user's name in a text."""
+
+    username: str
+    id: str | None
+    start: int
+    end: int
+
+
+class Hashtag(TypedDict):
+    """A hashtag in a text."""
+
+    tag: str
+    start: int
+    end: int
+
+
+class Cashtag(TypedDict):
+    """A cashtag in a text."""
+
+    symbol: str
+    start: int
+    end: int
+
+
+class Url(TypedDict):
+    """An address in a text."""
+
+    url: str
+    start: int
+    end: int
+
+
+class Entities(TypedDict):
+    """What stands in a text and where, each kind in the order of the text.
+
+    `start` and `end` (exclusive) count Unicode code points. JavaScript's string indices count
+    UTF-16 code units and cut wrongly behind an emoji: use `Array.from(text).slice(start, end)`.
+    """
+
+    mentions: list[Mention]
+    hashtags: list[Hashtag]
+    cashtags: list[Cashtag]
+    urls: list[Url]
+
+
+class Focus(TypedDict):
+    """The point of a picture that stays in sight when it is cut, from -1 to 1 on each axis."""
+
+    x: float
+    y: float
+
+
+class MediaView(TypedDict):
+    """An attached picture or video."""
+
+    id: str
+    type: Literal["image", "gif", "video"]
+    url: str
+    previewUrl: str | None
+    width: int
+    height: int
+    durationS: float | None
+    blurhash: str | None
+    alt: str
+    focus: Focus | None
+    sizeBytes: int
+    state: Literal["ready", "processing", "failed"]
+
+
+Visibility: TypeAlias = Literal["public", "followers", "mentioned"]
+
+
 class TweetCard(View, frozen=True, kw_only=True, rename="camel"):
     """The part of a tweet that is the same for everyone."""
 
@@ -73,16 +146,16 @@ class TweetCard(View, frozen=True, kw_only=True, rename="camel"):
     edited_at: str | None
     version: int
     author: UserRef
-    entities: dict[str, list[Any]]
+    entities: Entities
     in_reply_to_id: str | None
     in_reply_to_user_id: str | None
     conversation_id: str
     retweet_of_id: str | None
     quote_of_id: str | None
-    media: list[Any]
+    media: list[MediaView]
     sensitive: bool
     lang: str | None
-    visibility: str
+    visibility: Visibility
 
 
 class TweetView(TweetCard, frozen=True, kw_only=True, rename="camel"):
@@ -93,6 +166,18 @@ class TweetView(TweetCard, frozen=True, kw_only=True, rename="camel"):
     reply_count: int
     quote_count: int
     liked: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class UnavailableTweet(View, frozen=True, kw_only=True, rename="camel"):
+    """What stands in the place of a tweet that is deleted, or not for this viewer."""
+
+    id: str
+    unavailable: Literal["deleted", "hidden"]
+
+
+def entities_view(stored: dict[str, list[Any]]) -> Entities:
+    """Entities as they are stored, which is as they are shown."""
+    return cast(Entities, stored)
 
 
 def _optional_id(value: int | None) -> str | None:
@@ -144,7 +229,7 @@ def tweet_card(tweet: Tweet, author: User) -> TweetCard:
         edited_at=None if tweet.edited_ms is None else iso_time(tweet.edited_ms),
         version=tweet.version,
         author=user_ref(author),
-        entities=tweet.entities,
+        entities=entities_view(tweet.entities),
         in_reply_to_id=_optional_id(tweet.reply_to_id),
         in_reply_to_user_id=_optional_id(tweet.reply_to_user_id),
         conversation_id=str(tweet.conversation_id),
@@ -153,7 +238,7 @@ def tweet_card(tweet: Tweet, author: User) -> TweetCard:
         media=tweet.media,
         sensitive=tweet.sensitive,
         lang=tweet.lang,
-        visibility=tweet.visibility,
+        visibility=cast(Visibility, tweet.visibility),
     )
 
 

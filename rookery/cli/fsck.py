@@ -1,12 +1,15 @@
 """``rookery fsck``: compare warm timelines with the store."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rookery.cli.console import Bars, ConfigOption, DataOption, out, run, settings, told
 from rookery.config import Config
+
+if TYPE_CHECKING:
+    from rookery.control import Control
 
 
 def fsck(
@@ -17,6 +20,8 @@ def fsck(
     config: ConfigOption = None,
 ) -> None:
     """Compare every warm timeline of the running server with what the store says it should be.
+
+    And every count with the list that it counts, over the whole store.
 
     Exit status 0: no fault. 1: faults were found (and repaired, unless --report).
     """
@@ -38,9 +43,27 @@ async def _fsck(config: Config, repair: bool) -> int:
                 for finding in progress["findings"]:
                     faults += 1
                     out.print(_described(finding), soft_wrap=True)
+            wrong = await _references(control, bars, repair)
     done = " and repaired" if faults and repair else ""
     out.print(f"{checked} warm timelines checked, {faults} faults found{done}")
-    return faults
+    done = " and put right" if wrong and repair else ""
+    out.print(f"all counts compared with their lists, {wrong} faults found{done}")
+    return faults + wrong
+
+
+async def _references(control: "Control", bars: Bars, repair: bool) -> int:
+    """Compare counts with lists; how many faults were found."""
+    wrong = 0
+    async for progress in control.stream("fsck-references", repair=repair):
+        bars.show(progress["stage"], progress["checked"], None, f"{wrong} faults")
+        for each in progress["wrong"]:
+            wrong += 1
+            out.print(
+                f"{each['owner']} {each['id']}: {each['what']} counted {each['counted']:,},"
+                f" listed {each['listed']:,}",
+                soft_wrap=True,
+            )
+    return wrong
 
 
 def _described(finding: dict[str, list[int] | bool | int]) -> str:

@@ -5,11 +5,13 @@ Fields that a newer server adds are ignored.
 """
 
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Annotated, Generic, Literal, Protocol, TypeAlias, TypedDict, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+Time: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A moment, with its offset from UTC."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -35,7 +37,7 @@ class User(Model, frozen=True, kw_only=True):
     avatar_url: str
     banner_url: str
     is_private: bool
-    created_at: datetime
+    created_at: Time
     followers_count: int
     following_count: int
     tweets_count: int
@@ -54,25 +56,91 @@ class Author(Model, frozen=True, kw_only=True):
     avatar_url: str
 
 
+class Mention(TypedDict):
+    """A user's name in a text; `id` is None where nobody has it."""
+
+    username: str
+    id: str | None
+    start: int
+    end: int
+
+
+class Hashtag(TypedDict):
+    """A hashtag in a text; `tag` is without the sign."""
+
+    tag: str
+    start: int
+    end: int
+
+
+class Cashtag(TypedDict):
+    """A cashtag in a text; `symbol` is without the sign."""
+
+    symbol: str
+    start: int
+    end: int
+
+
+class Url(TypedDict):
+    """An address in a text."""
+
+    url: str
+    start: int
+    end: int
+
+
+class Entities(TypedDict):
+    """What stands in a text: ``text[start:end]`` is the part that is meant."""
+
+    mentions: list[Mention]
+    hashtags: list[Hashtag]
+    cashtags: list[Cashtag]
+    urls: list[Url]
+
+
+class Focus(TypedDict):
+    """The point of a picture that stays in sight when it is cut, from -1 to 1 on each axis."""
+
+    x: float
+    y: float
+
+
+class Media(Model, frozen=True, kw_only=True):
+    """An attached picture or video."""
+
+    id: str
+    type: Literal["image", "gif", "video"]
+    url: str
+    preview_url: str | None
+    width: int
+    height: int
+    duration_s: float | None
+    blurhash: str | None
+    alt: str
+    focus: Focus | None
+    size_bytes: int
+    state: Literal["ready", "processing", "failed"]
+
+
 class TweetCard(Model, frozen=True, kw_only=True):
     """The part of a tweet that is the same for everyone; what the stream pushes."""
 
     id: str
     text: str
-    created_at: datetime
-    edited_at: datetime | None
+    created_at: Time
+    edited_at: Time | None
     version: int
     author: Author
-    entities: dict[str, list[Any]]
+    entities: Entities
     in_reply_to_id: str | None
     in_reply_to_user_id: str | None
     conversation_id: str
     retweet_of_id: str | None
     quote_of_id: str | None
-    media: list[Any]
+    media: list[Media]
     sensitive: bool
     lang: str | None
-    visibility: str
+    visibility: Literal["public", "followers", "mentioned"]
 
 
 class Tweet(TweetCard, frozen=True, kw_only=True):
@@ -85,13 +153,28 @@ class Tweet(TweetCard, frozen=True, kw_only=True):
     liked: bool | None = None
 
 
+class MissingTweet(Model, frozen=True, kw_only=True):
+    """What stands in the place of a tweet that is deleted, or not for this viewer."""
+
+    id: str
+    unavailable: Literal["deleted", "hidden"]
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """What stands around a tweet: what it answers, root first, and a page of what answers it."""
+
+    ancestors: list[Tweet | MissingTweet]
+    descendants: list[Tweet | MissingTweet]
+    next_cursor: str | None
+
+
 class TweetVersion(Model, frozen=True, kw_only=True):
-    """A version of a tweet; `replaced_at` is None for the present one."""
+    """A version of a tweet, and when it came to be."""
 
     version: int
     text: str
-    entities: dict[str, list[Any]]
-    replaced_at: datetime | None
+    entities: Entities
+    created_at: Time
 
 
 class Engagements(Model, frozen=True, kw_only=True):
@@ -125,10 +208,10 @@ class Device(Model, frozen=True, kw_only=True):
 
     device_id: str
     name: str
-    created_at: datetime
-    last_seen_at: datetime
+    created_at: Time
+    last_seen_at: Time
     last_address: str = ""
-    expires_at: datetime | None = None
+    expires_at: Time | None = None
     connected: bool
     current: bool
 
@@ -166,14 +249,14 @@ class StreamTicket(Model, frozen=True, kw_only=True):
 class Health(Model, frozen=True, kw_only=True):
     """The server answers."""
 
-    status: str
+    status: Literal["ok"]
     version: str
 
 
 class Readiness(Model, frozen=True, kw_only=True):
     """Whether each part that the server needs answers."""
 
-    status: str
+    status: Literal["ready", "not_ready"]
     checks: dict[str, bool]
 
     @property
@@ -201,12 +284,6 @@ class Devices(Model, frozen=True, kw_only=True):
     next_cursor: str | None = None
 
 
-class History(Model, frozen=True, kw_only=True):
-    """All versions of a tweet, as on the wire."""
-
-    versions: list[TweetVersion]
-
-
 class Listing(Protocol[T]):
     """A page as on the wire, whatever the name of its items there."""
 
@@ -229,6 +306,43 @@ class Replies(Model, frozen=True, kw_only=True):
 
     items: list[Tweet] = msgspec.field(name="replies")
     next_cursor: str | None
+
+
+class Versions(Model, frozen=True, kw_only=True):
+    """A page of versions of a tweet."""
+
+    items: list[TweetVersion] = msgspec.field(name="versions")
+    next_cursor: str | None
+
+
+class ContextPage(Model, frozen=True, kw_only=True):
+    """A context as on the wire, where each entry shows by itself what it is."""
+
+    ancestors: list[msgspec.Raw]
+    descendants: list[msgspec.Raw]
+    next_cursor: str | None
+
+    def read(self) -> Context:
+        """The same, typed.
+
+        Raises:
+            msgspec.DecodeError: an entry is of neither kind.
+        """
+        return Context(
+            ancestors=[_entry(raw) for raw in self.ancestors],
+            descendants=[_entry(raw) for raw in self.descendants],
+            next_cursor=self.next_cursor,
+        )
+
+
+class _Mark(Model, frozen=True, kw_only=True):
+    unavailable: str | None = None
+
+
+def _entry(raw: msgspec.Raw) -> Tweet | MissingTweet:
+    if msgspec.json.decode(raw, type=_Mark).unavailable is None:
+        return msgspec.json.decode(raw, type=Tweet)
+    return msgspec.json.decode(raw, type=MissingTweet)
 
 
 class Users(Model, frozen=True, kw_only=True):

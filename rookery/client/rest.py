@@ -11,9 +11,13 @@ from typing import Any, Literal, Self, TypeAlias, TypeVar
 from urllib.parse import quote
 
 import aiohttp
+import msgspec
 
 from rookery.client.dialing import StreamSettings
+from rookery.client.errors import InvalidResponse
 from rookery.client.models import (
+    Context,
+    ContextPage,
     Device,
     Devices,
     Engagements,
@@ -21,7 +25,6 @@ from rookery.client.models import (
     Following,
     FollowState,
     Health,
-    History,
     LikeState,
     Listing,
     Page,
@@ -38,6 +41,7 @@ from rookery.client.models import (
     TweetVersion,
     User,
     Users,
+    Versions,
 )
 from rookery.client.pages import Pages
 from rookery.client.position import Position
@@ -47,6 +51,8 @@ from rookery.client.wire import Encoding
 
 T = TypeVar("T")
 Id: TypeAlias = str | int
+UserId: TypeAlias = str | int
+"""A user's id, or a name with an ``@`` before it: names may consist of digits alone."""
 Filter: TypeAlias = Literal["media", "replies", "retweets"]
 _GONE = frozenset({404})
 
@@ -220,9 +226,9 @@ class Client:
         self._user_id = user.id
         return user
 
-    async def user(self, user_id: Id) -> User:
+    async def user(self, user_id: UserId) -> User:
         """A profile."""
-        return await self._get(f"/users/{_id(user_id)}", User)
+        return await self._get(_user(user_id), User)
 
     async def user_by_name(self, username: str) -> User:
         """A profile, by its username in any case."""
@@ -253,23 +259,23 @@ class Client:
         user_id = self._user_id or (await self.me()).id
         return await self._transport.request(Call("PATCH", f"/users/{user_id}", body=body), User)
 
-    async def follow(self, user_id: Id) -> FollowState:
+    async def follow(self, user_id: UserId) -> FollowState:
         """Follow a user; no error if one does already."""
-        call = Call("POST", f"/users/{_id(user_id)}/follow", repeatable=True)
+        call = Call("POST", f"{_user(user_id)}/follow", repeatable=True)
         return await self._transport.request(call, FollowState)
 
-    async def unfollow(self, user_id: Id) -> FollowState:
+    async def unfollow(self, user_id: UserId) -> FollowState:
         """Stop following a user; no error if one does not."""
-        call = Call("DELETE", f"/users/{_id(user_id)}/follow")
+        call = Call("DELETE", f"{_user(user_id)}/follow")
         return await self._transport.request(call, FollowState)
 
-    def followers(self, user_id: Id, *, limit: int = 100) -> Pages[User]:
+    def followers(self, user_id: UserId, *, limit: int = 100) -> Pages[User]:
         """Who follows a user, newest first. `limit` is the size of a page, here and below."""
-        return self._pages(f"/users/{_id(user_id)}/followers", Followers, limit)
+        return self._pages(f"{_user(user_id)}/followers", Followers, limit)
 
-    def following(self, user_id: Id, *, limit: int = 100) -> Pages[User]:
+    def following(self, user_id: UserId, *, limit: int = 100) -> Pages[User]:
         """Whom a user follows, newest first."""
-        return self._pages(f"/users/{_id(user_id)}/following", Following, limit)
+        return self._pages(f"{_user(user_id)}/following", Following, limit)
 
     # Tweets
 
@@ -311,9 +317,24 @@ class Client:
         call = Call("PATCH", f"/tweets/{_id(tweet_id)}", body={"text": text})
         return await self._transport.request(call, Tweet)
 
-    async def history(self, tweet_id: Id) -> list[TweetVersion]:
-        """All versions of a tweet, oldest first."""
-        return (await self._get(f"/tweets/{_id(tweet_id)}/history", History)).versions
+    def history(self, tweet_id: Id, *, limit: int = 100) -> Pages[TweetVersion]:
+        """Versions of a tweet, newest first."""
+        return self._pages(f"/tweets/{_id(tweet_id)}/history", Versions, limit)
+
+    async def context(
+        self, tweet_id: Id, *, cursor: str | None = None, limit: int = 100
+    ) -> Context:
+        """What stands around a tweet; the next page of what answers it by `cursor`.
+
+        Ancestors are part of the first page only.
+        """
+        query = {"limit": str(limit)} | ({} if cursor is None else {"cursor": cursor})
+        call = Call("GET", f"/tweets/{_id(tweet_id)}/context", query=query)
+        page = await self._transport.request(call, ContextPage)
+        try:
+            return page.read()
+        except msgspec.DecodeError as error:
+            raise InvalidResponse(f"GET {call.path} was answered with something else") from error
 
     def replies(self, tweet_id: Id, *, limit: int = 100) -> Pages[Tweet]:
         """Replies to a tweet, oldest first."""
@@ -339,9 +360,9 @@ class Client:
         """Who likes a tweet, newest like first."""
         return self._pages(f"/tweets/{_id(tweet_id)}/likers", Users, limit)
 
-    def likes(self, user_id: Id, *, limit: int = 100) -> Pages[Tweet]:
+    def likes(self, user_id: UserId, *, limit: int = 100) -> Pages[Tweet]:
         """What a user likes, newest like first."""
-        return self._pages(f"/users/{_id(user_id)}/likes", Tweets, limit)
+        return self._pages(f"{_user(user_id)}/likes", Tweets, limit)
 
     async def engagements(self, tweet_id: Id) -> Engagements:
         """How often a tweet was liked, retweeted, answered and quoted."""
@@ -353,9 +374,20 @@ class Client:
         """The tweets of oneself and those one follows, newest first; by `filter` of one kind."""
         return self._pages("/timeline/home", Tweets, limit, filter)
 
-    def user_timeline(self, user_id: Id, *, limit: int = 20) -> Pages[Tweet]:
+    def user_timeline(self, user_id: UserId, *, limit: int = 20) -> Pages[Tweet]:
         """The tweets of one user, newest first."""
-        return self._pages(f"/timeline/user/{_id(user_id)}", Tweets, limit)
+        path = _user(user_id).replace("/users/", "/timeline/user/", 1)
+        return self._pages(path, Tweets, limit)
+
+    async def user_tweets(self, username: str, *, page: int = 1, limit: int = 20) -> Page[Tweet]:
+        """The tweets of one user, newest first, by the number of the page.
+
+        What is posted meanwhile moves on from page to page; the cursor of a page does not.
+        """
+        query = {"page": str(page), "limit": str(limit)}
+        call = Call("GET", f"/users/{quote(username, '')}/tweets", query=query)
+        found = await self._transport.request(call, Tweets)
+        return Page(found.items, found.next_cursor)
 
     # Live
 
@@ -436,3 +468,14 @@ def _id(value: Id) -> str:
     if not (text.isascii() and text.isdecimal()):
         raise ValueError(f"not an id: {value!r}")
     return text
+
+
+def _user(value: UserId) -> str:
+    """The path of a user, by id or by name.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if isinstance(value, str) and value.startswith("@"):
+        return f"/users/by/username/{quote(value[1:], '')}"
+    return f"/users/{_id(value)}"

@@ -5,6 +5,7 @@ Only the composing `rookery.app` needs this. Must not import actors.
 
 import msgspec
 
+from rookery.http.by_name import with_names
 from rookery.http.endpoint import PREFIX, Endpoint
 from rookery.http.message import HEAD
 from rookery.http.openapi import document
@@ -23,7 +24,7 @@ from rookery.http.routing import HttpHandler, Router, handler_of
 from rookery.http.services import Services
 
 _NOUNS = (timelines, tweets, engagement, users, follows, accounts, devices, stream, system)
-_DECLARED: tuple[Endpoint, ...] = tuple(route for noun in _NOUNS for route in noun.ROUTES)
+_DECLARED = tuple(with_names(route for noun in _NOUNS for route in noun.ROUTES))
 
 
 def _all_endpoints() -> tuple[Endpoint, ...]:

@@ -58,6 +58,6 @@ ASSETS = {
 def asset(name: str) -> Reply:
     """A file of the page; raises NotFound for all others."""
     if name not in ASSETS:
-        raise NotFound("No such resource")
+        raise NotFound("Path not found")
     raw = _START if name == "start.js" else (FILES / name).read_bytes()
     return Reply(raw, media_type=ASSETS[name], headers={"Cache-Control": "max-age=3600"})

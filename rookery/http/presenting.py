@@ -40,8 +40,22 @@ async def tweet_json(services: Services, viewer_id: int | None, tweet_id: int) -
     """
     rendered = await services.cards.tweets_json(viewer_id, [tweet_id])
     if not rendered:
-        raise NotFound("No such tweet")
+        raise NotFound("Tweet not found")
     return rendered[0]
+
+
+async def tweets_or_graves(
+    services: Services, viewer_id: int | None, ids: Sequence[int]
+) -> list[bytes]:
+    """Each tweet as `TweetView` in JSON, or as `UnavailableTweet` where it is not there."""
+    rendered = await services.cards.tweets_json(viewer_id, ids)
+    if len(rendered) == len(ids):
+        return rendered
+    shown = []
+    for tweet_id in ids:  # what is there has just been cached
+        found = await services.cards.tweets_json(viewer_id, [tweet_id])
+        shown += found or [b'{"id":"%d","unavailable":"deleted"}' % tweet_id]
+    return shown
 
 
 def profile_view(profile: Profile, viewer_id: int | None) -> UserView:

@@ -44,10 +44,11 @@ _LENGTH = re.compile(r"Expected `str[^`]*` of length (?P<sign>[<>=]+) (?P<bound>
 _BOUND = re.compile(r"Expected `int[^`]*` (?P<sign>[<>]=?) (?P<bound>-?\d+)")
 _PATTERN = re.compile(r"Expected `str[^`]*` matching regex (?P<pattern>.+)", re.DOTALL)
 _TYPE = re.compile(r"Expected `(?P<wanted>[^`]*)`, got `(?P<got>[^`]*)`")
+_NO_CHOICE = "Invalid enum value"
 _AT = re.compile(r"(?P<text>.*) - at `\$\.?(?P<path>[^`]*)`", re.DOTALL)
 _TYPE_NAMES = {
     "str": "a string",
-    "int": "an integer",
+    "int": "a whole number",
     "float": "a number",
     "bool": "true or false",
     "object": "an object",
@@ -56,8 +57,8 @@ _TYPE_NAMES = {
 }
 
 
-def problem_of(error: msgspec.ValidationError) -> InvalidRequest:
-    """`error` of msgspec, in the client's terms."""
+def problem_of(error: msgspec.ValidationError, wanted: type[Parameters]) -> InvalidRequest:
+    """`error` of msgspec about a value that was to be `wanted`, in the client's terms."""
     text, path = str(error), ""
     if located := _AT.fullmatch(text):
         text, path = located["text"], located["path"]
@@ -69,14 +70,47 @@ def problem_of(error: msgspec.ValidationError) -> InvalidRequest:
             name = f"{path}.{found['name']}" if path else found["name"]
             name = name[:_SHOWN_CHARS]
             return InvalidRequest(f"{name} {kind}", name)
+    if text.startswith(_NO_CHOICE) and (choices := choices_of(wanted, path)):
+        return InvalidRequest(f"{path} must be {_listed(choices)}", path)
     return InvalidRequest(f"{path or 'The body'} {_demand(text)}", path or None)
+
+
+def choices_of(wanted: type[Parameters], path: str) -> list[str]:
+    """The values that the field at `path` may have, where these are a few texts."""
+    for field in msgspec.structs.fields(wanted):
+        if field.encode_name == path:
+            return _texts_in(msgspec.inspect.type_info(field.type))
+    return []
+
+
+def _texts_in(shape: msgspec.inspect.Type) -> list[str]:
+    """The texts of a literal, also within a union or with a description."""
+    if isinstance(shape, msgspec.inspect.Metadata):
+        return _texts_in(shape.type)
+    if isinstance(shape, msgspec.inspect.UnionType):
+        return [text for each in shape.types for text in _texts_in(each)]
+    if isinstance(shape, msgspec.inspect.LiteralType):
+        return [str(value) for value in shape.values]
+    return []
+
+
+def _listed(choices: list[str]) -> str:
+    """`a`, `a or b`, `a, b or c`."""
+    *first, last = choices
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _characters(count: str) -> str:
+    return "1 character" if count == "1" else f"{count} characters"
 
 
 def _demand(text: str) -> str:
     """What msgspec wanted, as the end of a sentence about the field."""
     if found := _LENGTH.fullmatch(text):
-        limit = "at least" if found["sign"] == ">=" else "at most"
-        return f"must be {limit} {found['bound']} characters long"
+        if (found["sign"], found["bound"]) == (">=", "1"):
+            return "must not be empty"
+        limit = {">=": "at least", "<=": "at most"}.get(found["sign"], "exactly")
+        return f"must be {limit} {_characters(found['bound'])} long"
     if found := _BOUND.fullmatch(text):
         limit = "at least" if found["sign"].startswith(">") else "at most"
         return f"must be {limit} {found['bound']}"
@@ -174,10 +208,7 @@ def convert(values: Mapping[str, Any], to: type[P]) -> P:
     try:
         return msgspec.convert(values, to)
     except msgspec.ValidationError as error:
-        problem = problem_of(error)
-        if problem.field is not None and str(problem).endswith("must be an integer"):
-            raise InvalidRequest(f"{problem.field} must be a whole number", problem.field) from None
-        raise problem from None
+        raise problem_of(error, to) from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> None:
@@ -195,6 +226,7 @@ class BodyReader:
     """Reads JSON bodies into one type."""
 
     def __init__(self, parameters: type[P]) -> None:
+        self._type = parameters
         self._decoder = msgspec.json.Decoder(parameters)
 
     def read(self, content_type: str | None, raw: bytes) -> Parameters:
@@ -212,7 +244,7 @@ class BodyReader:
             if raw.count(b":") > 1:  # else there is one key at most
                 _duplicates.decode(raw.decode())
         except msgspec.ValidationError as error:
-            raise problem_of(error) from None
+            raise problem_of(error, self._type) from None
         except UnicodeError as error:
             raise InvalidRequest("The body is not valid UTF-8") from error
         except (msgspec.DecodeError, json.JSONDecodeError, RecursionError) as error:

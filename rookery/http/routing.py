@@ -196,15 +196,17 @@ class Router:
 
     def add(self, path: str, handlers: Mapping[str, HttpHandler]) -> None:
         """Add a path (``{name}`` for a parameter) with its handlers by method."""
-        step = self._root
+        step, names = self._root, []
         for part in path.split("/"):
             if part.startswith("{"):
+                names.append(part[1:-1])
                 if step.parameter is None:
-                    step.parameter = (part[1:-1], _Step())
-                name, step = step.parameter
-                assert part[1:-1] == name, f"{path}: the same part is called {name} elsewhere"
+                    step.parameter = _Step(names[-1])
+                step = step.parameter
             else:
                 step = step.parts.setdefault(part, _Step())
+        assert not step.handlers or step.names == names, f"{path} is there with other names"
+        step.names = names
         step.handlers.update(handlers)
 
     async def respond(self, request: Request) -> Response:
@@ -212,41 +214,97 @@ class Router:
         if request.fault is not None:
             return refusal(request.fault, request)
         step = self._root
-        parameters: dict[str, str] = {}
+        values: list[str] = []
         for part in request.path.split("/"):
             following = step.parts.get(part)
             if following is None and "%" in part:
                 try:
-                    part = path_part(part, step.parameter and step.parameter[0])
+                    part = path_part(
+                        part, None if step.parameter is None else step.parameter.called
+                    )
                 except InvalidRequest as error:
                     return refusal(error, request)
                 following = step.parts.get(part)
             if following is not None:
                 step = following
             elif part and step.parameter is not None:
-                name, step = step.parameter
-                parameters[name] = part
+                step = step.parameter
+                values.append(part)
             else:
-                return refusal(NotFound("No such resource"), request)
+                step = _NOWHERE
+                break
         handler = step.handlers.get(request.method)
         if handler is not None:
-            return await handler(request, parameters)
+            return await handler(request, _named(step, values))
         if not step.handlers:
-            return refusal(NotFound("No such resource"), request)
-        response = refusal(MethodNotAllowed(f"{request.method} is not possible here"), request)
-        response.headers["Allow"] = ", ".join(sorted(step.handlers))
-        return response
+            return await self._respond_otherwise(request)
+        return _method_refused(request, step)
+
+    async def _respond_otherwise(self, request: Request) -> Response:
+        """As `respond`, where words of the path are parameters although paths have them as such.
+
+        A user may be called `me` or `by`.
+        """
+        try:
+            parts = [path_part(part, None) for part in request.path.split("/")]
+        except InvalidRequest as error:
+            return refusal(error, request)
+        found = _search(self._root, parts, 0, [])
+        if found is None:
+            return refusal(NotFound("Path not found"), request)
+        step, values = found
+        handler = step.handlers.get(request.method)
+        if handler is None:
+            return _method_refused(request, step)
+        return await handler(request, _named(step, values))
 
 
 class _Step:
-    """One step of a path: where each part leads, what a parameter is called, and who answers."""
+    """One step of a path: where each part leads, and who answers, given parameters by name.
 
-    __slots__ = ("handlers", "parameter", "parts")
+    `called` is what the part that led here is called in messages, where it is a parameter.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("called", "handlers", "names", "parameter", "parts")
+
+    def __init__(self, called: str = "") -> None:
+        self.called = called
         self.parts: dict[str, _Step] = {}
-        self.parameter: tuple[str, _Step] | None = None
+        self.parameter: _Step | None = None
+        self.names: list[str] = []
         self.handlers: dict[str, HttpHandler] = {}
+
+
+_NOWHERE = _Step()
+
+
+def _named(step: _Step, values: list[str]) -> dict[str, str]:
+    if not values:
+        return {}
+    if len(values) == 1:
+        return {step.names[0]: values[0]}
+    return dict(zip(step.names, values, strict=True))
+
+
+def _search(
+    step: _Step, parts: list[str], position: int, values: list[str]
+) -> tuple[_Step, list[str]] | None:
+    """The step that a path leads to, and its parameters; no deeper than the declared paths."""
+    if position == len(parts):
+        return (step, values) if step.handlers else None
+    part = parts[position]
+    found = None
+    if (following := step.parts.get(part)) is not None:
+        found = _search(following, parts, position + 1, values)
+    if found is None and part and step.parameter is not None:
+        found = _search(step.parameter, parts, position + 1, [*values, part])
+    return found
+
+
+def _method_refused(request: Request, step: _Step) -> Response:
+    response = refusal(MethodNotAllowed(f"{request.method} is not possible here"), request)
+    response.headers["Allow"] = ", ".join(sorted(step.handlers))
+    return response
 
 
 def refusal(error: Exception, request: Request) -> Response:

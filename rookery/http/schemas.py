@@ -17,7 +17,7 @@ from rookery.services.validation import (
     MAX_PASSWORD_CHARS,
     MIN_PASSWORD_CHARS,
 )
-from rookery.views import TweetView, UserView
+from rookery.views import TweetView, UnavailableTweet, UserView
 
 ID_PATTERN = "^[1-9][0-9]{0,18}$"
 CURSOR_PATTERN = "^[A-Za-z0-9_-]{1,64}$"
@@ -83,6 +83,12 @@ class IdPath(Parameters, frozen=True, kw_only=True):
         return required_id(self.id, "id")
 
 
+class UsernamePath(Parameters, frozen=True, kw_only=True):
+    """A path with a username."""
+
+    username: UsernameText
+
+
 class PageQuery(Parameters, frozen=True, kw_only=True):
     """Which part of a list."""
 
@@ -125,6 +131,15 @@ class UserPage(Answer, frozen=True, kw_only=True):
     users: list[UserView]
     next_cursor: str | None
 
+
+class ContextEntry(Answer, frozen=True, kw_only=True):
+    """A tweet, or what stands in its place; `unavailable` tells them apart."""
+
+
+ALTERNATIVES: dict[type[Answer], tuple[type, ...]] = {
+    ContextEntry: (TweetView, UnavailableTweet),
+}
+"""What each of these names stands for in the document: msgspec has no untagged unions."""
 
 TimelineFilter: TypeAlias = Literal["media", "replies", "retweets"]
 

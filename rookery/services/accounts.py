@@ -254,7 +254,7 @@ class Accounts:
         user_id = await self._users.id_of_username(username)
         user = None if user_id is None else await self._users.get(user_id)
         if user is None:
-            raise NotFound("No such user")
+            raise NotFound("User not found")
         require_active(user)
         return await self._sign_ins.begin(user, None, device_name)
 

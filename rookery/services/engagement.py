@@ -16,6 +16,7 @@ from rookery.store.engagement import (
     Favourite,
     liking,
     unliking,
+    unliking_gone,
 )
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
 from rookery.store.tweets import TweetRepository
@@ -56,9 +57,22 @@ class Engagement:
         return await self._change(identity, tweet_id, operations, NOT_LIKED)
 
     async def unlike(self, identity: Identity, tweet_id: int) -> bool:
-        """End that `identity` likes a tweet; False if that was so already. Raises as `like`."""
-        operations = unliking(identity.user_id, tweet_id)
-        return await self._change(identity, tweet_id, operations, LIKED)
+        """End that `identity` likes a tweet; False if that was so already.
+
+        Of a tweet that was deleted too: with it, its likes end anyway.
+
+        Raises:
+            NotFound: there never was such a tweet.
+        """
+        user_id = identity.user_id
+        try:
+            return await self._change(identity, tweet_id, unliking(user_id, tweet_id), LIKED)
+        except NotFound:
+            if await self._change(identity, tweet_id, unliking_gone(user_id, tweet_id), LIKED):
+                return True
+            if not await self._tweets.tombstones([tweet_id]):
+                raise
+            return False
 
     async def likers(self, tweet_id: int, before: int, limit: int) -> Page:
         """Ids of those who like a tweet, newest first, below favourite id `before` (0: all).

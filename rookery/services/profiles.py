@@ -9,15 +9,14 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from rookery.errors import Conflict, NotFound
+from rookery.errors import Conflict, NotFound, Unavailable
 from rookery.models import Identity, User, UserCounts
 from rookery.services import validation
 from rookery.services.ports import Invalidation, InvalidationPort
+from rookery.services.turns import ATTEMPTS, Turns
 from rookery.store.engine import ConditionFailed, Store, WriteBatch
 from rookery.store.graph import GraphRepository
 from rookery.store.users import Users
-
-_ATTEMPTS = 5
 
 _RULES = {
     "name": validation.name,
@@ -61,6 +60,7 @@ class Profiles:
         self._invalidation = invalidation
         self._users = Users(store.reader)
         self._graph = GraphRepository(store.reader)
+        self._turns = Turns()
 
     async def by_id(self, user_id: int, viewer_id: int | None = None) -> Profile:
         """The profile of a user.
@@ -70,7 +70,7 @@ class Profiles:
         """
         profiles = await self.by_ids([user_id], viewer_id)
         if not profiles:
-            raise NotFound("No such user")
+            raise NotFound("User not found")
         return profiles[0]
 
     async def by_username(self, username: str, viewer_id: int | None = None) -> Profile:
@@ -79,10 +79,18 @@ class Profiles:
         Raises:
             NotFound: there is no such user.
         """
+        return await self.by_id(await self.id_of(username), viewer_id)
+
+    async def id_of(self, username: str) -> int:
+        """The id of the user with this name, in whatever case it is written.
+
+        Raises:
+            NotFound: there is no such user.
+        """
         user_id = await self._users.id_of_username(username)
         if user_id is None:
-            raise NotFound("No such user")
-        return await self.by_id(user_id, viewer_id)
+            raise NotFound("User not found")
+        return user_id
 
     async def by_ids(self, user_ids: Sequence[int], viewer_id: int | None = None) -> list[Profile]:
         """The profiles of these users, in their order; who does not exist is left out.
@@ -105,32 +113,44 @@ class Profiles:
     ) -> Profile:
         """Change the user's own profile and return it as it is then.
 
-        A change made at the same time elsewhere is kept, unless it is to the same field. With
+        A change made at the same time elsewhere is kept, but for the fields that are changed here,
+        too: there the later one holds. With
         `expected_version` nothing is changed if the profile is of another version.
 
         Raises:
             InvalidRequest: a field breaks its rule; see `rookery.services.validation`.
-            Conflict: the profile is not of `expected_version`, or is being changed too often.
+            Conflict: the profile is not of `expected_version`.
+            Unavailable: other processes change it all the time.
             NotFound: the account is gone.
         """
         values = _validated(changes)
-        for _ in range(_ATTEMPTS):
-            former = await self._users.get(identity.user_id)
+        async with self._turns.of(identity.user_id):
+            former, changed = await self._change(identity.user_id, values, expected_version)
+        if changed == former:
+            return await self.by_id(former.id)
+        await self._invalidation.broadcast(Invalidation(users=[changed.id]))
+        return Profile(user=changed, counts=await self._users.counts(changed.id))
+
+    async def _change(
+        self, user_id: int, values: dict[str, Any], expected_version: int | None
+    ) -> tuple[User, User]:
+        """The account before and after, which are the same where there is nothing to change."""
+        for _ in range(ATTEMPTS):
+            former = await self._users.get(user_id)
             if former is None:
-                raise NotFound("No such user")
+                raise NotFound("User not found")
             if expected_version is not None and former.version != expected_version:
-                break
+                raise Conflict("The profile was changed at the same time; read it and try again")
             changed = msgspec.structs.replace(former, **values)
             if changed == former:
-                return await self.by_id(former.id)
+                return former, former
             changed = msgspec.structs.replace(changed, version=former.version + 1)
             try:
                 await self._store.writer.write(WriteBatch(self._users.replace(former, changed)))
             except ConditionFailed:
                 continue
-            await self._invalidation.broadcast(Invalidation(users=[changed.id]))
-            return Profile(user=changed, counts=await self._users.counts(changed.id))
-        raise Conflict("The profile was changed at the same time; read it and try again")
+            return former, changed
+        raise Unavailable("The profile is being changed too often; try again")
 
     async def _relationships(
         self, user_ids: Sequence[int], viewer_id: int | None

@@ -126,7 +126,7 @@ class SignIns:
             NotFound: the user has no such device.
         """
         if await self._devices.get(user_id, device_id, self._clock_ms()) is None:
-            raise NotFound("No such device")
+            raise NotFound("Device not found")
 
     async def end(self, user_id: int, device_ids: Sequence[str]) -> bool:
         """Log devices out; whether every process was told."""

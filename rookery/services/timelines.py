@@ -7,10 +7,11 @@ it. Must not import http, connection or actors.
 from collections.abc import Sequence
 
 from rookery.domain.merging import NewestMerge
+from rookery.errors import InvalidRequest
 from rookery.models import Identity
 from rookery.services.authors import Authors
 from rookery.services.cards import Cards
-from rookery.services.pages import Page, check_limit
+from rookery.services.pages import Page, check_limit, page_of_ids
 from rookery.services.ports import TimelinePort
 from rookery.store.engine import Store
 from rookery.store.graph import GraphRepository
@@ -21,6 +22,8 @@ FIRST_AUTHORS = 32
 FILTERED_LIST = 64
 MAX_FILTERED_LIST = 2048
 SCAN_ROWS = 200_000
+MAX_PAGE = 160
+"""Of numbered pages, which are counted off from the newest: 3,200 tweets in pages of 20."""
 
 
 class Timelines:
@@ -91,6 +94,20 @@ class Timelines:
         if not live and not before:
             await self._authors.get(user_id)
         return _page(live, limit, position)
+
+    async def user_page(self, user_id: int, page: int, limit: int) -> Page:
+        """The page with this number (from 1 on) of a user's own posts, newest first.
+
+        What is posted meanwhile moves everything on; the position that comes with it does not.
+
+        Raises:
+            InvalidRequest: `page` or `limit` is out of bounds.
+        """
+        check_limit(limit)
+        if not 1 <= page <= MAX_PAGE:
+            raise InvalidRequest(f"page must be between 1 and {MAX_PAGE}", "page")
+        posts = await self._tweets.posts(user_id, 0, page * limit + 1)
+        return page_of_ids([tweet_id for tweet_id, _ in posts[(page - 1) * limit :]], limit)
 
     async def _newest(self, author_ids: Sequence[int], before: int, limit: int, mask: int) -> Page:
         """The newest posts of all these authors below `before`."""

@@ -8,22 +8,24 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from rookery.errors import Conflict, Forbidden, InvalidRequest, NotFound
+from rookery.errors import Forbidden, InvalidRequest, NotFound, Unavailable
 from rookery.models import EventKind, Identity, Tweet, User
 from rookery.services.authors import Authors
 from rookery.services.cards import Cards
 from rookery.services.composing import compose, kind_of, stored_entities
+from rookery.services.context import Context, Contexts
 from rookery.services.counts import CountChanges
 from rookery.services.idempotency import Idempotency, Recorder
 from rookery.services.pages import Page, check_limit, page_of_ids
 from rookery.services.ports import Invalidation, InvalidationPort
+from rookery.services.removals import Removals
+from rookery.services.turns import ATTEMPTS, Turns
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
 from rookery.store.outbox import adding, tweet_entry
 from rookery.store.tweets import (
     UNCHANGED,
     TweetRepository,
     creating,
-    deleting,
     replacing,
     target_label,
     targets_of,
@@ -34,7 +36,6 @@ from rookery.views import tweet_card
 
 MODERATORS = frozenset({"moderator", "admin"})
 MAX_VERSIONS = 1000
-_ATTEMPTS = 8
 _PAYLOAD = msgspec.msgpack.Encoder()
 _REPLY_TARGET = "Tweet to reply to not found"
 _RETWEET_TARGET = "Tweet to retweet not found"
@@ -53,6 +54,13 @@ class NewTweet(msgspec.Struct, frozen=True, kw_only=True):
     retweet_of_id: int | None = None
 
 
+class Posted(NamedTuple):
+    """A tweet, and whether it was posted just now (or before, by a request with the same key)."""
+
+    tweet: Tweet
+    is_new: bool
+
+
 class Version(NamedTuple):
     """One version of a tweet; `created_ms` is when it came to be."""
 
@@ -60,6 +68,13 @@ class Version(NamedTuple):
     text: str
     entities: dict[str, list[Any]]
     created_ms: int
+
+
+class VersionPage(NamedTuple):
+    """Versions, newest first, and the position of the next page; 0 when it ends here."""
+
+    versions: list[Version]
+    next_version: int
 
 
 class Tweets:
@@ -89,6 +104,10 @@ class Tweets:
         self._max_length = max_length
         self._tweets = TweetRepository(store.reader)
         self._users = Users(store.reader)
+        self._contexts = Contexts(store)
+        self._turns = Turns()
+        self.removals = Removals(store, ids, clock_ms, self._invalidate)
+        """What deletions leave to do; let it `run` in every process that deletes."""
 
     # Posting.
 
@@ -100,26 +119,43 @@ class Tweets:
         *,
         tweet_id: int | None = None,
     ) -> Tweet:
+        """As `post`; the tweet alone."""
+        return (await self.post(author, new, idempotency_key, tweet_id=tweet_id)).tweet
+
+    async def post(
+        self,
+        author: Identity,
+        new: NewTweet,
+        idempotency_key: str | None = None,
+        *,
+        tweet_id: int | None = None,
+    ) -> Posted:
         """Post a tweet; it is durable when this returns.
 
         Its id is made when it is about to be written, unless `tweet_id` gives one that was made
         for it before (where the order among several matters).
 
-        A repetition with the same key returns the tweet as it was posted. Reads nothing for a
-        plain text by an author who is in the cache.
+        A repetition with the same key returns the same tweet, as it is by now. Reads nothing for
+        a plain text by an author who is in the cache.
 
         Raises:
             InvalidText: the text may not be posted.
-            NotFound: the tweet to reply to or to retweet does not exist.
+            NotFound: the tweet to reply to or to retweet does not exist; or, of a repetition, the
+                tweet was deleted since.
             IdempotencyMismatch: the key was used for something else.
         """
 
-        async def act(recorder: Recorder) -> Tweet:
-            return await self._create(author, new, recorder, tweet_id)
+        async def act(recorder: Recorder) -> Posted:
+            return Posted(await self._create(author, new, recorder, tweet_id), True)
 
         return await self._idempotency.once(
-            author.user_id, idempotency_key, ("tweets.create", new), act, _replay
+            author.user_id, idempotency_key, ("tweets.create", new), act, self._replay
         )
+
+    async def _replay(self, result: dict[str, Any]) -> Posted:
+        # Records of earlier releases hold the tweet as it was posted.
+        tweet_id = result["tweet"]["id"] if "tweet" in result else result["tweet_id"]
+        return Posted(await self._existing(tweet_id), False)
 
     async def _create(
         self, identity: Identity, new: NewTweet, recorder: Recorder, tweet_id: int | None
@@ -139,7 +175,8 @@ class Tweets:
         tweet = _new_tweet(tweet_id or self._ids(), new, user, text, entities, parent, original)
         card = tweet_card(tweet, user)
         entry = tweet_entry(tweet.id, EventKind.TWEET, tweet, _PAYLOAD.encode(card))
-        recorded = recorder({"tweet": msgspec.structs.asdict(tweet)})
+        # The id alone: what is deleted must not live on in a record.
+        recorded = recorder({"tweet_id": tweet.id})
         try:
             await self._store.writer.write(WriteBatch((*recorded, *creating(tweet), adding(entry))))
         except ConditionFailed as failed:
@@ -175,18 +212,21 @@ class Tweets:
             NotFound: no such tweet (any more).
             Forbidden: it is someone else's.
         """
-        for _ in range(_ATTEMPTS):
+        async with self._turns.of(tweet_id):
+            targets = await self._delete(identity, tweet_id)
+        await self._invalidate(Invalidation(tweets=[tweet_id], counts=targets))
+        await self.removals.begin(tweet_id)
+
+    async def _delete(self, identity: Identity, tweet_id: int) -> list[int]:
+        """Ids of the tweets whose counts were lowered."""
+        for _ in range(ATTEMPTS):
             tweet = await self._existing(tweet_id)
             await self._check_may_delete(identity, tweet)
             targets = targets_of(tweet)
             present = await self._tweets.existing(targets)
-            entry = tweet_entry(self._ids(), EventKind.TWEET_DELETED, tweet)
-            operations = (*deleting(tweet, present), adding(entry))
-            if await self._write_if_unchanged(operations, tweet):
-                break
-        else:
-            raise _contended()
-        await self._invalidate(Invalidation(tweets=[tweet_id], counts=targets))
+            if await self._write_if_unchanged(self.removals.deleting(tweet, present), tweet):
+                return targets
+        raise _contended()
 
     async def edit(self, identity: Identity, tweet_id: int, text: str) -> Tweet:
         """Give a tweet another text, and keep the former; for its author only.
@@ -199,7 +239,15 @@ class Tweets:
             NotFound: no such tweet (any more).
             Forbidden: it is someone else's.
         """
-        for _ in range(_ATTEMPTS):
+        async with self._turns.of(tweet_id):
+            tweet, is_changed = await self._edit(identity, tweet_id, text)
+        if is_changed:
+            await self._invalidate(Invalidation(tweets=[tweet_id]))
+        return tweet
+
+    async def _edit(self, identity: Identity, tweet_id: int, text: str) -> tuple[Tweet, bool]:
+        """The tweet as it is then, and whether that is new."""
+        for _ in range(ATTEMPTS):
             former = await self._existing(tweet_id)
             if former.author_id != identity.user_id:
                 raise Forbidden("You may only edit your own tweets")
@@ -207,7 +255,7 @@ class Tweets:
                 raise InvalidRequest("A retweet cannot be edited", "text")
             kept, entities = await compose(text, self._max_length, self._authors.ids_of_usernames)
             if kept == former.text:
-                return former
+                return former, False
             if former.version >= MAX_VERSIONS:
                 raise InvalidRequest("This tweet was edited too often", "text")
             now_ms = self._clock_ms()
@@ -222,11 +270,8 @@ class Tweets:
             entry = tweet_entry(self._ids(), EventKind.TWEET_EDITED, tweet, payload)
             operations = (*replacing(former, tweet, now_ms), adding(entry))
             if await self._write_if_unchanged(operations, former):
-                break
-        else:
-            raise _contended()
-        await self._invalidate(Invalidation(tweets=[tweet_id]))
-        return tweet
+                return tweet, True
+        raise _contended()
 
     async def _check_may_delete(self, identity: Identity, tweet: Tweet) -> None:
         if tweet.author_id == identity.user_id:
@@ -264,21 +309,28 @@ class Tweets:
         tweets = await self._tweets.get_many(tweet_ids)
         return [tweet for tweet in tweets if tweet is not None]
 
-    async def history(self, tweet_id: int) -> list[Version]:
-        """All versions of a tweet, newest first, the current one included.
+    async def history(self, tweet_id: int, before: int, limit: int) -> VersionPage:
+        """Versions of a tweet, newest first, below number `before` (0: from the present one).
 
         Raises:
+            InvalidRequest: `limit` is out of bounds.
             NotFound: no such tweet.
         """
+        check_limit(limit)
         tweet = await self._existing(tweet_id)
-        edits = await self._tweets.edits(tweet_id, below=tweet.version, limit=MAX_VERSIONS)
-        began_ms = [edit.replaced_ms for edit in edits] + [tweet.created_ms]
-        current = Version(tweet.version, tweet.text, tweet.entities, began_ms[0])
-        former = [
+        below = min(before or tweet.version + 1, tweet.version)
+        edits = await self._tweets.edits(tweet_id, below, limit + 1)
+        # Each version came to be when the one before it was replaced.
+        began_ms = [*(edit.replaced_ms for edit in edits), tweet.created_ms]
+        found: list[Version] = []
+        if before == 0 or before > tweet.version:
+            found.append(Version(tweet.version, tweet.text, tweet.entities, began_ms[0]))
+        found += [
             Version(edit.version, edit.text, edit.entities, since_ms)
             for edit, since_ms in zip(edits, began_ms[1:], strict=True)
         ]
-        return [current, *former]
+        shown = found[:limit]
+        return VersionPage(shown, shown[-1].version if len(found) > limit else 0)
 
     async def replies(self, tweet_id: int, after: int, limit: int) -> Page:
         """Ids of the direct replies to a tweet, oldest first, above id `after` (0: all).
@@ -299,17 +351,19 @@ class Tweets:
         """
         check_limit(limit)
         tweet = await self._existing(tweet_id)
+        if tweet.retweet_of_id is not None and tweet.reply_to_id is None:
+            tweet = await self._existing(tweet.retweet_of_id)
         return page_of_ids(
             await self._tweets.conversation(tweet.conversation_id, after, limit + 1), limit
         )
 
+    async def context(self, tweet_id: int, after: int, limit: int) -> Context:
+        """What a tweet answers, and what answers it; see `Contexts.of`."""
+        return await self._contexts.of(tweet_id, after, limit)
 
-async def _replay(result: dict[str, Any]) -> Tweet:
-    return msgspec.convert(result["tweet"], Tweet)
 
-
-def _contended() -> Conflict:
-    return Conflict("The tweet is being changed by someone else; try again")
+def _contended() -> Unavailable:
+    return Unavailable("The tweet is being changed too often; try again")
 
 
 def _new_tweet(

@@ -10,6 +10,7 @@ from rookery.store.engine import Delete, Expect, Increment, Insert, Operation, R
 from rookery.store.schema import FAVOURITERS, FAVOURITES, TWEET_COUNTS, TWEETS, USER_COUNTS
 
 TWEET_EXISTS = "tweet"
+TWEET_IS_GONE = "no tweet"
 NOT_LIKED = "not liked"
 LIKED = "liked"
 
@@ -38,6 +39,24 @@ def unliking(user_id: int, tweet_id: int) -> tuple[Operation, ...]:
         Delete(FAVOURITES.name, (user_id, tweet_id)),
         Delete(FAVOURITERS.name, (tweet_id, user_id)),
         Increment(TWEET_COUNTS.name, (tweet_id,), {"likes": -1}),
+        Increment(USER_COUNTS.name, (user_id,), {"likes": -1}),
+    )
+
+
+def unliking_gone(user_id: int, tweet_id: int) -> tuple[Operation, ...]:
+    """As `unliking`, of a tweet that is deleted: on the conditions `TWEET_IS_GONE` and `LIKED`."""
+    return (
+        Expect(TWEETS.name, (tweet_id,), False, label=TWEET_IS_GONE),
+        Expect(FAVOURITES.name, (user_id, tweet_id), True, label=LIKED),
+        *forgetting(user_id, tweet_id),
+    )
+
+
+def forgetting(user_id: int, tweet_id: int) -> tuple[Operation, ...]:
+    """What removes a favourite of a tweet that has no counts any more, without a condition."""
+    return (
+        Delete(FAVOURITES.name, (user_id, tweet_id)),
+        Delete(FAVOURITERS.name, (tweet_id, user_id)),
         Increment(USER_COUNTS.name, (user_id,), {"likes": -1}),
     )
 

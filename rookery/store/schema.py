@@ -60,6 +60,12 @@ REPLIES = Collection(
 CONVERSATIONS = Collection(
     "conversations", key={"conversation_id": int, "tweet_id": int}, body=False
 )
+RETWEETS = Collection("retweets", key={"original_id": int, "tweet_id": int}, body=False)
+"""The retweets of a tweet. A retweet stands here, and is no conversation of its own."""
+TOMBSTONES = Collection("tombstones", key={"id": int})
+"""What is left of a deleted tweet: where it stood in its conversation, nothing of what it said."""
+REMOVALS = Collection("removals", key={"tweet_id": int}, columns={"token": int})
+"""Deleted tweets that something may still refer to, until `rookery.services.removals` is done."""
 
 FOLLOWEES = Collection(
     "followees",
@@ -125,6 +131,9 @@ COLLECTIONS: tuple[Collection, ...] = (
     POSTS,
     REPLIES,
     CONVERSATIONS,
+    RETWEETS,
+    TOMBSTONES,
+    REMOVALS,
     FOLLOWEES,
     FOLLOWERS,
     FAVOURITES,

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 import msgspec
 
 from rookery.domain.merging import Post
-from rookery.models import Tweet, TweetCounts, TweetEdit
+from rookery.models import Tombstone, Tweet, TweetCounts, TweetEdit
 from rookery.store.engine import Delete, Expect, Increment, Insert, Operation, Put, Reader
 from rookery.store.schema import (
     CONVERSATIONS,
     POSTS,
     REPLIES,
+    RETWEETS,
+    TOMBSTONES,
     TWEET_COUNTS,
     TWEET_EDITS,
     TWEETS,
@@ -37,11 +39,14 @@ def creating(tweet: Tweet) -> list[Operation]:
         Insert(
             POSTS.name, {"author_id": tweet.author_id, "tweet_id": tweet.id, "kind": tweet.kind}
         ),
-        Insert(
-            CONVERSATIONS.name, {"conversation_id": tweet.conversation_id, "tweet_id": tweet.id}
-        ),
         Increment(USER_COUNTS.name, (tweet.author_id,), {"tweets": 1}),
     ]
+    if tweet.retweet_of_id is not None:
+        row = {"original_id": tweet.retweet_of_id, "tweet_id": tweet.id}
+        operations.append(Insert(RETWEETS.name, row))
+    if tweet.retweet_of_id is None or tweet.reply_to_id is not None:
+        row = {"conversation_id": tweet.conversation_id, "tweet_id": tweet.id}
+        operations.append(Insert(CONVERSATIONS.name, row))
     if tweet.reply_to_id is not None:
         operations.append(
             Insert(
@@ -62,8 +67,13 @@ def deleting(tweet: Tweet, present: set[int]) -> list[Operation]:
     """Operations that remove a tweet, on the condition that it still has this version.
 
     `present`: which of the tweets it refers to still exist; the counts of these are lowered, and
-    that they exist is a condition too. Replies to the tweet stay.
+    that they exist is a condition too. Replies to the tweet stay, and a tombstone with them. What
+    else refers to the tweet is left to a removal (`rookery.store.removals`), which must be begun
+    in the same batch: likes, former versions, retweets, and its row among the replies.
     """
+    grave = Tombstone(
+        id=tweet.id, reply_to_id=tweet.reply_to_id, conversation_id=tweet.conversation_id
+    )
     operations: list[Operation] = [
         Expect(TWEETS.name, (tweet.id,), True, {"version": tweet.version}, label=UNCHANGED),
         Delete(TWEETS.name, (tweet.id,)),
@@ -71,12 +81,10 @@ def deleting(tweet: Tweet, present: set[int]) -> list[Operation]:
         Delete(POSTS.name, (tweet.author_id, tweet.id)),
         Delete(CONVERSATIONS.name, (tweet.conversation_id, tweet.id)),
         Increment(USER_COUNTS.name, (tweet.author_id,), {"tweets": -1}),
+        Put(TOMBSTONES.name, msgspec.structs.asdict(grave)),
     ]
-    operations += [
-        Delete(TWEET_EDITS.name, (tweet.id, version)) for version in range(1, tweet.version)
-    ]
-    if tweet.reply_to_id is not None:
-        operations.append(Delete(REPLIES.name, (tweet.reply_to_id, tweet.id)))
+    if tweet.retweet_of_id is not None:
+        operations.append(Delete(RETWEETS.name, (tweet.retweet_of_id, tweet.id)))
     for target_id, count in _targets(tweet):
         if target_id in present:
             operations += _counting(target_id, count, -1)
@@ -150,6 +158,15 @@ class TweetRepository:
         )
         return {tweet_id for rows in lists for (tweet_id,) in rows}
 
+    async def tombstones(self, tweet_ids: Sequence[int]) -> dict[int, Tombstone]:
+        """What is left of those of the tweets that were deleted, by id."""
+        if not tweet_ids:
+            return {}
+        keys = [(tweet_id,) for tweet_id in tweet_ids]
+        documents = await self._reader.get_many(TOMBSTONES, keys)
+        graves = [msgspec.convert(each, Tombstone) for each in documents if each is not None]
+        return {grave.id: grave for grave in graves}
+
     async def counts(self, tweet_ids: Sequence[int]) -> list[TweetCounts]:
         """Counts of these tweets, in their order; zeros where there are none."""
         keys = [(tweet_id,) for tweet_id in tweet_ids]
@@ -192,6 +209,30 @@ class TweetRepository:
             REPLIES, ("tweet_id",), (tweet_id,), after=(after,), limit=limit
         )
         return [reply_id for (reply_id,) in rows]
+
+    async def replies_to_many(self, tweet_ids: Sequence[int], limit: int) -> dict[int, list[int]]:
+        """Ids of at most `limit` direct replies to each tweet, oldest first.
+
+        Here, and in `replies`, a deleted reply stays for as long as it has replies of its own.
+        """
+        prefixes = [(tweet_id,) for tweet_id in tweet_ids]
+        lists = await self._reader.select_many(REPLIES, ("tweet_id",), prefixes, limit=limit)
+        return {
+            tweet_id: [reply_id for (reply_id,) in rows]
+            for tweet_id, rows in zip(tweet_ids, lists, strict=True)
+        }
+
+    async def conversation_before(self, conversation_id: int, before: int, limit: int) -> list[int]:
+        """Ids of the tweets of a conversation below `before`, newest first."""
+        rows = await self._reader.select(
+            CONVERSATIONS,
+            ("tweet_id",),
+            (conversation_id,),
+            before=(before,),
+            limit=limit,
+            reverse=True,
+        )
+        return [tweet_id for (tweet_id,) in rows]
 
     async def conversation(self, conversation_id: int, after: int, limit: int) -> list[int]:
         """Ids of all tweets of a conversation, oldest first, above `after`."""

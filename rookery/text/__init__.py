@@ -10,11 +10,19 @@ from rookery.text.entities import Cashtag, Entities, Hashtag, Mention, Url
 from rookery.text.extraction import extract, extract_hashtags
 from rookery.text.mentions import extract_mentions, extract_mentions_or_lists, reply_to
 from rookery.text.urls import extract_urls
-from rookery.text.validation import DEFAULT_LIMIT, Parsed, TextProblem, parse, validate
+from rookery.text.validation import (
+    DEFAULT_LIMIT,
+    PROBLEM_CODES,
+    Parsed,
+    TextProblem,
+    parse,
+    validate,
+)
 from rookery.text.weights import normalise, weighted_length
 
 __all__ = [
     "DEFAULT_LIMIT",
+    "PROBLEM_CODES",
     "Cashtag",
     "Entities",
     "Hashtag",

@@ -12,6 +12,15 @@ from rookery.text.weights import EMOJI_WEIGHT, URL_WEIGHT, normalise, weigh
 
 DEFAULT_LIMIT = 280
 
+PROBLEM_CODES = (
+    "text_empty",
+    "text_too_long",
+    "text_control_character",
+    "text_surrogate",
+    "text_invalid_character",
+)
+"""Every code that a `TextProblem` may have."""
+
 # White space, and characters that show nothing: fillers, joiners, directional marks.
 _BLANK = re.compile(
     r"[\s\xad\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\u2800\u3164"
@@ -25,8 +34,7 @@ _REFUSED = re.compile(
 class TextProblem(ValueError):
     """A text that cannot be posted.
 
-    `code` is one of `text_empty`, `text_too_long`, `text_control_character`, `text_surrogate`
-    and `text_invalid_character`; `reason` says what is wrong in words safe to show to anyone.
+    `code` is one of `PROBLEM_CODES`; `reason` says what is wrong in words safe to show to anyone.
     """
 
     def __init__(self, code: str, reason: str) -> None:
@@ -125,8 +133,8 @@ def _urls(text: str, limit: int) -> tuple[Url, ...]:
     if len(urls) > most:
         raise TextProblem(
             "text_too_long",
-            f"text holds more than {most} URLs, each of which counts as {URL_WEIGHT} characters; "
-            f"the limit is {limit}",
+            f"text holds more than {most} {'URL' if most == 1 else 'URLs'}, each of which counts "
+            f"as {URL_WEIGHT} characters; the limit is {limit}",
         )
     return urls
 

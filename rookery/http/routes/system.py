@@ -1,6 +1,6 @@
 """Whether the server lives and is ready, and the document and page that describe it."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -24,6 +24,21 @@ class Readiness(Answer, frozen=True, kw_only=True):
 
     status: Literal["ready", "not_ready"]
     checks: dict[str, bool]
+
+
+class ApiInfo(Answer, frozen=True, kw_only=True):
+    """What the document is about."""
+
+    title: str
+    version: str
+    description: str
+
+
+class ApiDocument(Answer, frozen=True, kw_only=True):
+    """This document; the OpenAPI specification describes what else it holds."""
+
+    openapi: str
+    info: ApiInfo
 
 
 class AssetPath(Parameters, frozen=True, kw_only=True):
@@ -86,7 +101,7 @@ def document_endpoint(raw: bytes) -> Endpoint:
         "GET",
         "/openapi.json",
         "This API as an OpenAPI document",
-        answers={200: dict[str, Any]},
+        answers={200: ApiDocument},
         auth=Auth.NONE,
     )
     async def document(services: Services, call: Call[Nothing, Nothing, Nothing]) -> bytes:

@@ -1,16 +1,26 @@
 """Timelines. Home is the most frequent request of all."""
 
 from types import MappingProxyType
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from rookery.domain.cursors import decode
-from rookery.errors import NotFound
+from rookery.errors import InvalidRequest, NotFound
 from rookery.http.endpoint import Auth, Call, endpoint
 from rookery.http.presenting import next_cursor, page_json
-from rookery.http.schemas import IdPath, Nothing, PageQuery, TimelineFilter, TweetPage
+from rookery.http.schemas import (
+    IdPath,
+    Nothing,
+    PageQuery,
+    TimelineFilter,
+    TweetPage,
+    UsernamePath,
+)
 from rookery.http.services import Services
 from rookery.models import PostKind
+from rookery.services.timelines import MAX_PAGE
 
 _MASKS = MappingProxyType(
     {
@@ -26,6 +36,12 @@ class HomeQuery(PageQuery, frozen=True, kw_only=True):
     """Which part of the home timeline; with `filter` only posts of that kind."""
 
     filter: TimelineFilter | msgspec.UnsetType = msgspec.UNSET
+
+
+class NumberedQuery(PageQuery, frozen=True, kw_only=True):
+    """Which part of a list, by the number of a page of `limit` entries, or by cursor."""
+
+    page: Annotated[int, Meta(ge=1, le=MAX_PAGE)] = 1
 
 
 @endpoint(
@@ -60,4 +76,26 @@ async def user(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> by
     return page_json(b"tweets", rendered, next_cursor("user", next_before))
 
 
-ROUTES = (home, user)
+@endpoint(
+    "GET",
+    "/users/{username}/tweets",
+    "The tweets of one user, newest first, by cursor or by the number of the page",
+    answers={200: TweetPage},
+    errors=(NotFound,),
+    auth=Auth.OPTIONAL,
+)
+async def numbered(services: Services, call: Call[UsernamePath, NumberedQuery, Nothing]) -> bytes:
+    query = call.query
+    user_id = await services.profiles.id_of(call.path.username)
+    if query.cursor_text is None:
+        ids, next_before = await services.timelines.user_page(user_id, query.page, query.limit)
+    elif query.page == 1:
+        before = decode("user", query.cursor_text)
+        ids, next_before = await services.timelines.user(user_id, before, query.limit)
+    else:
+        raise InvalidRequest("Give either cursor or page", "page")
+    rendered = await services.cards.tweets_json(call.viewer_id, ids)
+    return page_json(b"tweets", rendered, next_cursor("user", next_before))
+
+
+ROUTES = (home, user, numbered)

@@ -1,15 +1,16 @@
 """Posting, reading, editing and deleting tweets, and what was answered to them."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta
 
 from rookery.domain.cursors import decode
-from rookery.errors import Conflict, Forbidden, IdempotencyMismatch, InvalidText, NotFound
+from rookery.errors import Forbidden, IdempotencyMismatch, InvalidText, NotFound
 from rookery.http.endpoint import Auth, Call, endpoint
-from rookery.http.presenting import next_cursor, page_json, tweet_json
+from rookery.http.presenting import next_cursor, page_json, tweet_json, tweets_or_graves
 from rookery.http.schemas import (
     Answer,
+    ContextEntry,
     IdPath,
     IdText,
     Message,
@@ -22,7 +23,7 @@ from rookery.http.schemas import (
 from rookery.http.services import Services
 from rookery.ids import time_ms_of
 from rookery.services.tweets import NewTweet
-from rookery.views import TweetView, iso_time
+from rookery.views import Entities, TweetView, entities_view, iso_time
 
 MAX_TEXT_CHARS = 25_000
 """A bound for the document and against abuse; the rules of `rookery.text` are narrower."""
@@ -65,14 +66,27 @@ class TweetVersion(Answer, frozen=True, kw_only=True):
 
     version: int
     text: str
-    entities: dict[str, list[Any]]
+    entities: Entities
     created_at: str
 
 
 class TweetHistory(Answer, frozen=True, kw_only=True):
-    """All versions of a tweet, the present one first."""
+    """Versions of a tweet, the present one first, and where the next page begins."""
 
     versions: list[TweetVersion]
+    next_cursor: str | None
+
+
+class TweetContext(Answer, frozen=True, kw_only=True):
+    """What stands around a tweet in its conversation.
+
+    Ancestors come from the root down, with the first page only and at most 100 of them.
+    Descendants come as one reads a discussion: each reply, then all that was replied to it.
+    """
+
+    ancestors: list[ContextEntry]
+    descendants: list[ContextEntry]
+    next_cursor: str | None
 
 
 class ReplyPage(Answer, frozen=True, kw_only=True):
@@ -91,7 +105,7 @@ class ReplyPage(Answer, frozen=True, kw_only=True):
 )
 async def create(services: Services, call: Call[Nothing, Nothing, NewTweetBody]) -> bytes:
     body = call.body
-    tweet = await services.tweets.create(
+    tweet, is_new = await services.tweets.post(
         call.identity,
         NewTweet(
             text=body.text,
@@ -102,9 +116,9 @@ async def create(services: Services, call: Call[Nothing, Nothing, NewTweetBody])
         call.idempotency_key,
     )
     created = iso_time(time_ms_of(tweet.id))
-    rendered = await services.cards.created_json(tweet.id)
-    if rendered is None:  # A repeated request, and the tweet was deleted since.
-        raise NotFound("The tweet was deleted")
+    rendered = await services.cards.created_json(tweet.id) if is_new else None
+    if rendered is None:  # A repeated request: others may have liked, edited or deleted it since.
+        rendered = await tweet_json(services, call.viewer_id, tweet.id)
     return b'{"tweetId":"%d","createdAt":"%b","tweet":%b}' % (
         tweet.id,
         created.encode(),
@@ -129,7 +143,7 @@ async def get(services: Services, call: Call[IdPath, Nothing, Nothing]) -> bytes
     "/tweets/{id}",
     "Delete a tweet of one's own",
     answers={200: Message},
-    errors=(NotFound, Forbidden, Conflict),
+    errors=(NotFound, Forbidden),
 )
 async def delete(services: Services, call: Call[IdPath, Nothing, Nothing]) -> Message:
     await services.tweets.delete(call.identity, call.path.number)
@@ -146,7 +160,7 @@ async def _edit(services: Services, call: Call[IdPath, Nothing, EditBody]) -> by
     "/tweets/{id}",
     "Edit a tweet of one's own",
     answers={200: TweetView},
-    errors=(InvalidText, NotFound, Forbidden, Conflict),
+    errors=(InvalidText, NotFound, Forbidden),
 )
 async def edit(services: Services, call: Call[IdPath, Nothing, EditBody]) -> bytes:
     return await _edit(services, call)
@@ -157,7 +171,7 @@ async def edit(services: Services, call: Call[IdPath, Nothing, EditBody]) -> byt
     "/tweets/{id}",
     "Edit a tweet of one's own",
     answers={200: TweetView},
-    errors=(InvalidText, NotFound, Forbidden, Conflict),
+    errors=(InvalidText, NotFound, Forbidden),
 )
 async def replace(services: Services, call: Call[IdPath, Nothing, EditBody]) -> bytes:
     return await _edit(services, call)
@@ -166,23 +180,26 @@ async def replace(services: Services, call: Call[IdPath, Nothing, EditBody]) -> 
 @endpoint(
     "GET",
     "/tweets/{id}/history",
-    "All versions of a tweet, newest first",
+    "Versions of a tweet, newest first",
     answers={200: TweetHistory},
     errors=(NotFound,),
     auth=Auth.OPTIONAL,
 )
-async def history(services: Services, call: Call[IdPath, Nothing, Nothing]) -> TweetHistory:
-    versions = await services.tweets.history(call.path.number)
+async def history(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> TweetHistory:
+    query = call.query
+    before = 0 if query.cursor_text is None else decode("history", query.cursor_text)
+    page = await services.tweets.history(call.path.number, before, query.limit)
     return TweetHistory(
         versions=[
             TweetVersion(
                 version=version.version,
                 text=version.text,
-                entities=version.entities,
+                entities=entities_view(version.entities),
                 created_at=iso_time(version.created_ms),
             )
-            for version in versions
-        ]
+            for version in page.versions
+        ],
+        next_cursor=next_cursor("history", page.next_version),
     )
 
 
@@ -218,4 +235,23 @@ async def conversation(services: Services, call: Call[IdPath, PageQuery, Nothing
     return page_json(b"tweets", rendered, next_cursor("conversation", page.next_id))
 
 
-ROUTES = (create, get, delete, edit, replace, history, replies, conversation)
+@endpoint(
+    "GET",
+    "/tweets/{id}/context",
+    "What a tweet answers, and what answers it",
+    answers={200: TweetContext},
+    errors=(NotFound,),
+    auth=Auth.OPTIONAL,
+)
+async def context(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> bytes:
+    query = call.query
+    after = 0 if query.cursor_text is None else decode("context", query.cursor_text)
+    found = await services.tweets.context(call.path.number, after, query.limit)
+    ids, next_id = found.descendants
+    ancestors = await tweets_or_graves(services, call.viewer_id, found.ancestors)
+    descendants = await tweets_or_graves(services, call.viewer_id, ids)
+    above = b'{"ancestors":[%b],' % b",".join(ancestors)
+    return above + page_json(b"descendants", descendants, next_cursor("context", next_id))[1:]
+
+
+ROUTES = (create, get, delete, edit, replace, history, replies, conversation, context)

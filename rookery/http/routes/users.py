@@ -5,10 +5,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from rookery.errors import Conflict, Forbidden, NotFound
+from rookery.errors import Forbidden, NotFound
 from rookery.http.endpoint import Auth, Call, endpoint
 from rookery.http.presenting import profile_view
-from rookery.http.schemas import IdPath, Nothing, Parameters, UsernameText
+from rookery.http.schemas import IdPath, Nothing, Parameters, UsernamePath
 from rookery.http.services import Services
 from rookery.models import Identity
 from rookery.services.profiles import ProfileChanges
@@ -26,12 +26,6 @@ Bio = Annotated[str, Meta(max_length=MAX_BIO_CHARS)]
 Location = Annotated[str, Meta(max_length=MAX_LOCATION_CHARS)]
 Website = Annotated[str, Meta(max_length=MAX_WEBSITE_CHARS)]
 PictureUrl = Annotated[str, Meta(max_length=MAX_PICTURE_URL_CHARS)]
-
-
-class UsernamePath(Parameters, frozen=True, kw_only=True):
-    """A path with a username."""
-
-    username: UsernameText
 
 
 class ProfilePatch(Parameters, frozen=True, kw_only=True):
@@ -95,7 +89,7 @@ async def by_username(services: Services, call: Call[UsernamePath, Nothing, Noth
     "/users/{id}",
     "Change parts of one's own profile",
     answers={200: UserView},
-    errors=(Forbidden, NotFound, Conflict),
+    errors=(Forbidden, NotFound),
 )
 async def change(services: Services, call: Call[IdPath, Nothing, ProfilePatch]) -> UserView:
     changes = ProfileChanges(**msgspec.structs.asdict(call.body))
@@ -107,7 +101,7 @@ async def change(services: Services, call: Call[IdPath, Nothing, ProfilePatch]) 
     "/users/{id}",
     "Replace one's own profile",
     answers={200: UserView},
-    errors=(Forbidden, NotFound, Conflict),
+    errors=(Forbidden, NotFound),
 )
 async def replace(services: Services, call: Call[IdPath, Nothing, ProfileBody]) -> UserView:
     changes = ProfileChanges(**msgspec.structs.asdict(call.body))
@@ -118,6 +112,7 @@ async def _update(
     services: Services, identity: Identity, user_id: int, changes: ProfileChanges
 ) -> UserView:
     if user_id != identity.user_id:
+        await services.profiles.by_id(user_id)  # which may be nobody
         raise Forbidden("Only one's own profile can be changed")
     profile = await services.profiles.update(identity, changes)
     return profile_view(profile, identity.user_id)

@@ -9,28 +9,33 @@ Whoever changes a declared collection adds a step here and in `rookery.store.sql
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from bson import Int64
+from pymongo import ReplaceOne
+from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailure, PyMongoError
 
 from rookery.errors import StartupError, StoreTooNew
+from rookery.models import PostKind
 from rookery.store.engine import Collection
 from rookery.store.mongo.client import Cancellable
 from rookery.store.mongo.shapes import Stored, shapes
 
 log = structlog.get_logger(__name__)
 
-VERSION = 2
+VERSION = 3
 """The version that this program reads and writes: that of the last step."""
 SCHEMA = "schema"
 LEASE_MS = 30_000
 _POLL_S = 0.1
 _EXISTS = 48
+_BATCH = 1000
 
 
 @dataclass(frozen=True)
@@ -52,10 +57,66 @@ def migrations(collections: Iterable[Collection]) -> tuple[Migration, ...]:
     async def create(database: AsyncDatabase[Stored]) -> None:
         await create_all(database, declared)
 
+    async def note_removals(database: AsyncDatabase[Stored]) -> None:
+        await create_all(database, declared)
+        await _note_removals(database, declared)
+
     return (
         Migration(1, "create the collections", create),
         Migration(2, "add sources of log-ins and used tickets", create),
+        Migration(3, "note what deleted tweets left behind", note_removals),
     )
+
+
+async def _note_removals(
+    database: AsyncDatabase[Stored], collections: Iterable[Collection]
+) -> None:
+    """Note what tweets deleted so far left behind, and who retweets what.
+
+    The removals themselves are done by the running server, step by step, with their counts.
+    """
+    by_name = shapes(collections)
+    if not {"removals", "retweets", "posts", "tweets", "favouriters"} <= by_name.keys():
+        return  # a part of the collections, as tests make it
+    async for some in _batches(database["posts"].find({"kind": {"$gt": 0}})):
+        ids = [post["tweet_id"] for post in some if post["kind"] & PostKind.RETWEET]
+        found = database["tweets"].find({"_id": {"$in": ids}}, {"retweet_of_id": 1})
+        pairs = [(int(each["retweet_of_id"]), int(each["_id"])) async for each in found]
+        rows = [by_name["retweets"].keyed(pair) for pair in pairs]
+        await _put_all(database["retweets"], rows)
+        listed = [by_name["conversations"].id((tweet_id, tweet_id)) for _, tweet_id in pairs]
+        await database["conversations"].delete_many({"_id": {"$in": listed}})
+    for name, field in (("favouriters", "tweet_id"), ("retweets", "original_id")):
+        referred = await database[name].aggregate(
+            [{"$group": {"_id": f"${field}"}}], allowDiskUse=True
+        )
+        async for some in _batches(referred):
+            ids = [each["_id"] for each in some]
+            there = {
+                each["_id"]
+                async for each in database["tweets"].find({"_id": {"$in": ids}}, {"_id": 1})
+            }
+            rows = [{"_id": Int64(each), "token": Int64(1)} for each in ids if each not in there]
+            await _put_all(database["removals"], rows)
+
+
+async def _batches(found: AsyncIterable[Stored]) -> AsyncIterator[list[Stored]]:
+    """What is found, `_BATCH` at a time."""
+    some: list[Stored] = []
+    async for each in found:
+        some.append(each)
+        if len(some) >= _BATCH:
+            yield some
+            some = []
+    if some:
+        yield some
+
+
+async def _put_all(collection: AsyncCollection[Stored], rows: Sequence[Stored]) -> None:
+    if rows:
+        await collection.bulk_write(
+            [ReplaceOne({"_id": row["_id"]}, row, upsert=True) for row in rows]
+        )
 
 
 async def create_all(database: AsyncDatabase[Stored], collections: Iterable[Collection]) -> None:

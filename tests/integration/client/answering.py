@@ -38,7 +38,7 @@ TWEET: dict[str, Any] = {
     "editedAt": None,
     "version": 1,
     "author": {"id": "1", "username": "ann", "name": "Ann", "avatarUrl": ""},
-    "entities": {},
+    "entities": {"mentions": [], "hashtags": [], "cashtags": [], "urls": []},
     "inReplyToId": None,
     "inReplyToUserId": None,
     "conversationId": "7",

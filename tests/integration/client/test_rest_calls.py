@@ -110,7 +110,6 @@ CALLS: list[tuple[Callable[[Client], Awaitable[Any]], str, str, Any, Any]] = [
     (lambda c: c.unfollow(2), "DELETE", "/users/2/follow", None, {"following": False}),
     (lambda c: c.tweet(7), "GET", "/tweets/7", None, TWEET),
     (lambda c: c.edit_tweet(7, "new"), "PATCH", "/tweets/7", {"text": "new"}, TWEET),
-    (lambda c: c.history(7), "GET", "/tweets/7/history", None, {"versions": []}),
     (lambda c: c.like(7), "POST", "/tweets/7/like", None, {"liked": True, "likeCount": 1}),
     (lambda c: c.unlike(7), "DELETE", "/tweets/7/like", None, {"liked": False, "likeCount": 0}),
     (lambda c: c.engagements(7), "GET", "/tweets/7/engagements", None, COUNTS),
@@ -158,6 +157,8 @@ async def test_endpoints(
         (lambda c: c.conversation(1), "/tweets/1/conversation", "tweets", TWEET),
         (lambda c: c.home(), "/timeline/home", "tweets", TWEET),
         (lambda c: c.user_timeline(1), "/timeline/user/1", "tweets", TWEET),
+        (lambda c: c.user_timeline("@1"), "/timeline/user/by/username/1", "tweets", TWEET),
+        (lambda c: c.likes("@1"), "/users/by/username/1/likes", "tweets", TWEET),
     ],
 )
 async def test_lists(call: Any, path: str, name: str, item: dict[str, Any]) -> None:

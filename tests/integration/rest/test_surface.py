@@ -1,5 +1,6 @@
 """Every endpoint of the REST surface, once the way it is meant."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -7,7 +8,10 @@ import pytest
 import pytest_asyncio
 
 from rookery.messages import Invalidation
+from rookery.models import Identity
 from tests.integration.http_world import PASSWORD, Invalidations, World, http_world
+
+BY_NAME = "by/username/nobody"
 
 
 @pytest_asyncio.fixture
@@ -230,6 +234,192 @@ async def test_tweet_with_a_key_is_posted_once(world: World) -> None:
     assert (first[0], again[0], first[1]["tweetId"]) == (201, 201, again[1]["tweetId"])
     other = await ada.request("POST", "/tweets", {"text": "twice"}, key)
     assert (other[0], other[1]["code"]) == (422, "idempotency_mismatch")
+
+
+async def test_a_repeated_post_answers_what_get_answers(world: World) -> None:
+    """Counts, flags, text and version as they are by now, with the status of the first time."""
+    ada, bob = await world.user("ada"), await world.user("bob")
+    key = {"Idempotency-Key": "k-1"}
+    posted = (await ada.request("POST", "/tweets", {"text": "once"}, key))[1]
+    path = f"/tweets/{posted['tweetId']}"
+    for user in (ada, bob):
+        await user.ok("POST", f"{path}/like")
+    await bob.ok("POST", "/tweets", {"text": "yes", "replyToTweetId": posted["tweetId"]})
+    await ada.ok("PATCH", path, {"text": "twice"})
+    status, again, _ = await ada.request("POST", "/tweets", {"text": "once"}, key)
+    assert (status, again["tweetId"], again["createdAt"]) == (
+        201,
+        posted["tweetId"],
+        posted["createdAt"],
+    )
+    assert again["tweet"] == await ada.ok("GET", path)
+    assert (again["tweet"]["liked"], again["tweet"]["likeCount"]) == (True, 2)
+
+
+async def test_a_repeated_post_of_a_deleted_tweet_is_not_found(world: World) -> None:
+    """In the words in which the tweet itself is not."""
+    ada = await world.user("ada")
+    key = {"Idempotency-Key": "k-1"}
+    posted = (await ada.request("POST", "/tweets", {"text": "once"}, key))[1]
+    path = f"/tweets/{posted['tweetId']}"
+    await ada.ok("DELETE", path)
+    status, again, _ = await ada.request("POST", "/tweets", {"text": "once"}, key)
+    assert (status, again) == (404, {"error": "Tweet not found", "code": "not_found"})
+    assert (await ada.request("GET", path))[1] == again
+
+
+async def test_a_missing_tweet_has_one_wording(world: World) -> None:
+    """Wherever it is asked for."""
+    ada = await world.user("ada")
+    asked = [
+        ("GET", "/tweets/999"),
+        ("DELETE", "/tweets/999"),
+        ("POST", "/tweets/999/like"),
+        ("POST", "/tweets/999/unlike"),
+        *(
+            ("GET", f"/tweets/999/{part}")
+            for part in ("history", "replies", "conversation", "context", "likers", "engagements")
+        ),
+    ]
+    said = {(await ada.request(*each))[1]["error"] for each in asked}
+    assert said == {"Tweet not found"}
+
+
+async def test_a_missing_user_has_one_wording(world: World) -> None:
+    """By id and by name."""
+    ada = await world.user("ada")
+    parts = ("", "/followers", "/following", "/likes")
+    asked = [("GET", f"/users/{who}{part}") for who in ("999", BY_NAME) for part in parts]
+    asked += [("POST", f"/users/{who}/follow") for who in ("999", BY_NAME)]
+    asked += [("GET", "/timeline/user/999"), ("GET", "/users/nobody/tweets")]
+    said = {(await ada.request(*each))[1]["error"] for each in asked}
+    assert said == {"User not found"}
+
+
+async def test_history_is_paged(world: World) -> None:
+    """501 edits do not come in one answer."""
+    ada = await world.user("ada")
+    path = f"/tweets/{(await ada.ok('POST', '/tweets', {'text': '0'}))['tweetId']}"
+    for number in range(1, 502):
+        await world.services.tweets.edit(
+            Identity(int(ada.user_id), "ada", "d"), int(path[8:]), str(number)
+        )
+    first = await ada.ok("GET", f"{path}/history")
+    assert [version["text"] for version in first["versions"]] == [
+        str(number) for number in range(501, 481, -1)
+    ]
+    texts, cursor = [], ""
+    while cursor is not None:
+        page = await ada.ok("GET", f"{path}/history?limit=100{cursor and f'&cursor={cursor}'}")
+        texts += [version["text"] for version in page["versions"]]
+        cursor = page["nextCursor"]
+    assert texts == [str(number) for number in range(501, -1, -1)]
+
+
+async def test_context_shows_a_tombstone_in_the_place_of_the_deleted(world: World) -> None:
+    """Above and below, with nothing of what was there; further pages have no ancestors."""
+    ada = await world.user("ada")
+
+    async def reply(text: str, to: str) -> str:
+        body = {"text": text, "replyToTweetId": to}
+        tweet_id: str = (await ada.ok("POST", "/tweets", body))["tweetId"]
+        return tweet_id
+
+    root = (await ada.ok("POST", "/tweets", {"text": "root"}))["tweetId"]
+    middle = await reply("a secret", root)
+    leaf = await reply("leaf", middle)
+    await ada.ok("DELETE", f"/tweets/{middle}")
+    grave = {"id": middle, "unavailable": "deleted"}
+    above = await world.nobody.ok("GET", f"/tweets/{leaf}/context")
+    shown = await world.nobody.ok("GET", f"/tweets/{root}")
+    assert above == {"ancestors": [shown, grave], "descendants": [], "nextCursor": None}
+    below = await ada.ok("GET", f"/tweets/{root}/context?limit=1")
+    assert (below["ancestors"], below["descendants"]) == ([], [grave])
+    rest = await ada.ok("GET", f"/tweets/{root}/context?cursor={below['nextCursor']}")
+    assert [tweet["text"] for tweet in rest["descendants"]] == ["leaf"]
+    other = f"/tweets/{leaf}/context?cursor={below['nextCursor']}"
+    assert (await ada.request("GET", other))[1]["code"] == "invalid_cursor"
+
+
+async def test_deleting_a_liked_tweet_lowers_the_count_of_who_liked_it(world: World) -> None:
+    """And taking the like back afterwards is no error, however often."""
+    ada, bob = await world.user("ada"), await world.user("bob")
+    path = f"/tweets/{(await ada.ok('POST', '/tweets', {'text': 'hi'}))['tweetId']}"
+    await bob.ok("POST", f"{path}/like")
+    await ada.ok("DELETE", path)
+    assert (await bob.ok("GET", "/users/me"))["likesCount"] == 0
+    for _ in range(2):
+        assert await bob.ok("DELETE", f"{path}/like") == {
+            "message": "Tweet unliked",
+            "liked": False,
+            "likeCount": 0,
+        }
+    assert (await bob.request("POST", f"{path}/like"))[0] == 404
+
+
+async def test_numbered_pages_of_a_user(world: World) -> None:
+    """The seeds' way: page 1 is the newest 20, by name, whatever the name."""
+    for name in ("ada", "me", "by", "123"):
+        user = await world.user(name)
+        for number in range(45):
+            await user.ok("POST", "/tweets", {"text": str(number)})
+        shown = []
+        for page in ("", "?page=2", "?page=3", "?page=4"):
+            answer = await world.nobody.ok("GET", f"/users/{name}/tweets{page}")
+            shown.append([int(tweet["text"]) for tweet in answer["tweets"]])
+        newest = list(range(44, -1, -1))
+        assert shown == [newest[:20], newest[20:40], newest[40:], []]
+
+
+async def test_a_numbered_page_goes_on_by_cursor(world: World) -> None:
+    """Here and at the timeline by id; both at once are refused, and so is a page too far."""
+    ada = await world.user("ada")
+    for number in range(5):
+        await ada.ok("POST", "/tweets", {"text": str(number)})
+    path = "/users/ada/tweets"
+    page = await ada.ok("GET", f"{path}?page=2&limit=2")
+    assert [tweet["text"] for tweet in page["tweets"]] == ["2", "1"]
+    for other in (path, f"/timeline/user/{ada.user_id}"):
+        rest = await ada.ok("GET", f"{other}?cursor={page['nextCursor']}")
+        assert [tweet["text"] for tweet in rest["tweets"]] == ["0"]
+    for query in (f"page=2&cursor={page['nextCursor']}", "page=0", "page=161", "page=x"):
+        status, answer, _ = await ada.request("GET", f"{path}?{query}")
+        assert (status, answer["field"]) == (400, "page")
+
+
+async def test_a_user_is_found_by_name_wherever_by_id(world: World) -> None:
+    """Also one whose name consists of digits: a path says which it takes."""
+    ada, other = await world.user("ada"), await world.user("12345")
+    tweet = await other.ok("POST", "/tweets", {"text": "hi"})
+    await other.ok("POST", f"/tweets/{tweet['tweetId']}/like")
+    by_name, by_id = "/users/by/username/12345", f"/users/{other.user_id}"
+    assert await ada.ok("POST", f"{by_name}/follow") == {
+        "message": "Followed user",
+        "following": True,
+    }
+    for part in ("", "/followers", "/following", "/likes"):
+        assert await ada.ok("GET", by_name + part) == await ada.ok("GET", by_id + part)
+    assert (await ada.ok("GET", f"{by_name}/followers"))["followers"][0]["username"] == "ada"
+    timelines = ("/timeline/user/by/username/12345", f"/timeline/user/{other.user_id}")
+    assert await ada.ok("GET", timelines[0]) == await ada.ok("GET", timelines[1])
+    assert (await ada.ok("DELETE", f"{by_name}/follow"))["following"] is False
+    assert (await other.ok("PATCH", by_name, {"bio": "new"}))["bio"] == "new"
+    assert (await ada.request("PATCH", by_name, {"bio": "new"}))[0] == 403
+    assert (await ada.request("GET", "/users/12345"))[0] == 404
+    status, answer, _ = await other.request("POST", f"{by_name}/follow")
+    assert (status, answer["field"]) == (400, "username")
+
+
+async def test_parallel_changes_of_a_profile_are_all_made(world: World) -> None:
+    """None is refused, and the fields that each changes are kept."""
+    ada = await world.user("ada")
+    path = f"/users/{ada.user_id}"
+    changes = [{"bio": f"b{number}"} for number in range(20)]
+    changes += [{"location": f"l{number}"} for number in range(20)]
+    answers = await asyncio.gather(*(ada.request("PATCH", path, change) for change in changes))
+    assert {status for status, _, _ in answers} == {200}
+    me = await ada.ok("GET", path)
+    assert (me["bio"][0], me["location"][0]) == ("b", "l")
 
 
 async def test_replies_and_conversation_are_paged_oldest_first(world: World) -> None:

@@ -16,7 +16,7 @@ CARD: dict[str, Any] = {
     "editedAt": None,
     "version": 1,
     "author": {"id": "1", "username": "ann", "name": "Ann", "avatarUrl": "", "badge": "new"},
-    "entities": {"mentions": []},
+    "entities": {"mentions": [], "hashtags": [], "cashtags": [], "urls": []},
     "inReplyToId": None,
     "inReplyToUserId": None,
     "conversationId": "7",

@@ -3,7 +3,7 @@
 import gzip
 import random
 import zlib
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import pytest
@@ -29,6 +29,7 @@ from rookery.http.requests import (
     path_part,
     usable_request_id,
 )
+from rookery.http.routes.timelines import HomeQuery
 from rookery.http.schemas import (
     ID_PATTERN,
     PATTERN_TEXTS,
@@ -48,6 +49,9 @@ class Sample(Parameters, frozen=True, kw_only=True):
     other_id: IdText | None = None
     count: Annotated[int, Meta(ge=1, le=9)] = 1
     flag: bool = False
+    title: Annotated[str, Meta(min_length=1)] = "x"
+    mark: Annotated[str, Meta(max_length=1)] | None = None
+    kind: Literal["large", "small"] | None = None
 
 
 def problem(raw: bytes) -> InvalidRequest:
@@ -63,7 +67,7 @@ def problem(raw: bytes) -> InvalidRequest:
         (b'{"home_place": null}', "home_place", "home_place is not known here"),
         (b'{"homePlace": {}}', "homePlace.city", "homePlace.city is required"),
         (b'{"homePlace": {"y": 1}}', "homePlace.y", "homePlace.y is not known here"),
-        (b'{"count": "1"}', "count", "count must be an integer"),
+        (b'{"count": "1"}', "count", "count must be a whole number"),
         (b'{"count": 0}', "count", "count must be at least 1"),
         (b'{"count": 10}', "count", "count must be at most 9"),
         (b'{"flag": 1}', "flag", "flag must be true or false"),
@@ -79,6 +83,10 @@ def problem(raw: bytes) -> InvalidRequest:
             "homePlace.city",
             "homePlace.city must be at most 5 characters long",
         ),
+        (b'{"title": ""}', "title", "title must not be empty"),
+        (b'{"mark": "xx"}', "mark", "mark must be at most 1 character long"),
+        (b'{"kind": "x"}', "kind", "kind must be large or small"),
+        (b'{"kind": 1}', "kind", "kind must be a string or null"),
         (b"[]", None, "The body must be an object"),
         (b"", None, "A JSON body is required"),
         (b"{", None, "The body is not valid JSON"),
@@ -89,6 +97,14 @@ def test_body_problem_names_path_and_demand(raw: bytes, field: str | None, text:
     """What is wrong with a body is said by JSON path, without words of the library."""
     error = problem(raw)
     assert (error.field, str(error)) == (field, text)
+
+
+def test_a_choice_in_a_query_names_the_choices() -> None:
+    """So that nobody has to look them up."""
+    with pytest.raises(InvalidRequest) as caught:
+        QueryReader(HomeQuery).read("filter=foo")
+    assert str(caught.value) == "filter must be media, replies or retweets"
+    assert caught.value.field == "filter"
 
 
 def test_unknown_field_of_any_length_is_shown_short() -> None:

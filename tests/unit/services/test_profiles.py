@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from rookery.errors import Conflict, InvalidRequest, NotFound
+from rookery.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from rookery.models import Identity, User, UserCounts
 from rookery.services.ports import Invalidation
-from rookery.services.profiles import ProfileChanges
+from rookery.services.profiles import ProfileChanges, Profiles
 from rookery.store.engine import Increment, Insert, WriteBatch
 from rookery.store.schema import FOLLOWEES, FOLLOWERS, USER_COUNTS, USERS
 from rookery.store.users import Users
@@ -132,20 +132,49 @@ async def test_update_of_an_expected_version(world: World) -> None:
     assert (await world.profiles.by_id(1)).user.bio == "one"
 
 
+async def test_parallel_updates_are_all_made(world: World) -> None:
+    """However many come at once, none is refused, and nothing of any is lost."""
+    changes = [
+        change
+        for number in range(20)
+        for change in (
+            ProfileChanges(name=f"v{number}"),
+            ProfileChanges(bio=f"v{number}"),
+            ProfileChanges(location=f"v{number}"),
+        )
+    ]
+    await asyncio.gather(*(world.profiles.update(ME, change) for change in changes))
+    user = (await world.profiles.by_id(1)).user
+    assert (user.name, user.bio, user.location, user.version) == ("v19", "v19", "v19", 61)
+
+
+async def test_updates_in_two_processes_are_both_made(world: World) -> None:
+    """Whoever comes second looks again, and the later change of a field holds."""
+    elsewhere = Profiles(world.store, world.invalidations)
+    await asyncio.gather(
+        *(
+            profiles.update(ME, ProfileChanges(bio=f"{number}"))
+            for number, profiles in enumerate([world.profiles, elsewhere] * 8)
+        )
+    )
+    assert (await world.profiles.by_id(1)).user.version == 17
+
+
 async def test_endless_rivals(world: World) -> None:
-    """An update that always comes second gives up with a conflict."""
+    """An update that always comes second gives up, and may be tried again."""
     rivals = 0
+    elsewhere = Profiles(world.store, world.invalidations)
 
     async def rival(batch: WriteBatch) -> None:
         nonlocal rivals
         rivals += 1
         world.store.before_write = None
         other = ProfileChanges(location=str(rivals))
-        await world.profiles.update(ME, other)
+        await elsewhere.update(ME, other)
         world.store.before_write = rival
 
     world.store.before_write = rival
-    with pytest.raises(Conflict):
+    with pytest.raises(Unavailable):
         await world.profiles.update(ME, ProfileChanges(bio="never"))
     (stored, *_) = world.store.documents(USERS)
     assert (stored["bio"], stored["location"]) == ("", str(rivals))

@@ -114,7 +114,8 @@ async def test_an_edit_keeps_the_former_version() -> None:
     edited = await server.tweets.edit(ann, tweet.id, "three #c")
     assert (edited.version, edited.edited_ms) == (3, server.clock.now_ms)
     assert await server.tweets.get(tweet.id) == edited
-    history = await server.tweets.history(tweet.id)
+    history, end = await server.tweets.history(tweet.id, 0, 100)
+    assert end == 0
     assert [(v.version, v.text, v.entities["hashtags"][0]["tag"]) for v in history] == [
         (3, "three #c", "c"),
         (2, "two #b", "b"),
@@ -175,9 +176,11 @@ async def test_an_edit_does_not_bring_back_a_tweet_deleted_meanwhile() -> None:
     ann = await server.sign_up("ann")
     tweet = await server.post(ann)
 
+    elsewhere = Server(server.store, server.clock, worker=1)
+
     async def delete_first(batch: WriteBatch) -> None:
         server.store.before_write = None
-        await server.tweets.delete(ann, tweet.id)
+        await elsewhere.tweets.delete(ann, tweet.id)
 
     server.store.before_write = delete_first
     with pytest.raises(NotFound):
@@ -191,13 +194,45 @@ async def test_a_deletion_removes_a_version_written_meanwhile() -> None:
     ann = await server.sign_up("ann")
     tweet = await server.post(ann)
 
+    elsewhere = Server(server.store, server.clock, worker=1)
+
     async def edit_first(batch: WriteBatch) -> None:
         server.store.before_write = None
-        await server.tweets.edit(ann, tweet.id, "edited")
+        await elsewhere.tweets.edit(ann, tweet.id, "edited")
 
     server.store.before_write = edit_first
     await server.tweets.delete(ann, tweet.id)
     assert server.store.documents(TWEETS) == server.store.documents(TWEET_EDITS) == []
+
+
+async def test_a_crowd_of_edits_is_made_one_after_another() -> None:
+    """None is refused because others came first."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweet = await server.post(ann)
+    await asyncio.gather(*(server.tweets.edit(ann, tweet.id, f"edit {n}") for n in range(50)))
+    assert (await server.tweets.get(tweet.id)).version == 51
+
+
+async def test_history_comes_page_by_page() -> None:
+    """Every version once, each with the time when it came to be, whatever the limit."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweet = await server.post(ann, "0")
+    since = [tweet.created_ms]
+    for number in range(1, 8):
+        server.clock.now_ms += 10
+        await server.tweets.edit(ann, tweet.id, str(number))
+        since.append(server.clock.now_ms)
+    for limit in range(1, 10):
+        found, before = [], 0
+        while True:
+            page, before = await server.tweets.history(tweet.id, before, limit)
+            assert 1 <= len(page) <= limit
+            found += [(version.text, version.created_ms) for version in page]
+            if not before:
+                break
+        assert found == [(str(number), since[number]) for number in range(7, -1, -1)]
 
 
 async def test_concurrent_edits_each_keep_their_version() -> None:
@@ -211,6 +246,7 @@ async def test_concurrent_edits_each_keep_their_version() -> None:
     )
     done = [result for result in results if not isinstance(result, RookeryError)]
     assert len(done) == 4
-    history = await server.tweets.history(tweet.id)
+    history, end = await server.tweets.history(tweet.id, 0, 100)
+    assert end == 0
     assert [version.version for version in history] == [5, 4, 3, 2, 1]
     assert {version.text for version in history} == {"hello", *(f"edit {n}" for n in range(4))}

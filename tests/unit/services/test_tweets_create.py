@@ -8,8 +8,8 @@ import pytest
 from rookery.errors import IdempotencyMismatch, InvalidText, NotFound
 from rookery.models import EventKind, PostKind, Tweet, TweetCounts
 from rookery.services.tweets import NewTweet
-from rookery.store.engine import WriteBatch
-from rookery.store.schema import OUTBOX, TWEETS
+from rookery.store.engine import Put, WriteBatch
+from rookery.store.schema import IDEMPOTENCY, OUTBOX, TWEETS
 from rookery.views import TweetCard, tweet_card
 from tests.unit.services.server import Server
 
@@ -159,14 +159,44 @@ async def test_the_same_key_posts_once() -> None:
     assert len(server.store.documents(TWEETS)) == len(server.store.documents(OUTBOX)) == 1
 
 
-async def test_a_repetition_gets_the_tweet_as_it_was_posted() -> None:
-    """Even if it was edited since."""
+async def test_a_repetition_gets_the_tweet_as_it_is_now() -> None:
+    """The same tweet, with what has become of it since."""
     server = Server()
     ann = await server.sign_up("ann")
     new = NewTweet(text="once @ann")
     tweet = await server.tweets.create(ann, new, "key")
-    await server.tweets.edit(ann, tweet.id, "edited")
-    assert await server.tweets.create(ann, new, "key") == tweet
+    edited = await server.tweets.edit(ann, tweet.id, "edited")
+    assert await server.tweets.post(ann, new, "key") == (edited, False)
+
+
+async def test_a_repetition_after_the_deletion_is_not_found() -> None:
+    """The tweet is not posted a second time, either."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweet = await server.tweets.create(ann, NewTweet(text="once"), "key")
+    await server.tweets.delete(ann, tweet.id)
+    with pytest.raises(NotFound, match="Tweet not found"):
+        await server.tweets.create(ann, NewTweet(text="once"), "key")
+    assert server.store.documents(TWEETS) == []
+
+
+async def test_a_record_of_an_earlier_release_is_answered_too() -> None:
+    """It holds the whole tweet, of which the id is used."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweet = await server.tweets.create(ann, NewTweet(text="once"), "key")
+    [record] = server.store.documents(IDEMPOTENCY)
+    record["result"] = {"tweet": msgspec.structs.asdict(tweet)}
+    await server.store.write(WriteBatch((Put(IDEMPOTENCY.name, record),)))
+    assert await server.tweets.create(ann, NewTweet(text="once"), "key") == tweet
+
+
+async def test_the_record_of_a_key_holds_nothing_of_the_text() -> None:
+    """So nothing of a deleted tweet lives on in it."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    await server.tweets.create(ann, NewTweet(text="a secret"), "key")
+    assert "secret" not in str(server.store.documents(IDEMPOTENCY))
 
 
 async def test_the_same_key_for_another_text_is_refused() -> None:

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from rookery.errors import StartupError, StoreTooNew
+from rookery.models import PostKind
 from rookery.store.engine import Collection
 from rookery.store.schema import COLLECTIONS
 from rookery.store.sqlite.connection import APPLICATION_ID, application_id, schema_version
@@ -153,5 +155,31 @@ def test_a_store_of_the_second_version_gets_what_is_new(connection: sqlite3.Conn
     former = [each for each in COLLECTIONS if each.name not in new]
     assert migrate(connection, migrations(former)[:2]) == [1, 2]
     assert schema_differences(connection, COLLECTIONS)
-    assert migrate(connection, migrations(COLLECTIONS)) == [3]
+    assert migrate(connection, migrations(COLLECTIONS)) == [3, 4]
     assert schema_differences(connection, COLLECTIONS) == []
+
+
+def test_what_deleted_tweets_left_behind_is_noted(connection: sqlite3.Connection) -> None:
+    """A file of version 2 gets its retweets listed, and a removal for each orphaned reference."""
+    steps = migrations(COLLECTIONS)
+    migrate(connection, steps[:2])
+    for name in ("retweets", "tombstones", "removals"):
+        connection.execute(f"DROP TABLE {name}")
+
+    def tweet(tweet_id: int, kind: int, retweet_of: int | None = None) -> None:
+        body = msgspec.msgpack.encode({"text": "x", "retweet_of_id": retweet_of})
+        connection.execute("INSERT INTO tweets VALUES (?, 1, 1, ?)", (tweet_id, body))
+        connection.execute("INSERT INTO posts VALUES (1, ?, ?)", (tweet_id, kind))
+        connection.execute("INSERT INTO conversations VALUES (?, ?)", (tweet_id, tweet_id))
+
+    tweet(10, 0)
+    tweet(11, PostKind.RETWEET, 10)
+    tweet(12, PostKind.RETWEET, 5)
+    for tweet_id, user_id in ((10, 1), (7, 1), (7, 2), (8, 1)):
+        connection.execute("INSERT INTO favouriters VALUES (?, ?, 1)", (tweet_id, user_id))
+    assert migrate(connection, steps) == [3, 4]
+    assert schema_differences(connection, COLLECTIONS) == []
+    assert connection.execute("SELECT * FROM retweets").fetchall() == [(5, 12), (10, 11)]
+    removals = connection.execute("SELECT tweet_id FROM removals ORDER BY 1").fetchall()
+    assert removals == [(5,), (7,), (8,)]
+    assert connection.execute("SELECT tweet_id FROM conversations").fetchall() == [(10,)]

@@ -6,7 +6,8 @@ import msgspec
 
 from rookery.models import PostKind, Tweet, TweetCounts
 from rookery.store.engine import WriteBatch
-from rookery.store.schema import COLLECTIONS, TWEET_COUNTS, USER_COUNTS
+from rookery.store.removals import Removal, RemovalRepository, beginning, clearing, ending
+from rookery.store.schema import COLLECTIONS, RETWEETS, TWEET_COUNTS, USER_COUNTS
 from rookery.store.tweets import TweetRepository, creating, deleting, replacing
 from tests.unit.memory_store import MemoryStore
 
@@ -63,17 +64,33 @@ async def test_a_tweet_stands_in_all_its_lists() -> None:
 
 
 async def test_deleting_leaves_the_store_as_before_creating() -> None:
-    """Former versions go as well."""
+    """But for the tombstone, once the removal has taken what the deletion leaves to it."""
     store, _ = await _created(ROOT)
     before = _rows(store)
     edited = msgspec.structs.replace(REPLY, text="edited", version=2, edited_ms=5)
     for operations in (
         creating(REPLY),
         replacing(REPLY, edited, 5),
-        deleting(edited, present={10}),
+        [*deleting(edited, present={10}), beginning(edited, 7)],
     ):
         await store.write(WriteBatch(tuple(operations)))
-    assert _rows(store) == before
+    removals = RemovalRepository(store.reader)
+    removal = await removals.get(20)
+    assert removal == Removal(tweet_id=20, token=7, reply_to_id=10)
+    remains = await removals.remains(removal, 9)
+    operations = [*clearing(removal, remains), *ending(removal, remains, 8)]
+    await store.write(WriteBatch(tuple(operations)))
+    after = _rows(store)
+    assert after.pop("tombstones") == [{"id": 20, "reply_to_id": 10, "conversation_id": 10}]
+    assert after == {name: rows for name, rows in before.items() if name != "tombstones"}
+
+
+async def test_a_retweet_is_found_from_its_original() -> None:
+    """It is no conversation of its own, and writes no more rows than another tweet."""
+    retweet = Tweet(id=30, author_id=2, text="", kind=2, retweet_of_id=10, conversation_id=30)
+    store, _ = await _created(ROOT, retweet)
+    assert store.documents(RETWEETS) == [{"original_id": 10, "tweet_id": 30}]
+    assert len(creating(retweet)) == len(creating(ROOT)) + 2  # the condition and the count
 
 
 async def test_deleting_a_reply_to_a_deleted_tweet_makes_no_counts() -> None:

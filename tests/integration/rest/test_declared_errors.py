@@ -1,0 +1,143 @@
+"""What an endpoint is said to refuse is what it refuses: no more, no less."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from rookery.http.app import ENDPOINTS
+from rookery.http.endpoint import Auth, Endpoint
+from rookery.http.openapi import codes_of
+from rookery.http.schemas import Nothing
+from rookery.text import PROBLEM_CODES
+from tests.integration.http_world import Client, World, http_world
+
+BY_ID = {endpoint.operation_id: endpoint for endpoint in ENDPOINTS}
+SHOWN = [endpoint for endpoint in ENDPOINTS if not endpoint.hidden]
+OURS = {"tweets", "engagement", "users", "follows", "timelines"}
+NAMES = {"id": "999", "username": "nobody", "deviceId": "none"}
+PROBLEMS = {
+    "text_empty": " ",
+    "text_too_long": "x" * 281,
+    "text_control_character": "\x00",
+    "text_invalid_character": "\uffff",
+}
+UNREACHABLE = {"text_surrogate"}
+"""No JSON in UTF-8 that is read can hold one; a way of posting that is not REST could."""
+
+
+@pytest_asyncio.fixture
+async def world() -> AsyncIterator[World]:
+    async with http_world() as made:
+        yield made
+
+
+def path_of(endpoint: Endpoint, **given: str) -> str:
+    """Its path with things that are not there, but for what is `given`."""
+    path = endpoint.path
+    for name, value in {**NAMES, **given}.items():
+        path = path.replace(f"{{{name}}}", value)
+    return path
+
+
+def body_of(endpoint: Endpoint) -> Any:
+    """A body that fits, where one is needed."""
+    return {
+        "tweets_create": {"text": "x"},
+        "tweets_edit": {"text": "x"},
+        "tweets_replace": {"text": "x"},
+        "users_change": {"bio": "x"},
+        "users_change_by_name": {"bio": "x"},
+        "users_replace": {"name": "x"},
+        "users_replace_by_name": {"name": "x"},
+    }.get(endpoint.operation_id)
+
+
+async def code(
+    client: Client,
+    endpoint: Endpoint,
+    path: str,
+    body: Any = None,
+    headers: dict[str, str] | None = None,
+    data: bytes | None = None,
+) -> str | None:
+    """The code of a refusal, which must be among those that the document names."""
+    status, answer, _ = await client.request(endpoint.method, path, body, headers, data)
+    if status < 400:
+        return None
+    assert answer["code"] in codes_of(endpoint)[status], (endpoint.operation_id, status, answer)
+    found: str = answer["code"]
+    return found
+
+
+@pytest.mark.parametrize("endpoint", SHOWN, ids=lambda endpoint: endpoint.operation_id)
+async def test_what_the_surface_refuses_is_declared(world: World, endpoint: Endpoint) -> None:
+    """Everywhere where it can be: unknown parameters, tokens that are none, bodies too large."""
+    ada = await world.user("ada")
+    path = path_of(endpoint)
+    assert await code(ada, endpoint, f"{path}?nothing=1") == "invalid_request"
+    if endpoint.auth is not Auth.NONE:
+        basic = {"Authorization": "Basic YTpi"}
+        assert await code(world.nobody, endpoint, path, headers=basic) == "unauthenticated"
+        wrong = {"Authorization": "Bearer x.y.z"}
+        assert await code(world.nobody, endpoint, path, headers=wrong) == "invalid_token"
+    if endpoint.method != "GET":
+        large = b'"' + b"x" * (1 << 20) + b'"'
+        json = {"Content-Type": "application/json"}
+        assert await code(ada, endpoint, path, headers=json, data=large) == "payload_too_large"
+        packed = {**json, "Content-Encoding": "br"}
+        assert (
+            await code(ada, endpoint, path, headers=packed, data=b"{}") == "unsupported_media_type"
+        )
+    if endpoint.body_type is not Nothing:
+        assert await code(ada, endpoint, path, {"nothing": 1}) == "invalid_request"
+    if "cursor" in endpoint.query_type.__struct_fields__:
+        path = path_of(endpoint, username="ada")
+        assert await code(ada, endpoint, f"{path}?cursor=x") == "invalid_cursor"
+
+
+async def refusals(world: World, endpoint: Endpoint) -> set[str | None]:
+    """The codes of what its use-case refuses: what is not there, and what is somebody else's."""
+    ada, bob = await world.user("ada"), await world.user("bob")
+    tweet = await bob.ok("POST", "/tweets", {"text": "his"})
+    body = body_of(endpoint)
+    found = {await code(ada, endpoint, path_of(endpoint), body)}
+    other = {"id": tweet["tweetId"], "username": "bob"}
+    if endpoint.path.startswith("/users/{id}"):
+        other["id"] = bob.user_id
+    found.add(await code(ada, endpoint, path_of(endpoint, **other), body))
+    if endpoint.operation_id == "tweets_create":
+        absent = {"text": "x", "replyToTweetId": "999"}
+        key = {"Idempotency-Key": "k"}
+        found.add(await code(ada, endpoint, "/tweets", absent))
+        await ada.request("POST", "/tweets", {"text": "one"}, key)
+        found.add(await code(ada, endpoint, "/tweets", {"text": "two"}, key))
+    if body is not None and "text" in body:
+        own = await ada.ok("POST", "/tweets", {"text": "own"})
+        path = path_of(endpoint, id=own["tweetId"])
+        for expected, text in PROBLEMS.items():
+            refused = await code(ada, endpoint, path, {"text": text})
+            assert refused == expected
+            found.add(refused)
+    return found
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [endpoint for endpoint in SHOWN if endpoint.tag in OURS],
+    ids=lambda endpoint: endpoint.operation_id,
+)
+async def test_what_a_use_case_is_said_to_refuse_it_refuses(
+    world: World, endpoint: Endpoint
+) -> None:
+    """Each error that is declared comes out, and none that is not."""
+    declared = {error.code for error in endpoint.errors}
+    if "text" in endpoint.body_type.__struct_fields__:
+        declared |= PROBLEMS.keys()
+    assert await refusals(world, endpoint) - {None} >= declared - {"invalid_request"}
+
+
+def test_every_problem_of_a_text_is_provoked() -> None:
+    """But for the one that cannot come in by JSON."""
+    assert PROBLEMS.keys() | UNREACHABLE == set(PROBLEM_CODES)

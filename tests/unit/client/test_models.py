@@ -1,0 +1,130 @@
+"""The client's models say what the server's document says: each field, its type, its presence."""
+
+import inspect
+from typing import Any
+
+import msgspec
+import pytest
+
+from rookery.client import models
+from rookery.client.models import Model
+from rookery.http.app import ENDPOINTS
+from rookery.http.openapi import document
+
+DOCUMENT = document(ENDPOINTS)["components"]["schemas"]
+SHAPES: dict[type, str] = {
+    models.User: "UserView",
+    models.Author: "UserRef",
+    models.Media: "MediaView",
+    models.Tweet: "TweetView",
+    models.MissingTweet: "UnavailableTweet",
+    models.TweetVersion: "TweetVersion",
+    models.Engagements: "EngagementCounts",
+    models.LikeState: "LikeState",
+    models.FollowState: "FollowState",
+    models.Device: "DeviceView",
+    models.Tokens: "Refreshed",
+    models.Session: "LoggedIn",
+    models.SignedUp: "SignedUp",
+    models.StreamAddress: "StreamAddress",
+    models.StreamTicket: "StreamTicket",
+    models.Health: "Health",
+    models.Readiness: "Readiness",
+    models.Posted: "TweetCreated",
+    models.Devices: "DeviceList",
+    models.Tweets: "TweetPage",
+    models.Replies: "ReplyPage",
+    models.Versions: "TweetHistory",
+    models.Users: "UserPage",
+    models.Followers: "FollowerPage",
+    models.Following: "FollowingPage",
+    models.ContextPage: "TweetContext",
+}
+NOT_MODELLED = {
+    ("LikeState", "message"),
+    ("FollowState", "message"),
+    ("SignedUp", "userId"),
+    ("TweetCreated", "tweetId"),
+    ("TweetCreated", "createdAt"),
+}
+"""What an answer says twice, or to people."""
+MAY_BE_ABSENT = {
+    (shape, field)
+    for shapes, fields in (
+        (("DeviceView", "Device"), ("lastAddress", "expiresAt")),
+        (("DeviceList", "Devices"), ("nextCursor",)),
+    )
+    for shape in shapes
+    for field in fields
+}
+"""What servers of former releases do not answer, so that a model has to do without."""
+PARTS = {models.TweetCard, Model}
+"""Of other models, and none that is answered."""
+
+
+def schemas_of(model: type) -> tuple[dict[str, Any], dict[str, Any]]:
+    ((schema,), components) = msgspec.json.schema_components([model], ref_template="{name}")
+    return schema, components
+
+
+def normal(schema: dict[str, Any], components: dict[str, Any]) -> Any:
+    """What a schema allows, without how it is named and explained."""
+    if "$ref" in schema:
+        return normal(components[schema["$ref"].rpartition("/")[2]], components)
+    if "anyOf" in schema:
+        return frozenset(normal(each, components) for each in schema["anyOf"])
+    if "enum" in schema:
+        return frozenset(schema["enum"])
+    kind = schema.get("type")
+    if kind == "array":
+        return ("list", normal(schema.get("items", {}), components))
+    if kind == "object" and "properties" in schema:
+        return fields_of(schema, components)
+    if kind == "object":
+        return ("map", normal(schema.get("additionalProperties", {}), components))
+    if kind is None:
+        return "anything"
+    return (kind, schema.get("format")) if schema.get("format") == "date-time" else kind
+
+
+def fields_of(schema: dict[str, Any], components: dict[str, Any]) -> Any:
+    """Name, type and presence of each field; of one that may be absent, null means that too."""
+    required = set(schema.get("required", ()))
+    found = []
+    for name, field in schema["properties"].items():
+        kind = normal(field, components)
+        is_there = name in required and (schema["title"], name) not in MAY_BE_ABSENT
+        if not is_there and isinstance(kind, frozenset):
+            rest = kind - {"null"}
+            kind = next(iter(rest)) if len(rest) == 1 else rest
+        found.append((name, kind, is_there))
+    return frozenset(found)
+
+
+def test_every_model_is_compared() -> None:
+    """Whoever adds a model says which shape of the document it is."""
+    declared = {
+        each
+        for _, each in inspect.getmembers(models, inspect.isclass)
+        if issubclass(each, Model) and not each.__name__.startswith("_")
+    }
+    assert declared - PARTS == SHAPES.keys()
+
+
+@pytest.mark.parametrize("model", SHAPES, ids=lambda model: model.__name__)
+def test_a_model_is_as_the_document_says(model: type) -> None:
+    """No field is missing, foreign, of another type, or optional where it is not."""
+    name = SHAPES[model]
+    schema, components = schemas_of(model)
+    ours = normal(schema, components)
+    theirs = normal(DOCUMENT[name], DOCUMENT)
+    theirs = frozenset(each for each in theirs if (name, each[0]) not in NOT_MODELLED)
+    if model is models.ContextPage:  # its entries are told apart when they are read
+        either = frozenset(
+            normal(DOCUMENT[each], DOCUMENT) for each in ("TweetView", "UnavailableTweet")
+        )
+        theirs = frozenset(
+            (each, ("list", "anything"), there) if kind == ("list", either) else (each, kind, there)
+            for each, kind, there in theirs
+        )
+    assert ours == theirs
