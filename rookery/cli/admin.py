@@ -4,13 +4,17 @@ from typing import Annotated
 
 import typer
 
-from rookery.cli.console import ConfigOption, DataOption, err, out, run, settings, told
+from rookery.cli.console import ConfigOption, DataOption, err, out, run, settings
 from rookery.config import Config
 
-app = typer.Typer(help="Commands for the operator of a running server.", no_args_is_help=True)
+app = typer.Typer(
+    help="Commands for the operator of a running server.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
-@app.command()
+@app.command(short_help="Print an access token for a user, without a password.")
 def token(
     user: Annotated[str, typer.Argument(help="Username.")],
     data: DataOption = None,
@@ -20,8 +24,7 @@ def token(
 
     The token goes to standard output, alone, so that it can be used as $(rookery admin token X).
     """
-    with told():
-        chosen = settings(config, data)
+    chosen = settings(config, data)
     run(_token(chosen, user))
 
 
@@ -41,11 +44,10 @@ async def _token(config: Config, user: str) -> None:
     )
 
 
-@app.command("rotate-keys")
+@app.command("rotate-keys", short_help="Sign new access tokens with a new key.")
 def rotate_keys(data: DataOption = None, config: ConfigOption = None) -> None:
     """Sign new access tokens with a new key; tokens in use stay valid until they expire."""
-    with told():
-        chosen = settings(config, data)
+    chosen = settings(config, data)
     run(_rotate(chosen))
 
 
@@ -59,14 +61,13 @@ async def _rotate(config: Config) -> None:
     out.print("new access tokens are signed with a new key")
 
 
-@app.command("shard-collections")
+@app.command("shard-collections", short_help="Shard the collections of a MongoDB cluster.")
 def shard_collections(data: DataOption = None, config: ConfigOption = None) -> None:
     """Spread the collections over the shards of a MongoDB cluster; the server may run meanwhile.
 
     For store.engine = mongo with store.mongo_uri at a router (mongos). May be run again.
     """
-    with told():
-        chosen = settings(config, data)
+    chosen = settings(config, data)
     run(_shard(chosen))
 
 
@@ -85,11 +86,10 @@ async def _shard(config: Config) -> None:
         out.print(f"{name} is sharded by {field} (hashed)")
 
 
-@app.command("requeue-dead")
+@app.command("requeue-dead", short_help="Deliver again what could not be delivered.")
 def requeue_dead(data: DataOption = None, config: ConfigOption = None) -> None:
     """Deliver again what was put aside because its delivery failed; remove the cause first."""
-    with told():
-        chosen = settings(config, data)
+    chosen = settings(config, data)
     run(_requeue_dead(chosen))
 
 

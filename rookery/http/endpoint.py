@@ -33,9 +33,12 @@ class Auth(Enum):
 
 
 class Call(Generic[P, Q, B]):
-    """One request, read and checked: typed path, query and body, and who makes it."""
+    """One request, read and checked: typed path, query and body, and who makes it.
 
-    __slots__ = ("body", "idempotency_key", "path", "query", "viewer")
+    `headers` are the request's own, by names in lower case.
+    """
+
+    __slots__ = ("body", "headers", "idempotency_key", "path", "query", "viewer")
 
     def __init__(
         self,
@@ -44,12 +47,20 @@ class Call(Generic[P, Q, B]):
         body: B,
         viewer: Identity | None,
         idempotency_key: str | None,
+        headers: Mapping[bytes, bytes],
     ) -> None:
         self.path = path
         self.query = query
         self.body = body
         self.viewer = viewer
         self.idempotency_key = idempotency_key
+        self.headers = headers
+
+    @property
+    def host(self) -> str | None:
+        """The ``Host`` header as it was sent."""
+        value = self.headers.get(b"host")
+        return None if value is None else value.decode("latin-1")
 
     @property
     def identity(self) -> Identity:

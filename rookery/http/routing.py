@@ -106,7 +106,7 @@ def handler_of(endpoint: Endpoint, services: Services) -> HttpHandler:
                 body = body_reader.read(request.header(b"content-type"), body_raw)
             elif body_raw:
                 check_no_body(body_raw)
-            result = await act(services, Call(path, query, body, viewer, key))
+            result = await act(services, Call(path, query, body, viewer, key, request.headers))
             if isinstance(result, msgspec.Struct):
                 result = _encode(result)
         except Exception as error:

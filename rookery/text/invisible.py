@@ -6,6 +6,8 @@ properties call symbols or letters although they are blank. Sources: UAX #44 (pr
 (bidirectional text), UTR #36 (what to make of both in names).
 """
 
+import json
+
 import regex
 
 MAX_MARKS = 6
@@ -47,6 +49,13 @@ _MISPLACED = regex.compile(
     rf"|[\p{{Default_Ignorable_Code_Point}}\p{{Bidi_Control}}\ufff9-\ufffb{_BLANKS}]",
     regex.V1,
 )
+# What may stand in a line of output as it is: not controls, whatever else they control.
+_UNSHOWN = regex.compile(
+    rf"(?:{_PLACED})(*SKIP)(*FAIL)"
+    rf"|[[\p{{Default_Ignorable_Code_Point}}\p{{Bidi_Control}}\p{{C}}\p{{Zl}}\p{{Zp}}]--[\n]]"
+    rf"|(?<=[\p{{Mn}}\p{{Me}}]{{{MAX_MARKS}}})[\p{{Mn}}\p{{Me}}]",
+    regex.V1,
+)
 _MARKS = regex.compile(rf"[\p{{Mn}}\p{{Me}}]{{{MAX_MARKS + 1}}}", regex.V1)
 
 _BIDI = regex.compile(r"[\u202a-\u202e\u2066-\u2069]")
@@ -76,6 +85,25 @@ def misplaced(text: str) -> int | None:
 def too_many_marks(text: str) -> bool:
     """Whether more than `MAX_MARKS` marks stand over one letter."""
     return _MARKS.search(text) is not None
+
+
+def escaped(text: str, *, as_json: bool = False) -> str:
+    """The text for one who reads it on a terminal: nothing in it acts, all of it shows.
+
+    Tabs become spaces, line breaks stay; whatever else shows nothing, moves or turns something is
+    written as Python does (``\\x1b``), or as in JSON: there it says the same as before.
+    """
+    if text.isprintable() and text.isascii():
+        return text
+    if not as_json:
+        text = text.expandtabs(4)
+    return _UNSHOWN.sub(lambda found: _escape(found[0], as_json), text)
+
+
+def _escape(character: str, as_json: bool) -> str:
+    if as_json:
+        return json.dumps(character)[1:-1] if character != "\x7f" else "\\u007f"
+    return character.encode("ascii", "backslashreplace").decode()
 
 
 def neutralised(text: str) -> str:
