@@ -54,7 +54,15 @@ COMMANDS: tuple[tuple[str, Callable[..., None], str], ...] = (
     ("serve", serve.serve, "Run a server until Ctrl-C."),
     ("demo", demo.demo, "Let some people sign up, follow, post, reply and like."),
     ("tail", tail.tail, "Print a home timeline as it grows."),
+    ("load", load.load, "Load a real network into a stopped server's data folder."),
+    ("replay", replay.replay, "Post that network's week through the running server."),
     ("fsck", fsck.fsck, "Compare warm timelines with the store, and repair them."),
+    ("backup", backup.backup, "Copy the store into a file, while the server runs or not."),
+    (
+        "migrate-store",
+        migrate_store.migrate_store,
+        "Copy everything from one store into another.",
+    ),
     ("check", check.check, "Check the settings and explain every one."),
     ("status", status.status, "Show nodes, actors, queue, lag and connections."),
     ("drain", drain.drain, "Take a node out of service without dropping anybody."),
@@ -69,14 +77,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-)
-    load.load
-)
-    replay.replay
-)
-    backup.backup
-)
-    migrate_store.migrate_store
 )
 for _name, _command, _summary in COMMANDS:
     app.command(_name, short_help=_summary)(_command)
