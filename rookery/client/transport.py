@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import inspect
 import os
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
@@ -219,7 +220,7 @@ class Transport:
                 allow_redirects=False,
             ) as response:
                 body = await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
             raise self._failure(error) from error
         if 200 <= response.status < 300 or response.status in call.accepted:
             return body
@@ -231,16 +232,22 @@ class Transport:
         )
 
     def _failure(self, error: Exception) -> ConnectionFailed:
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            reason = _reason(error.certificate_error)
+            return ConnectionFailed(f"Cannot trust {self.address}: {reason}", sent=False)
         if isinstance(error, aiohttp.ClientConnectorError):
-            cause = getattr(error, "os_error", None)
-            number = getattr(cause, "errno", None) or 0
-            text = os.strerror(number) if number > 0 else str(cause or error)
-            return ConnectionFailed(f"Cannot connect to {self.address}: {text}", sent=False)
+            reason = _reason(error.os_error)
+            return ConnectionFailed(f"Cannot connect to {self.address}: {reason}", sent=False)
+        if isinstance(error, aiohttp.InvalidURL | UnicodeError):
+            reason = f"{self.address} is not an address that can be looked up"
+            return ConnectionFailed(reason, sent=False)
         if isinstance(error, aiohttp.ConnectionTimeoutError):
             return ConnectionFailed(f"Cannot connect to {self.address} in time", sent=False)
         if isinstance(error, TimeoutError):
             return ConnectionFailed(f"No answer from {self.address} within {self._timeout_s:g} s")
-        return ConnectionFailed(f"The connection to {self.address} was lost: {error!r}")
+        if isinstance(error, aiohttp.ClientResponseError):
+            return ConnectionFailed(f"{self.address} does not answer in HTTP: {error.message}")
+        return ConnectionFailed(f"The connection to {self.address} was lost: {_reason(error)}")
 
     # Tokens
 
@@ -306,3 +313,17 @@ class Transport:
         self._renewal = None
         if not task.cancelled():
             task.exception()  # those who waited have it
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in the words of whoever found out; never empty."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not good ({error.verify_message})"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed ({(error.reason or 'unknown').lower().replace('_', ' ')})"
+    if isinstance(error, socket.gaierror):
+        return error.strerror or "its name is not known"
+    number = getattr(error, "errno", None)
+    if isinstance(number, int) and number > 0:
+        return os.strerror(number)
+    return str(error) or type(error).__name__

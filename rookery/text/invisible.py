@@ -103,6 +103,8 @@ def escaped(text: str, *, as_json: bool = False) -> str:
 def _escape(character: str, as_json: bool) -> str:
     if as_json:
         return json.dumps(character)[1:-1] if character != "\x7f" else "\\u007f"
+    if character.isascii():
+        return f"\\x{ord(character):02x}"
     return character.encode("ascii", "backslashreplace").decode()
 
 

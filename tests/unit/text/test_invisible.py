@@ -105,3 +105,17 @@ def test_marks_that_cover_other_lines_are_found() -> None:
 def test_direction_is_kept_within_its_line(text: str, shown: str) -> None:
     """What is closed stays, what is left open or written backwards goes."""
     assert invisible.neutralised(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\tb\nc", "a   b\nc"),
+        ("\x1b[0m\x00\x7f\x9b\r", "\\x1b[0m\\x00\\x7f\\x9b\\r"),
+        ("\u202e\ud800\u3164", "\\u202e\\ud800\\u3164"),
+        ("1\ufe0f\u20e3 \u0645\u06cc\u200c\u062e", "1\ufe0f\u20e3 \u0645\u06cc\u200c\u062e"),
+    ],
+)
+def test_escaped_text_acts_on_nothing(text: str, shown: str) -> None:
+    """What shows nothing is written out; what scripts and emoji need stays."""
+    assert invisible.escaped(text) == shown.replace("\\r", "\\x0d")
