@@ -56,9 +56,13 @@ def demo(
     url: UrlOption = None,
     people: Annotated[int, typer.Option(min=2, max=len(NAMES), help="How many people.")] = 10,
     minutes: Annotated[
-        float, typer.Option(min=0.05, max=1_000_000, help="How long they go on.")
+        float,
+        typer.Option(min=0.05, max=1_000_000, help="How long they go on."),
     ] = 5.0,
-    rate: Annotated[float, typer.Option(min=0.1, max=50, help="Actions a second, all over.")] = 2.0,
+    rate: Annotated[
+        float,
+        typer.Option(min=0.1, max=50, help="Actions a second, all over."),
+    ] = 2.0,
     data: DataOption = None,
     config: ConfigOption = None,
 ) -> None:

@@ -104,8 +104,12 @@ class Transport:
         session: aiohttp.ClientSession | None,
         ssl_context: ssl.SSLContext | None,
     ) -> None:
-        url = URL(base_url)
-        if url.scheme not in ("http", "https") or not url.host:
+        try:
+            url = URL(base_url)
+            valid = url.scheme in ("http", "https") and bool(url.host) and url.port != 0
+        except ValueError:
+            valid = False
+        if not valid:
             raise ValueError(f"not an http:// or https:// address: {base_url!r}")
         self._base = str(url).split("?", 1)[0].rstrip("/").removesuffix(PREFIX) + PREFIX
         self.address = str(url.origin())
