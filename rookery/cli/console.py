@@ -92,7 +92,7 @@ def told(*, show_traceback: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except OutputClosed:
+    except (OutputClosed, BrokenPipeError):
         raise typer.Exit(CLOSED_STATUS) from None
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise typer.Exit(INTERRUPTED) from None

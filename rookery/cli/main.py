@@ -22,7 +22,7 @@ from rookery.cli import (
     tail,
 )
 from rookery.cli.console import out, told
-from rookery.cli.terminal import CLOSED_STATUS, finish_output, fit_streams
+from rookery.cli.terminal import CLOSED_STATUS, OutputClosed, finish_output, fit_streams
 
 
 class Commands(TyperGroup):
@@ -41,7 +41,7 @@ class Commands(TyperGroup):
         """Read the arguments, which also shows the help."""
         try:
             return super().make_context(*args, **options)
-        except BrokenPipeError:
+        except (OutputClosed, BrokenPipeError):
             raise typer.Exit(CLOSED_STATUS) from None
 
     def invoke(self, ctx: Any) -> Any:

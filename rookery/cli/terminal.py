@@ -12,6 +12,7 @@ encoding lacks is replaced; colours are for terminals (and NO_COLOR is respected
 import codecs
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -87,6 +88,9 @@ class Terminal(Console):
     def size(self) -> ConsoleDimensions:
         """What is no terminal has no width, unless COLUMNS says so."""
         if self.is_terminal or os.environ.get("COLUMNS", "").isdecimal():
+            if self.is_dumb_terminal:  # Rich takes it to have 80 columns
+                columns, lines = shutil.get_terminal_size()
+                return ConsoleDimensions(self._width or columns, self._height or lines)
             return super().size
         return ConsoleDimensions(_UNBOUNDED_COLUMNS, 25)
 

@@ -10,7 +10,7 @@ import pytest
 from rookery.errors import Conflict, StartupError
 from rookery.store.sqlite import backup
 from rookery.store.sqlite.backup import back_up
-from rookery.store.sqlite.connection import open_for_writing
+from rookery.store.sqlite.connection import APPLICATION_ID, open_for_writing
 from rookery.store.sqlite.migrations import VERSION
 
 ROWS = 3_000
@@ -22,7 +22,7 @@ def source(tmp_path: Path) -> Path:
     path = tmp_path / "data" / "rookery.sqlite"
     path.parent.mkdir()
     with closing(open_for_writing(path)) as store:
-        store.execute(f"PRAGMA application_id={backup.APPLICATION_ID}")
+        store.execute(f"PRAGMA application_id={APPLICATION_ID}")
         store.execute(f"PRAGMA user_version={VERSION}")
         store.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, x BLOB)")
         store.executemany("INSERT INTO t (x) VALUES (?)", [(bytes(2_000),)] * ROWS)
@@ -98,8 +98,12 @@ def test_an_existing_file_is_kept(source: Path, tmp_path: Path) -> None:
 def test_a_file_that_appears_meanwhile_is_kept(source: Path, tmp_path: Path) -> None:
     """Nobody else's copy is replaced either."""
     target = tmp_path / "copy.sqlite"
+
+    def write(done: int, pages: int) -> None:
+        target.write_bytes(b"other")
+
     with pytest.raises(Conflict, match="exists already"):
-        back_up(source, target, lambda done, pages: target.write_bytes(b"other") and None)
+        back_up(source, target, write)
     assert target.read_bytes() == b"other"
 
 
@@ -146,7 +150,7 @@ def test_no_room(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     class Usage:
         free = 1_000
 
-    monkeypatch.setattr(backup.shutil, "disk_usage", lambda path: Usage)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: Usage)
     with pytest.raises(StartupError, match="has room for 1,000 bytes"):
         back_up(source, tmp_path / "copy.sqlite", quiet)
     assert not (tmp_path / "copy.sqlite").exists()
