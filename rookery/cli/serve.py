@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from rookery.actors.runtime import collect_rarely
+from rookery.authority import is_wildcard
 from rookery.cli.console import ConfigOption, DataOption, err, line, out, run, settings, told
 from rookery.config import Config, Server
 
@@ -84,6 +85,8 @@ def _announce(http_url: str, live_urls: list[str], config: Config, took_s: float
         f"  HTTP        {http_url}/api/v1   (interactive: {http_url}/api/v1/docs)",
         *(f"  WebSocket   {url}" for url in live_urls),
     ]
+    if is_wildcard(config.http.host):
+        lines.append("              on every address of this machine")
     if config.is_clustered:
         lines.append(f"  WebSocket   of each node; {http_url}/api/v1/stream names one")
         lines.append("  Nodes       rookery status")

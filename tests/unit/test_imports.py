@@ -15,7 +15,7 @@ ROOT = Path(rookery.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 
 LEAVES = {
-    "capacity", "errors", "ids", "config", "models", "messages", "views", "text", "logs",
+    "authority", "capacity", "errors", "ids", "config", "models", "messages", "views", "text", "logs",
 }  # fmt: skip
 ALLOWED: dict[str, set[str]] = {
     **dict.fromkeys(LEAVES, LEAVES),

@@ -13,6 +13,8 @@ from rookery.cli import tail as tail_module
 from rookery.client import Client
 from tests.integration.cli.commands import answering, bad_files, command, http
 
+pytestmark = pytest.mark.timeout(240)
+
 USAGE, FAILED = 2, 1
 LOGIN = ("tail", "ada", "--password", "x" * 8)
 

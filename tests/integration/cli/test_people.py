@@ -17,6 +17,8 @@ from tests.integration.cli.commands import command
 from tests.integration.cli.programs import Program
 from tests.integration.server.world import PASSWORD, Person, Place, ServerThread, World, config
 
+pytestmark = pytest.mark.timeout(240)
+
 
 def free_port() -> int:
     with socket.socket() as probe:

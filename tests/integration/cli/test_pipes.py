@@ -10,6 +10,8 @@ import pytest
 
 from tests.integration.cli.programs import ROOT, environment
 
+pytestmark = pytest.mark.timeout(240)
+
 CHECK = [sys.executable, str(ROOT / "main.py"), "check"]
 
 

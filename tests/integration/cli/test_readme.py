@@ -11,6 +11,8 @@ import pytest
 from tests.integration.cli.programs import ROOT, Program, environment
 from tests.integration.cli.test_people import ServerProgram
 
+pytestmark = pytest.mark.timeout(240)
+
 WITHIN_S = 50
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
