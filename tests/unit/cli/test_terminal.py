@@ -14,6 +14,13 @@ from rookery.cli import terminal
 from rookery.cli.terminal import OutputClosed, Terminal, line, table
 
 
+@pytest.fixture(autouse=True)
+def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No width and no colours but a test's own."""
+    for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
 def printed(
     *objects: object, width: int | None = None, encoding: str = "utf-8", soft_wrap: bool = False
 ) -> str:
@@ -141,8 +148,6 @@ def test_json_is_one_line_and_says_the_same(encoding: str) -> None:
 
 def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipe gets none, nor does a terminal with NO_COLOR."""
-    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
-        monkeypatch.delenv(name, raising=False)
     assert "\x1b" not in printed(line(("red", "red")))
     monkeypatch.setenv("NO_COLOR", "1")
     assert Terminal().no_color
