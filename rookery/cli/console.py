@@ -36,7 +36,7 @@ from rookery.cli.terminal import (
 )
 from rookery.client import ClientError
 from rookery.config import Config, load
-from rookery.errors import RookeryError, reason_of
+from rookery.errors import InvalidRequest, RookeryError, reason_of
 
 __all__ = ["Bars", "ConfigOption", "DataOption", "ask", "err", "line", "out", "run", "table"]
 
@@ -71,8 +71,19 @@ def settings(config: Path | None, data: Path | None = None, **overrides: Any) ->
 
 
 def ask(question: str, *, secret: bool = False) -> str:
-    """What the user types in answer; what is secret is not shown."""
-    answer: str = typer.prompt(question, hide_input=secret, err=True)
+    """What the user types in answer; what is secret is not shown.
+
+    Raises:
+        InvalidRequest: there is nobody to type.
+        KeyboardInterrupt: they pressed Ctrl-C.
+    """
+    try:
+        answer: str = typer.prompt(question, hide_input=secret, err=True)
+    except typer.Abort as ended:
+        if isinstance(ended.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        err.print("")  # the question stands alone on its line
+        raise InvalidRequest(f"{question}: nobody answers; give it with the command") from None
     return answer
 
 

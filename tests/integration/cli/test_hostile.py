@@ -224,6 +224,13 @@ def test_wrong_use(words: tuple[str, ...], reason: str) -> None:
     assert reason.lower() in assert_one_reason(command(*words), USAGE).lower()
 
 
+@pytest.mark.parametrize("words", [("tail",), ("tail", "ada")])
+def test_nobody_to_ask(words: tuple[str, ...]) -> None:
+    """Where input has ended, what is missing is named."""
+    reason = assert_one_reason(command(*words, stdin=""), FAILED)
+    assert "nobody answers" in reason
+
+
 def test_settings_name_their_choices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a word that is none of a few, the few are told."""
     monkeypatch.setenv("ROOKERY_SERVER_RUNTIME", "foo")
