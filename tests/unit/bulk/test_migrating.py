@@ -19,6 +19,7 @@ from rookery.store.engine import (
     WriteBatch,
 )
 from rookery.store.leases import WorkerLease
+from rookery.store.mongo import writer
 from rookery.store.schema import (
     CLUSTER,
     COLLECTIONS,
@@ -277,7 +278,13 @@ async def test_no_id_of_the_old_store_is_made_again() -> None:
 
 @pytest.mark.parametrize(
     ("cause", "why"),
-    [(TimeoutError(), "no answer in time"), (OSError(), "OSError"), (KeyError("x"), "'x'")],
+    [
+        (TimeoutError(), "no answer in time"),
+        (OSError(), "OSError"),
+        (KeyError("x"), "'x'"),
+        (writer._Again(), "no transaction came through in time"),
+        (writer._Unknown(), "it did not say whether it took the write"),
+    ],
 )
 def test_a_store_that_is_slow_is_named_with_a_reason(cause: Exception, why: str) -> None:
     """Also where the library's error says nothing."""
