@@ -3,9 +3,9 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 CONSTRAINTS := constraints.txt
-SOURCES := rookery bench tests main.py
+SOURCES := rookery bench tests tools main.py
 
-.PHONY: help install install-dev services run test test-parts test-servers test-nodes test-unit chaos chaos-single chaos-cluster check format bench clean
+.PHONY: help install install-dev services run test test-parts test-servers test-nodes test-unit chaos chaos-single chaos-cluster check format tlds bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -83,6 +83,9 @@ check: install-dev ## Lint and type-check
 format: install-dev ## Format the sources
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
+
+tlds: install-dev ## Renew the list of top-level domains (set a newer publicsuffixlist in constraints.txt first)
+	$(BIN)/python -m tools.tlds
 
 # Where the results go as JSON lines, and the folder of the page and the plots made from them.
 BENCH_RESULTS ?= bench-results.jsonl

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -376,13 +376,25 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _choices(hint: Any) -> str:
+    """What a setting may be, where that is one of a few words; empty otherwise."""
+    while get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    if get_origin(hint) is not Literal:
+        return ""
+    *others, last = map(str, get_args(hint))
+    return f"it may be {', '.join(others)} or {last}"
+
+
 def _validate(section: str, cls: type[Section], values: dict[str, Any]) -> Section:
     for name, value in values.items():
         hint = get_type_hints(cls, include_extras=True)[name]
         try:
             msgspec.convert(value, hint, strict=not isinstance(value, str))
         except msgspec.ValidationError as error:
-            raise ConfigError(f"setting {section}.{name} = {value!r}: {error}") from error
+            raise ConfigError(
+                f"setting {section}.{name} = {value!r}: {_choices(hint) or error}"
+            ) from error
     return msgspec.convert(values, cls, strict=False)
 
 

@@ -42,6 +42,18 @@ processes. `rookery.http.errors` alone turns an error into a response.
 from typing import Any, ClassVar
 
 
+def reason_of(error: BaseException) -> str:
+    """What an error says, for people; never empty, as the texts of many a library's are."""
+    text = str(error).strip()
+    if text and text != "()":
+        return text
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if error.__cause__ is not None:
+        return reason_of(error.__cause__)
+    return type(error).__name__
+
+
 class RookeryError(Exception):
     """Base of all; raised itself only for a fault of ours."""
 

@@ -4,9 +4,9 @@ from typing import Annotated, get_args, get_type_hints
 
 import typer
 from msgspec import Meta
-from rich.table import Table
 
-from rookery.cli.console import ConfigOption, DataOption, out, settings, told
+from rookery.cli.console import ConfigOption, DataOption, out, settings, table
+from rookery.cli.terminal import Rows
 from rookery.config import PREFIX, Config, sections
 
 
@@ -21,16 +21,13 @@ def check(
 
     Exit status 1 and the reason if a setting is unknown, malformed or contradicts another.
     """
-    with told():
-        chosen = settings(config, data)
+    chosen = settings(config, data)
     out.print(_table(chosen, changed))
     out.print("settings are valid")
 
 
-def _table(config: Config, changed: bool) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("setting", "value", "default", "meaning", "variable"):
-        table.add_column(heading, overflow="fold")
+def _table(config: Config, changed: bool) -> Rows:
+    rows = table("setting", "value", "default", "meaning", "variable")
     for section, cls in sections().items():
         hints = get_type_hints(cls, include_extras=True)
         for name in cls.__struct_fields__:
@@ -42,7 +39,5 @@ def _table(config: Config, changed: bool) -> Table:
             meaning = next((meta.description for meta in metas if meta.description), "")
             variable = f"{PREFIX}{section}_{name}".upper()
             style = None if value == default else "bold"
-            table.add_row(
-                f"{section}.{name}", str(value), str(default), meaning, variable, style=style
-            )
-    return table
+            rows.add(f"{section}.{name}", str(value), str(default), meaning, variable, style=style)
+    return rows

@@ -62,6 +62,9 @@ _REFUSED_VALUES = {2, 14, 10334, 17280, 17419, 17420}
 class _Again(Exception):
     """The transaction had no effect, and may have one if it is done again."""
 
+    def __str__(self) -> str:
+        return "no transaction came through in time"
+
 
 class _Conflict(_Again):
     """So it is, because another transaction has written to the same documents."""
@@ -73,6 +76,9 @@ class _Exists(Exception):
 
 class _Unknown(Exception):
     """Nobody answered whether the transaction was committed."""
+
+    def __str__(self) -> str:
+        return "it did not say whether it took the write"
 
 
 class MongoWriter:
