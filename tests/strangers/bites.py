@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from tests.strangers.logs import Line
 
 LINE = "limit reached"
-"""The event of every line about a limit; its field `limit` names it, `count` says how often."""
+"""The event of every line about a limit; its field `limit` names it, `times` says how often."""
+
+
+def times_of(line: Line) -> int:
+    """How often, by a line, a limit was reached; 0 for a line that does not say."""
+    times = line.fields.get("times")
+    return times if isinstance(times, int) else 0
 
 
 @dataclass(frozen=True)
@@ -40,8 +46,7 @@ class Bite:
         return any(
             line.event == LINE
             and re.search(self.limits, str(line.fields.get("limit", "")))
-            and isinstance(line.fields.get("count"), int)
-            and line.fields["count"] > 0
+            and times_of(line) > 0
             for line in lines
         )
 
@@ -61,7 +66,7 @@ BITES = (
     Bite(
         "size of what is around a body",
         "4(00|13) .*|cut",
-        r"trailer|framing|chunk|body|overhead",
+        r"trailer|framing|chunk|body|held",
         frozenset({"endless trailers", "endless chunk extensions", "chunks of one byte"}),
     ),
     Bite(

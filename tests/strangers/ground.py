@@ -176,6 +176,12 @@ class Wire:
                 length = int(value)
         return status, length
 
+    @property
+    def has_answer(self) -> bool:
+        """Whether something has come that was not read, or the end."""
+        assert self._reader is not None
+        return bool(self._reader._buffer) or self._reader.at_eof()  # type: ignore[attr-defined]
+
     def cut(self) -> None:
         """End it at once, as a client that vanishes."""
         if self._writer is not None:

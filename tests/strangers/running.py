@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from tests.strangers.attacker import BEHAVIOURS, Order, Report
+from tests.strangers.bites import LINE, times_of
 from tests.strangers.judging import (
     Bounds,
     Latency,
@@ -89,9 +90,9 @@ async def run(plan: Plan, folder: Path, bounds: Bounds, tell: Tell = lambda _: N
         outcomes.setdefault(name, {})[outcome] = count
     limits: dict[str, int] = {}
     for line in logs.lines:
-        if "limit" in line.fields and isinstance(line.fields.get("count"), int):
-            name = str(line.fields["limit"])
-            limits[name] = limits.get(name, 0) + line.fields["count"]
+        if line.event == LINE:
+            name = str(line.fields.get("limit"))
+            limits[name] = limits.get(name, 0) + times_of(line)
     return Result(
         plan=plan,
         passed=not faults,

@@ -205,7 +205,7 @@ def test_a_limit_that_the_log_names_is_no_fault(tmp_path: Path) -> None:
     line = f'{{"event": "{LINE}", "level": "warning", "limit": "limits.signups_per_address"'
     log.write_text(line + "}\n")
     assert len(judge(bitten, read([log]), Bounds())) == 1
-    log.write_text(line + ', "count": 9}\n')
+    log.write_text(line + ', "times": 9}\n')
     assert judge(bitten, read([log]), Bounds()) == []
 
 

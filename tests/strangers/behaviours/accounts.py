@@ -77,24 +77,21 @@ class SignUpFlood(_Many):
 
 
 class RefreshGuesses(_Many):
-    """Refresh tokens: garbage, somebody's that is cut, of the right form."""
+    """Refresh tokens: garbage, and such of the right form."""
 
     name = "guesses at refresh tokens"
     never = NEVER | TAKEN
 
     def request(self) -> bytes:
-        member = self.ground.member
         forms = [
             os.urandom(32).hex(),
             base64.urlsafe_b64encode(os.urandom(48)).decode(),
             f"1.{os.urandom(8).hex()}.{os.urandom(32).hex()}",
+            f"{2**63 - 1}.{'d' * 64}.{os.urandom(32).hex()}",
             "..",
             "a" * 1_024,
             "\u0000",
         ]
-        if member is not None:
-            forms.append(member.refresh_token[:-1] + "!")
-            forms.append(member.refresh_token[:-4] + os.urandom(2).hex())
         return post(
             "/token/refresh", json.dumps({"refreshToken": self.chance.choice(forms)}).encode()
         )

@@ -23,10 +23,11 @@ class _Endless(Behaviour):
         sent_bytes = 0
         try:
             await wire.send(start)
-            while sent_bytes < MOST_BYTES:
+            while sent_bytes < MOST_BYTES and not wire.has_answer:
                 await wire.send(piece)
                 sent_bytes += len(piece)
-            self.ground.record.note(self.name, f"took {MOST_BYTES >> 20} MB", str(start))
+            if not wire.has_answer:
+                self.ground.record.note(self.name, f"took {MOST_BYTES >> 20} MB", str(start))
         except OSError:
             pass
         await self.answered(wire, start)
