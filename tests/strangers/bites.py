@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from tests.strangers.logs import Line
 
 LINE = "limit reached"
-"""The event of every line about a limit; its field `limit` names it, `times` says how often."""
+"""The event of a line about a limit; its field `limit` names it, `times` says how often."""
+SECURITY = "security"
+"""The kind of lines about who was refused: `limit` names the limit, the first of a minute is told
+as it is, the others with a `count`."""
 
 
 def times_of(line: Line) -> int:
     """How often, by a line, a limit was reached; 0 for a line that does not say."""
-    times = line.fields.get("times")
+    is_first = line.fields.get("kind") == SECURITY and line.event == "refused"
+    times = line.fields.get("times", line.fields.get("count", 1 if is_first else 0))
     return times if isinstance(times, int) else 0
 
 
@@ -44,7 +48,7 @@ class Bite:
     def is_in(self, lines: Iterable[Line]) -> bool:
         """Whether a line tells of it, with a count."""
         return any(
-            line.event == LINE
+            (line.event == LINE or line.fields.get("kind") == SECURITY)
             and re.search(self.limits, str(line.fields.get("limit", "")))
             and times_of(line) > 0
             for line in lines

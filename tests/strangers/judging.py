@@ -7,7 +7,7 @@ from math import ceil, inf
 import msgspec
 
 from tests.strangers.attacker import BEHAVIOURS, Report
-from tests.strangers.bites import LINE, unlogged
+from tests.strangers.bites import LINE, SECURITY, unlogged
 from tests.strangers.logs import Logs, tracebacks_by_kind
 from tests.strangers.sampling import Sample
 from tests.strangers.victim import LOGGED_IN, Timed
@@ -184,7 +184,7 @@ def _of_logs(seen: Seen, logs: Logs) -> Iterable[str]:
     yield from unlogged(outcomes_of(seen.reports), logs.lines)
     for text, count in tracebacks_by_kind(logs.tracebacks):
         yield f"the log has {count} errors or tracebacks like: {text}"
-    ours = Counter(each.event for each in logs.lines if "security" not in each.fields)
+    ours = Counter(each.event for each in logs.lines if each.fields.get("kind") != SECURITY)
     minutes = max(1.0, seen.seconds / 60)
     for event, count in ours.items():
         if count > LINES_PER_MINUTE * minutes and event != LINE:

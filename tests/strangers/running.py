@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from tests.strangers.attacker import BEHAVIOURS, Order, Report
-from tests.strangers.bites import LINE, times_of
+from tests.strangers.bites import times_of
 from tests.strangers.judging import (
     Bounds,
     Latency,
@@ -90,8 +90,8 @@ async def run(plan: Plan, folder: Path, bounds: Bounds, tell: Tell = lambda _: N
         outcomes.setdefault(name, {})[outcome] = count
     limits: dict[str, int] = {}
     for line in logs.lines:
-        if line.event == LINE:
-            name = str(line.fields.get("limit"))
+        if "limit" in line.fields and times_of(line):
+            name = str(line.fields["limit"])
             limits[name] = limits.get(name, 0) + times_of(line)
     return Result(
         plan=plan,

@@ -21,7 +21,7 @@ from tests.strangers.victim import LOGGED_IN, OPERATION_S, Timed
 
 ANY_TIME = Bounds(p99_s=OPERATION_S)
 SHORT = Plan(seconds=20.0, round_s=3.3, baseline_s=4.0, quiet_s=20.0, pace=4.0, crowd=300)
-BROKEN = Plan(seconds=5.0, round_s=5.0, baseline_s=2.5, quiet_s=4.0, pace=4.0, crowd=300)
+BROKEN = Plan(seconds=8.0, round_s=8.0, baseline_s=2.5, quiet_s=4.0, pace=4.0, crowd=300)
 CHEAP = {"ROOKERY_AUTH_ARGON2_TIME_COST": "1", "ROOKERY_AUTH_ARGON2_MEMORY_KIB": "1024"}
 
 
