@@ -6,7 +6,6 @@ this is in the product.
 
 import atexit
 import os
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,19 +15,6 @@ _kept: list[bytes] = []
 def _put(owner: object, name: str, by: object) -> None:
     """Replace what may not be replaced."""
     setattr(owner, name, by)
-
-
-def stall() -> None:
-    """Whatever is malformed takes most of a second of the only loop."""
-    from rookery.http.connection import Connection
-
-    refuse = Connection._refuse
-
-    def slowly(self: Connection, *arguments: Any) -> None:
-        time.sleep(0.3)
-        refuse(self, *arguments)
-
-    _put(Connection, "_refuse", slowly)
 
 
 def leak() -> None:
@@ -92,7 +78,6 @@ def end_badly() -> None:
 
 
 BUILDS: Mapping[str, Callable[[], None]] = {
-    "stall": stall,
     "leak": leak,
     "forget": forget,
     "fall": fall,

@@ -55,13 +55,6 @@ async def test_broken_builds_are_caught(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(120)
-async def test_stalls_are_caught(tmp_path: Path) -> None:
-    """By the user's latencies."""
-    result = await _broken(tmp_path, "stall", ["malformed heads", "raw nonsense"])
-    assert "read home: p99 is" in "\n".join(result.faults)
-
-
-@pytest.mark.timeout(120)
 async def test_a_server_without_limits_is_caught(tmp_path: Path) -> None:
     """Guesses at the user's own account that nothing holds back are against the server."""
     settings = {
