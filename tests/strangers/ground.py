@@ -97,8 +97,10 @@ class Ground:
 class Wire:
     """One TCP connection from the attacker's address, raw."""
 
-    def __init__(self, ground: Ground, port: int) -> None:
+    def __init__(self, ground: Ground, port: int, receive_bytes: int = 0) -> None:
+        """With `receive_bytes`, the kernel and this take in no more than about so much unasked."""
         self._ground = ground
+        self._receive_bytes = receive_bytes
         self._port = port
         self._writer: asyncio.StreamWriter | None = None
         self._reader: asyncio.StreamReader | None = None
@@ -110,10 +112,13 @@ class Wire:
         try:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_IP, BIND_ADDRESS_NO_PORT, 1)
+            if self._receive_bytes:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_bytes)
             sock.bind((self._ground.address, 0))
             async with asyncio.timeout(CONNECT_S):
                 await loop.sock_connect(sock, ("127.0.0.1", self._port))
-            self._reader, self._writer = await asyncio.open_connection(sock=sock, limit=1 << 16)
+            limit = self._receive_bytes or 1 << 16
+            self._reader, self._writer = await asyncio.open_connection(sock=sock, limit=limit)
         except BaseException:
             sock.close()
             raise
@@ -175,6 +180,12 @@ class Wire:
             if name.lower() == b"content-length":
                 length = int(value)
         return status, length
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the other side has ended it."""
+        assert self._reader is not None
+        return self._reader.at_eof() or self._reader.exception() is not None
 
     @property
     def has_answer(self) -> bool:

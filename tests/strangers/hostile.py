@@ -57,11 +57,14 @@ class Behaviour(ABC):
             wire.cut()
         self._wires.clear()
 
-    async def wire(self, live: bool = False) -> Wire:
-        """A new connection to the REST or to the WebSocket port."""
+    async def wire(self, live: bool = False, receive_bytes: int = 0) -> Wire:
+        """A new connection to the REST or to the WebSocket port.
+
+        Where `receive_bytes` are given, so little is taken in that was not asked for.
+        """
         await self.ground.budget.turn()
         port = self.ground.live_port if live else self.ground.http_port
-        wire = await Wire(self.ground, port).open()
+        wire = await Wire(self.ground, port, receive_bytes).open()
         self._wires.append(wire)
         return wire
 

@@ -18,6 +18,8 @@ POST_BYTES = 4_096
 """which the caches may keep."""
 PEAK_BYTES = 768 << 20
 """How far memory may rise above the figure after the warm-up while the attack goes on."""
+TCP_BYTES = 256 << 20
+"""How far the kernel's memory for TCP may rise: past its limit nothing on the machine connects."""
 SPARE_DESCRIPTORS = 24
 IDLE_CPU_FACTOR = 2.0
 IDLE_CPU_SPARE = 0.1
@@ -162,6 +164,9 @@ def _of_resources(seen: Seen, bounds: Bounds) -> Iterable[str]:
     peak_bytes = max(each.pss_bytes for each in seen.samples)
     if peak_bytes > warm.pss_bytes + bounds.peak_bytes:
         yield f"memory rose from {_mb(warm.pss_bytes)} to {_mb(peak_bytes)}"
+    tcp_bytes = max(each.tcp_bytes for each in seen.samples)
+    if tcp_bytes > warm.tcp_bytes + TCP_BYTES:
+        yield f"the kernel's memory for TCP rose from {_mb(warm.tcp_bytes)} to {_mb(tcp_bytes)}"
     if calm.descriptors > warm.descriptors + SPARE_DESCRIPTORS * max(1, calm.processes // 4):
         yield f"{warm.descriptors} descriptors before, {calm.descriptors} at the end"
     if seen.calm_cpu > IDLE_CPU_FACTOR * seen.idle_cpu + IDLE_CPU_SPARE:

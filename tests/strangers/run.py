@@ -109,6 +109,7 @@ def _show(console: Console, result: Result) -> None:
     text = [
         f"memory {warm.pss_bytes >> 20} MB, at the most {result.peak_pss_bytes >> 20} MB,"
         f" {calm.pss_bytes >> 20} MB {result.calm_after_s} s after the end",
+        f"the kernel's memory for TCP at the most {result.peak_tcp_bytes >> 20} MB",
         f"descriptors {warm.descriptors}, then {calm.descriptors}",
         f"cores {result.idle_cores} alone, {result.attacked_cores} under attack,"
         f" {result.calm_cores} afterwards; attackers {sum(result.attackers_used_s.values()):.0f} s",

@@ -64,6 +64,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     attackers_posts: int
     warm: Sample
     peak_pss_bytes: int
+    peak_tcp_bytes: int
     calm: Sample
     idle_cores: float
     attacked_cores: float
@@ -105,6 +106,7 @@ async def run(plan: Plan, folder: Path, bounds: Bounds, tell: Tell = lambda _: N
         attackers_posts=sum(each.posts for each in seen.reports),
         warm=seen.warm,
         peak_pss_bytes=max(each.pss_bytes for each in seen.samples),
+        peak_tcp_bytes=max(each.tcp_bytes for each in seen.samples),
         calm=seen.calm,
         idle_cores=round(seen.idle_cpu, 3),
         attacked_cores=round(course.attacked_cores, 3),

@@ -1,7 +1,9 @@
 """What the server's processes hold and use, looked at every few seconds."""
 
 import asyncio
+import mmap
 import time
+from pathlib import Path
 
 import msgspec
 import psutil
@@ -17,6 +19,8 @@ class Sample(msgspec.Struct, frozen=True):
     cpu_s: float
     descriptors: int
     processes: int
+    tcp_bytes: int = 0
+    """What the kernel holds for all TCP connections of the machine."""
 
 
 def family(process: psutil.Process) -> list[psutil.Process]:
@@ -43,7 +47,17 @@ def take(process: psutil.Process, began_s: float) -> Sample:
         cpu_s += times.user + times.system
         descriptors += fds
         count += 1
-    return Sample(round(time.monotonic() - began_s, 2), pss, rss, cpu_s, descriptors, count)
+    at_s = round(time.monotonic() - began_s, 2)
+    return Sample(at_s, pss, rss, cpu_s, descriptors, count, tcp_bytes())
+
+
+def tcp_bytes() -> int:
+    """What the kernel holds for TCP just now, sent and not taken in, and received and not read."""
+    for line in Path("/proc/net/sockstat").read_text().splitlines():
+        kind, *words = line.split()
+        if kind == "TCP:":
+            return int(words[words.index("mem") + 1]) * mmap.PAGESIZE
+    return 0
 
 
 class Sampler:

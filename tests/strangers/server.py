@@ -2,11 +2,14 @@
 
 import asyncio
 import os
+import random
 import re
 import signal
+import socket
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,12 +18,13 @@ import psutil
 
 from rookery.config import PREFIX
 from rookery.control import Control
-from tests.servers.machine import free_port
 from tests.strangers.sampling import family
 
 ROOT = Path(__file__).parents[2]
 START_S = 120.0
 STOP_S = 60.0
+PORTS = range(28_000, 29_000)
+"""Below those that Linux gives to connections."""
 _SESSION = re.compile(r"(/[^\s=]+/session_[0-9][\w-]*)")
 
 
@@ -39,7 +43,7 @@ class Server:
         self._build = build
         self._settings = settings or {}
         self.data_dir = folder / "data"
-        self.http_port, self.live_port = free_port(), free_port()
+        self.http_port, self.live_port = _free_ports(2)
         self.stderr = folder / "server.log"
         self.session_dir: Path | None = None
         """Where Ray keeps its logs."""
@@ -147,6 +151,18 @@ class Server:
             )
         found += sorted(self.data_dir.rglob("*.log"))
         return found
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on, and that no outgoing connection of an attacker is given."""
+    found: list[int] = []
+    for port in random.sample(PORTS, len(PORTS)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            break
+    return found
 
 
 def _is_alive(process: psutil.Process) -> bool:

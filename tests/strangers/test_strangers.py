@@ -147,6 +147,10 @@ CASES: dict[str, tuple[Callable[[], dict[str, object]], str]] = {
     "wrong home": (lambda: {"wrong": ["home lacks 5"]}, "home lacks 5"),
     "memory": (lambda: {"calm": sample(90.0, 400)}, "memory did not come back"),
     "peak": (lambda: {"samples": [sample(1.0, 2_000)]}, "memory rose from 100 MB to 2000 MB"),
+    "kernel": (
+        lambda: {"samples": [msgspec.structs.replace(sample(), tcp_bytes=900 * MB)]},
+        "the kernel's memory for TCP rose from 0 MB to 900 MB",
+    ),
     "descriptors": (lambda: {"calm": sample(90.0, 100, 400)}, "40 descriptors before, 400 at"),
     "spinning": (lambda: {"calm_cpu": 0.9}, "it uses 0.90 cores when all is over"),
     "lost": (lambda: {"home": [3, 1]}, "1 missing, 0 foreign"),

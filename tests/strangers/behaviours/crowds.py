@@ -53,8 +53,8 @@ class IdleAfterOne(Crowd):
     name = "kept connections"
     at_once = 400
 
-    async def wire(self, live: bool = False) -> Wire:
-        wire = await super().wire(live)
+    async def wire(self, live: bool = False, receive_bytes: int = 0) -> Wire:
+        wire = await super().wire(live, receive_bytes)
         await wire.send(get("/health"))
         await self.answered(wire)
         return wire

@@ -111,6 +111,23 @@ class NeverReading(Behaviour):
         self.cut_all()
 
 
+class UnreadAnswers(Behaviour):
+    """Asks for the largest file there is over a hundred connections, and takes in none of it."""
+
+    name = "unread answers"
+    AT_ONCE = 100
+    pause_s = 0.5
+
+    async def act(self) -> None:
+        for _ in range(self.AT_ONCE):
+            wire = await self.wire(receive_bytes=2_048)
+            await wire.send(get("/docs/swagger-ui-bundle.js"))
+        await asyncio.sleep(self.chance.uniform(4.0, 10.0))
+        for wire in self._wires:
+            self.note("cut" if wire.is_cut else "held back")
+        self.cut_all()
+
+
 class PipelinedFlood(Behaviour):
     """Hundreds of cheap requests in one piece, read slowly."""
 
@@ -154,6 +171,7 @@ BEHAVIOURS = (
     DrippedTrailers,
     DrippedHandshakes,
     NeverReading,
+    UnreadAnswers,
     PipelinedFlood,
     HalfClosed,
 )
