@@ -17,9 +17,9 @@ from tests.strangers.logs import Logs, read
 from tests.strangers.rounds import rounds
 from tests.strangers.running import ADDRESSES, Plan, Result, run
 from tests.strangers.sampling import Sample
-from tests.strangers.victim import LOGGED_IN, OPERATION_S, Timed
+from tests.strangers.victim import LOGGED_IN, Timed
 
-ANY_TIME = Bounds(p99_s=OPERATION_S)
+ANY_TIME = Bounds(p99_s=None)
 SHORT = Plan(seconds=20.0, round_s=3.3, baseline_s=4.0, quiet_s=20.0, pace=4.0, crowd=300)
 BROKEN = Plan(seconds=8.0, round_s=8.0, baseline_s=2.5, quiet_s=4.0, pace=4.0, crowd=300)
 CHEAP = {"ROOKERY_AUTH_ARGON2_TIME_COST": "1", "ROOKERY_AUTH_ARGON2_MEMORY_KIB": "1024"}
@@ -239,3 +239,12 @@ def test_percentiles() -> None:
     assert percentile([0.3, 0.1, 0.2], 0.5) == 0.2
     assert percentile([float(number) for number in range(1, 201)], 0.99) == 198.0
     assert percentile([1.0], 0.99) == 1.0
+
+
+def test_latencies_are_not_judged_where_others_use_the_cores() -> None:
+    """But an operation that never works is a fault there, too."""
+    late = seen(attacked=slow("post", 9.0, count=50))
+    assert judge(late, Logs(), Bounds(p99_s=None)) == []
+    never = [each for each in seen().attacked if each.name != "post"]
+    dead = seen(attacked=[*never, Timed("post", 1.0, 10.0, "TimeoutError")])
+    assert judge(dead, Logs(), Bounds(p99_s=None)) == ["the victim did not post at all"]

@@ -28,6 +28,9 @@ READ_EVERY_S = 0.5
 STREAM_EVERY_S = 30.0
 RENEW_EVERY_S = 300.0
 PUSH_WITHIN_S = 10.0
+OWN_POST = "own post in home"
+OWN_POST_WITHIN_S = 5.0
+"""So long after it was acknowledged a post that is not shown is lost, not late."""
 LOGGED_IN = ("log in", "post", "read home", "push", "open stream")
 
 
@@ -62,6 +65,7 @@ class Victim:
         self._session: dict[str, Any] = {}
         self._author: dict[str, Any] = {}
         self._own: list[int] = []
+        self._posted_s = 0.0
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._reading: list[asyncio.Task[None]] = []
         self._came = asyncio.Event()
@@ -174,6 +178,7 @@ class Victim:
 
     async def _post(self) -> None:
         self._own.append(await self._posting(self._session, len(self._own) % 4 == 0))
+        self._posted_s = time.monotonic()
 
     async def _posting(self, session: dict[str, Any], fresh: bool = False) -> int:
         """Post; if no answer comes, it is asked for again when all is over."""
@@ -186,15 +191,18 @@ class Victim:
         return tweet_id
 
     async def _read(self) -> None:
-        newest = self._own[-1] if self._own else 0
+        newest, began_s = self._own[-1] if self._own else 0, time.monotonic()
         fresh = len(self.timed) % 4 == 0
         token = self._session["token"]
         answer = await self._ask("GET", "/timeline/home?limit=20", token, fresh=fresh)
         ids = [int(tweet["id"]) for tweet in answer["tweets"]]
         if ids != sorted(set(ids), reverse=True):
             self.wrong.append(f"home is out of order or doubled: {ids}")
-        if newest and newest not in ids and (len(ids) < 20 or newest > ids[-1]):
-            self.wrong.append(f"home lacks {newest}, which was acknowledged before: {ids}")
+        if newest:
+            is_there = newest in ids or (len(ids) == 20 and newest < ids[-1])
+            self._note(OWN_POST, time.monotonic(), "" if is_there else f"{newest} is missing")
+            if not is_there and began_s > self._posted_s + OWN_POST_WITHIN_S:
+                self.wrong.append(f"home lacks {newest}, which was acknowledged before: {ids}")
 
     async def _author_posts(self) -> None:
         """The author posts, and the victim's stream tells of it."""
