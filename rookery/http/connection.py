@@ -46,7 +46,8 @@ class Owner(Protocol):
         """The connection is gone, and what it was asked is answered."""
 
     def hold(self, size_bytes: int) -> bool:
-        """Whether so many more bytes of unfinished messages may be held; `release` them."""
+        """Whether so many more bytes, of unfinished messages or of answers that are not taken in,
+        may be held; `release` them."""
 
     def release(self, size_bytes: int) -> None: ...
 
@@ -73,6 +74,7 @@ class Connection(RequestReader, asyncio.Protocol):
         "_respond",
         "_transport",
         "_unparsed",
+        "_unread_bytes",
         "_waiting",
     )  # fmt: skip
 
@@ -84,6 +86,7 @@ class Connection(RequestReader, asyncio.Protocol):
         # What was received and is not parsed yet, and what is held beyond what everybody may.
         self._unparsed: memoryview | None = None
         self._held_bytes = 0
+        self._unread_bytes = 0
         # Answering.
         self._waiting: deque[Request] = deque()
         self._answering: asyncio.Task[None] | None = None
@@ -127,9 +130,16 @@ class Connection(RequestReader, asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._is_congested = True
+        unread_bytes = self._transport.get_write_buffer_size()
+        if self._owner.hold(unread_bytes):
+            self._unread_bytes += unread_bytes
+        else:
+            self._owner.limit_reached("unread_bytes", self._remote)
+            self._transport.abort()
 
     def resume_writing(self) -> None:
         self._is_congested = False
+        self._taken_in()
         self.active_s = self._loop.time()
         self._go_on()
 
@@ -234,8 +244,14 @@ class Connection(RequestReader, asyncio.Protocol):
             self._held_bytes = 0
         self._allowed_bytes = FREE_BYTES
 
+    def _taken_in(self) -> None:
+        """Nothing that was answered waits for the client any more."""
+        self._owner.release(self._unread_bytes)
+        self._unread_bytes = 0
+
     def _forget(self) -> None:
         self._release()
+        self._taken_in()
         self._owner.closed(self)
 
     # The end.

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
@@ -21,6 +22,9 @@ SHUTDOWN_S = 10.0
 LOOK_S = 5.0
 DRAIN_LOOK_S = 0.05
 BACKLOG = 1024
+SEND_BUFFER_BYTES = 64 * 1024
+"""What the kernel may hold of answers that a client does not take in, for each connection; it takes
+that twice, and without a bound megabytes."""
 
 PlaceOf = Callable[[str], tuple[str, bool]]
 """What a peer's address counts as, and whether it is a trusted proxy."""
@@ -29,7 +33,8 @@ PlaceOf = Callable[[str], tuple[str, bool]]
 @dataclass(frozen=True)
 class ServerLimits:
     """How much a server takes. What a connection holds beyond `connection.FREE_BYTES` of an
-    unfinished message counts towards `held_bytes`, of all together."""
+    unfinished message, and of an answer that its client does not take in, counts towards
+    `held_bytes`, of all together."""
 
     connections: int = 20_000
     connections_per_address: int = 2_000
@@ -64,6 +69,8 @@ class Server:
             reuse_port=reuse_port or None,
             backlog=BACKLOG,
         )
+        for each in self._listener.sockets:  # Inherited by each accepted one.
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self._looking = asyncio.create_task(self._look_after_connections())
 
     @property
