@@ -116,8 +116,8 @@ class Http(Section, frozen=True, kw_only=True):
     max_held_bytes: Annotated[
         Positive,
         Meta(
-            description="Bytes of unfinished requests and of answers that are not taken in that a"
-            " gateway holds in all, small ones apart."
+            description="Bytes of unfinished requests a gateway holds in all, small ones apart;"
+            " and of answers that clients do not take in."
         ),
     ] = 64 * 1024 * 1024
 

@@ -46,10 +46,14 @@ class Owner(Protocol):
         """The connection is gone, and what it was asked is answered."""
 
     def hold(self, size_bytes: int) -> bool:
-        """Whether so many more bytes, of unfinished messages or of answers that are not taken in,
-        may be held; `release` them."""
+        """Whether so many more bytes of unfinished messages may be held; `release` them."""
 
     def release(self, size_bytes: int) -> None: ...
+
+    def hold_unread(self, size_bytes: int) -> bool:
+        """The same for answers that are not taken in, whose room is their own."""
+
+    def release_unread(self, size_bytes: int) -> None: ...
 
     def limit_reached(self, limit: str, remote: str) -> None:
         """To be told in the log."""
@@ -131,7 +135,7 @@ class Connection(RequestReader, asyncio.Protocol):
     def pause_writing(self) -> None:
         self._is_congested = True
         unread_bytes = self._transport.get_write_buffer_size()
-        if self._owner.hold(unread_bytes):
+        if self._owner.hold_unread(unread_bytes):
             self._unread_bytes += unread_bytes
         else:
             self._owner.limit_reached("unread_bytes", self._remote)
@@ -246,7 +250,7 @@ class Connection(RequestReader, asyncio.Protocol):
 
     def _taken_in(self) -> None:
         """Nothing that was answered waits for the client any more."""
-        self._owner.release(self._unread_bytes)
+        self._owner.release_unread(self._unread_bytes)
         self._unread_bytes = 0
 
     def _forget(self) -> None:

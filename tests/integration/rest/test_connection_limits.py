@@ -139,7 +139,7 @@ async def test_answers_that_nobody_takes_in_are_bounded_in_all() -> None:
             slow = await connect()
             slow.send(GET % 1)
             async with asyncio.timeout(10):
-                while not server.figures()["http_held_bytes"]:  # noqa: ASYNC110
+                while not server.figures()["http_unread_bytes"]:  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
             greedy = await connect()
             greedy.send(GET % 1)
@@ -148,7 +148,7 @@ async def test_answers_that_nobody_takes_in_are_bounded_in_all() -> None:
             assert server.figures()["http_limited_unread_bytes"] == 1
             assert len(str((await slow.answer())[1])) == large
             async with asyncio.timeout(10):
-                while server.figures()["http_held_bytes"]:  # noqa: ASYNC110
+                while server.figures()["http_unread_bytes"]:  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
     assert [line["limit"] for line in logs if line["event"] == "limit reached"] == ["unread_bytes"]
 
