@@ -115,7 +115,10 @@ class Http(Section, frozen=True, kw_only=True):
     ] = 2_000
     max_held_bytes: Annotated[
         Positive,
-        Meta(description="Bytes of unfinished requests a gateway holds in all, small ones apart."),
+        Meta(
+            description="Bytes of unfinished requests a gateway holds in all, small ones apart;"
+            " and of answers that clients do not take in."
+        ),
     ] = 64 * 1024 * 1024
 
 
