@@ -6,9 +6,9 @@ BIN := $(VENV)/bin
 # installed, and nobody can put another file in its place.
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 LOCKED := --require-hashes --only-binary :all:
-SOURCES := rookery bench tests main.py
+SOURCES := rookery bench tests tools main.py
 
-.PHONY: help install install-dev lock swagger-ui services run test test-parts test-servers test-nodes test-unit chaos chaos-single chaos-cluster check format bench clean
+.PHONY: help install install-dev lock swagger-ui services run test test-parts test-servers test-nodes test-unit chaos chaos-single chaos-cluster strangers check format tlds bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -74,7 +74,7 @@ test-parts:
 		$(LOADS:%=--ignore=%) $(PYTEST_ARGS)
 
 test-servers:
-	$(BIN)/python -m pytest tests/integration/server tests/chaos $(LOADS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/integration/server tests/chaos tests/strangers $(LOADS) $(PYTEST_ARGS)
 	$(BIN)/python -m pytest tests/cluster -m "not slow" $(PYTEST_ARGS)
 
 test-nodes: install-dev services ## Nodes that join, die and are restarted under load (minutes; run it alone)
@@ -91,6 +91,9 @@ chaos-single: install-dev ## The 20 schedules on one machine, Ray and SQLite
 chaos-cluster: install-dev services ## The 5 schedules on three nodes, MongoDB and Redis
 	$(BIN)/python -m tests.chaos.run --deployment cluster --seeds 1-5 --json $(CHAOS_ARGS)
 
+strangers: install-dev ## Nonsense, slow clients and floods from four addresses, and a user who must not notice (35 minutes)
+	$(BIN)/python -m tests.strangers.run --json $(STRANGERS_ARGS)
+
 check: install-dev ## Lint and type-check
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
@@ -99,6 +102,9 @@ check: install-dev ## Lint and type-check
 format: install-dev ## Format the sources
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
+
+tlds: install-dev ## Renew the list of top-level domains (set a newer publicsuffixlist in constraints.txt first)
+	$(BIN)/python -m tools.tlds
 
 # Where the results go as JSON lines, and the folder of the page and the plots made from them.
 BENCH_RESULTS ?= bench-results.jsonl

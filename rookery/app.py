@@ -23,6 +23,7 @@ from rookery.actors.shard import TimelineShard
 from rookery.actors.shards import until_available
 from rookery.actors.topology import Topology, fixed_view
 from rookery.actors.writer import StoreWriter
+from rookery.authority import bracketed, is_wildcard
 from rookery.backend import Backend
 from rookery.capacity import possible_connections
 from rookery.config import Config
@@ -354,12 +355,18 @@ def connections_for(config: Config, surface: Literal["http", "live"]) -> int:
 
 
 def stream_url(config: Config, host: str, port: int) -> str:
-    """What clients are told to connect to, for a connection server on `host`."""
+    """What clients are told to connect to, for a connection server on the node `host`.
+
+    On one machine that listens on all its addresses, ``{host}`` is left in it for `http.routes` to
+    replace by the one that the client itself uses: which of them it can reach nobody else knows.
+    """
     live = config.live
-    if live.host not in ("", "0.0.0.0", "::"):
-        host = live.host
     template = live.public_url or "ws://{host}:{port}/stream"
-    return template.replace("{host}", host).replace("{port}", str(port))
+    if not is_wildcard(live.host):
+        host = live.host
+    elif not config.is_clustered:
+        return template.replace("{port}", str(port))
+    return template.replace("{host}", bracketed(host)).replace("{port}", str(port))
 
 
 class StreamSurface:

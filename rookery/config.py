@@ -165,7 +165,10 @@ class Http(Section, frozen=True, kw_only=True):
     ] = 2_000
     max_held_bytes: Annotated[
         Positive,
-        Meta(description="Bytes of unfinished requests a gateway holds in all, small ones apart."),
+        Meta(
+            description="Bytes of unfinished requests a gateway holds in all, small ones apart;"
+            " and of answers that clients do not take in."
+        ),
     ] = 64 * 1024 * 1024
 
 
@@ -494,7 +497,8 @@ def _allowed(hint: Any) -> str:
         kind = "a whole number" if base is int else "a number"
         least = f"above {bounds['gt']}" if "gt" in bounds else f"from {bounds.get('ge', 0)}"
         return f"{kind} {least} to {bounds['le']}" if "le" in bounds else f"{kind} {least}"
-    return f"one of {', '.join(map(str, get_args(base)))}"
+    *others, last = map(str, get_args(base))
+    return f"{', '.join(others)} or {last}"
 
 
 def _is_sound(value: object) -> bool:
@@ -520,7 +524,7 @@ def _validate(section: str, cls: type[Section], values: dict[str, Any]) -> Secti
             # Without its cause, which may quote a password.
             variable = f"{PREFIX}{section}_{name}".upper()
             raise ConfigError(
-                f"setting {section}.{name} ({variable}) = {_quoted(value)}: must be"
+                f"setting {section}.{name} ({variable}) = {_quoted(value)}: it may be"
                 f" {_allowed(hints[name])}"
             ) from None
         converted[name] = found

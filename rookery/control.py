@@ -18,7 +18,7 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from rookery.errors import Forbidden, NotFound, RookeryError, Unavailable
+from rookery.errors import Forbidden, NotFound, RookeryError, Unavailable, reason_of
 from rookery.permissions import open_private
 from rookery.security_log import Event, Origin, Refusals, operator, record
 
@@ -160,7 +160,7 @@ class Control:
                         raise ControlError(answer["error"])
                     yield answer["answer"]
         except (TimeoutError, aiohttp.ClientError) as error:
-            raise Unavailable(f"the server does not answer: {error}") from error
+            raise Unavailable(f"the server does not answer: {reason_of(error)}") from error
 
     async def call(self, command: str, **arguments: Any) -> Any:
         """The last answer to a command; None if it gives none."""

@@ -43,6 +43,18 @@ error into a response.
 from typing import Any, ClassVar
 
 
+def reason_of(error: BaseException) -> str:
+    """What an error says, for people; never empty, as the texts of many a library's are."""
+    text = str(error).strip()
+    if text and text != "()":
+        return text
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if error.__cause__ is not None:
+        return reason_of(error.__cause__)
+    return type(error).__name__
+
+
 class RookeryError(Exception):
     """Base of all; raised itself only for a fault of ours."""
 
@@ -213,8 +225,8 @@ class IdempotencyMismatch(RookeryError):
 
 
 class TooManyRequests(RookeryError):
-    """Over a rate limit; nothing was done. `limit` is how many there may be in a minute, and
-    `reset_s` the time until the present minute ends."""
+    """Over a rate limit; nothing was done. `limit` is how many there may be in a minute,
+    `reset_s` the time until the present minute ends, and `limit_name` the setting's name."""
 
     code = "rate_limited"
     status = 429
@@ -227,12 +239,14 @@ class TooManyRequests(RookeryError):
         retry_after_s: float = 1.0,
         limit: int = 0,
         reset_s: int = 0,
+        limit_name: str = "",
     ) -> None:
         text = self.text if message is None else message
-        Exception.__init__(self, text, retry_after_s, limit, reset_s)
+        Exception.__init__(self, text, retry_after_s, limit, reset_s, limit_name)
         self.retry_after_s = retry_after_s
         self.limit = limit
         self.reset_s = reset_s
+        self.limit_name = limit_name
 
     def __str__(self) -> str:
         return str(self.args[0])
@@ -286,10 +300,18 @@ class StoreUnavailable(Unavailable):
 
 
 class Overloaded(Unavailable):
-    """A bounded queue is full; nothing of this request was begun."""
+    """A bounded queue is full; nothing of this request was begun. `limit_name` says which, where
+    strangers can fill it."""
 
     code = "overloaded"
     text = "The server is overloaded; try again shortly"
+
+    def __init__(self, message: str | None = None, limit_name: str = "") -> None:
+        Exception.__init__(self, self.text if message is None else message, limit_name)
+        self.limit_name = limit_name
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class DeadlineExceeded(Unavailable):

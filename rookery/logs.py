@@ -38,7 +38,10 @@ def configure(level: str) -> None:
     if sys.stderr.isatty():
         shared += [
             structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False),
-            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+            # Values are shown as Python writes them: what others sent cannot act on a terminal.
+            structlog.dev.ConsoleRenderer(
+                exception_formatter=structlog.dev.plain_traceback, repr_native_str=True
+            ),
         ]
     else:
         shared += [

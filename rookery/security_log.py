@@ -185,35 +185,41 @@ class Refusals:
 
     def __init__(self, summary_s: float = SUMMARY_S) -> None:
         self._summary_s = summary_s
-        self._further: Counter[tuple[str, str]] = Counter()
-        self._unnamed: Counter[str] = Counter()
+        self._further: Counter[tuple[str, str, str]] = Counter()
+        self._unnamed: Counter[tuple[str, str]] = Counter()
         self._ending: asyncio.TimerHandle | None = None
 
-    def refused(self, reason: str, origin: Callable[[], Origin], **who: Any) -> None:
-        """One more was refused; call it in an event loop. `origin` is asked at most once."""
+    def refused(
+        self, reason: str, origin: Callable[[], Origin], limit: str = "", **who: Any
+    ) -> None:
+        """One more was refused; call it in an event loop. `origin` is asked at most once.
+
+        `limit` names the limit that was reached, where one was.
+        """
         source = origin()
-        key = (source.key or source.address, reason)
+        key = (source.key or source.address, reason, limit)
         if self._ending is None:
             loop = asyncio.get_running_loop()
             self._ending = loop.call_later(self._summary_s, self.summarise)
         if key in self._further:
             self._further[key] += 1
         elif len(self._further) >= MAX_SOURCES:
-            self._unnamed[reason] += 1
+            self._unnamed[reason, limit] += 1
         else:
             self._further[key] = 0
-            record(Event.REFUSED, "refused", origin=source, reason=reason, **who)
+            record(Event.REFUSED, "refused", origin=source, reason=reason, limit=limit, **who)
 
     def summarise(self) -> None:
         """End the minute: tell what was counted, and begin anew."""
         if self._ending is not None:
             self._ending.cancel()
             self._ending = None
-        for (address, reason), count in self._further.items():
+        for (address, reason, limit), count in self._further.items():
             if count:
-                origin = Origin(address)
-                record(Event.REFUSED_MANY, "refused", origin=origin, reason=reason, count=count)
-        for reason, count in self._unnamed.items():
-            record(Event.REFUSED_MANY, "refused", reason=reason, count=count, sources="further")
+                of: dict[str, Any] = {"reason": reason, "limit": limit, "count": count}
+                record(Event.REFUSED_MANY, "refused", origin=Origin(address), **of)
+        for (reason, limit), count in self._unnamed.items():
+            of = {"reason": reason, "limit": limit, "count": count}
+            record(Event.REFUSED_MANY, "refused", sources="further", **of)
         self._further.clear()
         self._unnamed.clear()

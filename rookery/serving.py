@@ -19,6 +19,7 @@ from rookery.actors.shards import until_available
 from rookery.actors.topology import Topology, fixed_view
 from rookery.actors.writer import group_writer
 from rookery.app import KEYS_RELOAD_S, UseCases, singles, specs
+from rookery.authority import authority, reachable
 from rookery.backend import Backend
 from rookery.bulk.migrating import check_is_whole
 from rookery.config import Config
@@ -163,12 +164,14 @@ class RunningServer:
 
     @property
     def http_url(self) -> str:
-        return f"http://{self.config.http.host}:{self.http_port}"
+        """For clients on this machine."""
+        return f"http://{authority(reachable(self.config.http.host), self.http_port)}"
 
     @property
     def live_urls(self) -> list[str]:
         """Of the connection servers of this machine; empty in a cluster, whose nodes differ."""
-        return [f"ws://{self.config.live.host}:{port}/stream" for port in self.live_ports]
+        host = reachable(self.config.live.host)
+        return [f"ws://{authority(host, port)}/stream" for port in self.live_ports]
 
     @property
     def use_cases(self) -> UseCases:
@@ -307,6 +310,7 @@ class Commands:
         self._server = server
         self._posted_s = -POSTING_S
         self.by_name = {
+            "address": single(self._address),
             "status": single(self._status),
             "token": _audited("token", single(self._token), "username"),
             "rotate-keys": _audited("rotate-keys", single(self._rotate_keys), "revoke"),
@@ -322,6 +326,9 @@ class Commands:
             "drain": _audited("drain", single(self._drain), "node"),
             "undrain": _audited("undrain", single(self._undrain), "node"),
         }
+
+    async def _address(self, arguments: Mapping[str, Any]) -> dict[str, str]:
+        return {"http": self._server.http_url}
 
     async def _status(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         server = self._server

@@ -12,7 +12,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from rookery.errors import StoreUnavailable, Unavailable
+from rookery.errors import StoreUnavailable, Unavailable, reason_of
 from rookery.store.engine import Collection, Document, Key, Reader
 
 BATCH = 1_000
@@ -31,7 +31,7 @@ def naming(store: str) -> Iterator[None]:
     try:
         yield
     except Unavailable as error:
-        why = f" ({error.__cause__})" if error.__cause__ is not None else ""
+        why = f" ({reason_of(error.__cause__)})" if error.__cause__ is not None else ""
         raise StoreUnavailable(
             f"{store}: {error}{why}. Mend that and run the same command again: it goes on where"
             " it stopped"

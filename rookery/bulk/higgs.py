@@ -7,6 +7,7 @@ Source: De Domenico, Lima, Mougel, Musolesi: The Anatomy of a Scientific Rumor, 
 """
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from pathlib import Path
 from rookery.errors import InvalidRequest
 from rookery.ids import first_id_at
 
+MAX_LINE_CHARS = 200
+MAX_USER = 2**31
+MAX_TIME_S = 2**32
 KINDS = ("RT", "MT", "RE")
 FIRST_MS = 1_341_100_972_000
 """The time of the first event; accounts are dated from here, so that they are older than posts."""
@@ -59,7 +63,30 @@ def username(number: int) -> str:
 def _lines(path: Path) -> Iterator[str]:
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rt", encoding="ascii") as file:
-        yield from file
+        while line := file.readline(MAX_LINE_CHARS + 1):
+            if len(line) > MAX_LINE_CHARS:
+                raise ValueError(f"longer than {MAX_LINE_CHARS} characters")
+            yield line
+
+
+def _event(line: str) -> Event:
+    words = line.split()
+    if len(words) != 4:
+        raise ValueError("a line has four words: userA userB time kind")
+    actor, target, time_s = (_number(word) for word in words[:3])
+    if max(actor, target) > MAX_USER:
+        raise ValueError(f"users are numbered up to {MAX_USER}")
+    if time_s > MAX_TIME_S:
+        raise ValueError(f"{time_s} is no time in seconds since 1970")
+    if words[3] not in KINDS:
+        raise ValueError(f"kind {words[3]!r} is none of {', '.join(KINDS)}")
+    return Event(actor, target, time_s, words[3])
+
+
+def _number(word: str) -> int:
+    if not word.isdecimal():
+        raise ValueError(f"{word!r} is not a number")
+    return int(word)
 
 
 def read(path: Path) -> Network:
@@ -69,17 +96,15 @@ def read(path: Path) -> Network:
         InvalidRequest: the file is missing, or a line (named by its number) is malformed.
     """
     events: list[Event] = []
-    number = 0
     try:
-        for number, line in enumerate(_lines(path), start=1):  # noqa: B007 - told in the error
-            actor, target, time_s, kind = line.split()
-            if kind not in KINDS:
-                raise ValueError(f"kind {kind!r} is none of {', '.join(KINDS)}")
-            events.append(Event(int(actor), int(target), int(time_s), kind))
+        for line in _lines(path):
+            events.append(_event(line))
     except OSError as error:
         raise InvalidRequest(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, EOFError) as error:
-        raise InvalidRequest(f"{path}, line {number}: {error}") from error
+    except (ValueError, EOFError, zlib.error) as error:
+        raise InvalidRequest(f"{path}, line {len(events) + 1}: {error}") from error
+    if not events:
+        raise InvalidRequest(f"{path} is empty: it holds no event")
     return network(events)
 
 

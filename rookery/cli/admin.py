@@ -5,13 +5,17 @@ from typing import Annotated
 import typer
 
 from rookery.cli.auditing import auditing
-from rookery.cli.console import ConfigOption, DataOption, err, out, run, settings, told
+from rookery.cli.console import ConfigOption, DataOption, complain, err, out, run, settings
 from rookery.config import Config
 
-app = typer.Typer(help="Commands for the operator of a running server.", no_args_is_help=True)
+app = typer.Typer(
+    help="Commands for the operator of a running server.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
-@app.command()
+@app.command(short_help="Print an access token for a user, without a password.")
 def token(
     user: Annotated[str, typer.Argument(help="Username.")],
     data: DataOption = None,
@@ -21,8 +25,7 @@ def token(
 
     The token goes to standard output, alone, so that it can be used as $(rookery admin token X).
     """
-    with told():
-        chosen = settings(config, data)
+    chosen = settings(config, data)
     run(_token(chosen, user))
 
 
@@ -42,7 +45,7 @@ async def _token(config: Config, user: str) -> None:
     )
 
 
-@app.command("rotate-keys")
+@app.command("rotate-keys", short_help="Sign new access tokens with a new key.")
 def rotate_keys(
     revoke: Annotated[
         bool,
@@ -60,8 +63,7 @@ def rotate_keys(
     Returns when every process has taken the key in. Exit status 1: some did not answer; they are
     named.
     """
-    with told():
-        chosen = settings(config, data)
+    chosen = settings(config, data)
     if not run(_rotate(chosen, revoke)):
         raise typer.Exit(1)
 
@@ -76,29 +78,24 @@ async def _rotate(config: Config, revoke: bool) -> bool:
     ended = "; what former keys signed is refused, and its streams are closed" if revoke else ""
     out.print(
         f"access tokens are signed with key {done['key']} in all {done['processes']} processes that"
-        f" answered{ended}",
-        soft_wrap=True,
+        f" answered{ended}"
     )
     if done["missed"]:
-        err.print(
-            f"rookery: no answer from {', '.join(done['missed'])}: what is said above is true of"
-            f" them at the latest {done['withinS']:.0f} s from now if they run, and when they start"
-            " again. Run the command again to be sure",
-            style="red",
-            markup=False,
-            soft_wrap=True,
+        complain(
+            f"no answer from {', '.join(done['missed'])}: what is said above is true of them at the"
+            f" latest {done['withinS']:.0f} s from now if they run, and when they start again. Run"
+            " the command again to be sure"
         )
     return not done["missed"]
 
 
-@app.command("shard-collections")
+@app.command("shard-collections", short_help="Shard the collections of a MongoDB cluster.")
 def shard_collections(data: DataOption = None, config: ConfigOption = None) -> None:
     """Spread the collections over the shards of a MongoDB cluster; the server may run meanwhile.
 
     For store.engine = mongo with store.mongo_uri at a router (mongos). May be run again.
     """
-    with told():
-        chosen = settings(config, data)
+    chosen = settings(config, data)
     run(_shard(chosen))
 
 
@@ -118,11 +115,10 @@ async def _shard(config: Config) -> None:
             out.print(f"{name} is sharded by {field} (hashed)")
 
 
-@app.command("requeue-dead")
+@app.command("requeue-dead", short_help="Deliver again what could not be delivered.")
 def requeue_dead(data: DataOption = None, config: ConfigOption = None) -> None:
     """Deliver again what was put aside because its delivery failed; remove the cause first."""
-    with told():
-        chosen = settings(config, data)
+    chosen = settings(config, data)
     run(_requeue_dead(chosen))
 
 

@@ -5,9 +5,9 @@ from typing import Annotated, get_args, get_type_hints
 
 import typer
 from msgspec import Meta
-from rich.table import Table
 
-from rookery.cli.console import ConfigOption, DataOption, out, settings, told
+from rookery.cli.console import ConfigOption, DataOption, out, settings, table
+from rookery.cli.terminal import Rows
 from rookery.config import PREFIX, Config, ignored, sections
 from rookery.redaction import shown
 
@@ -25,18 +25,15 @@ def check(
 
     Exit status 1 and the reason if a setting is unknown, malformed or contradicts another.
     """
-    with told():
-        chosen = settings(config, data)
+    chosen = settings(config, data)
     out.print(_table(chosen, changed))
     for variable in ignored(os.environ):
-        out.print(f"ignored, since it is no setting: {variable}", markup=False)
+        out.print(f"ignored, since it is no setting: {variable}")
     out.print("settings are valid")
 
 
-def _table(config: Config, changed: bool) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("setting", "value", "default", "meaning", "variable"):
-        table.add_column(heading, overflow="fold")
+def _table(config: Config, changed: bool) -> Rows:
+    rows = table("setting", "value", "default", "meaning", "variable")
     for section, cls in sections().items():
         hints = get_type_hints(cls, include_extras=True)
         for name in cls.__struct_fields__:
@@ -48,7 +45,7 @@ def _table(config: Config, changed: bool) -> Table:
             meaning = next((meta.description for meta in metas if meta.description), "")
             variable = f"{PREFIX}{section}_{name}".upper()
             style = None if value == default else "bold"
-            table.add_row(
+            rows.add(
                 f"{section}.{name}", shown(value), shown(default), meaning, variable, style=style
             )
-    return table
+    return rows

@@ -1,14 +1,21 @@
-"""What all commands share: the terminal, the settings, and how errors are told."""
+"""What all commands share: the terminal, the settings, and how errors are told.
+
+Exit statuses: 0 done; 1 failed, or found what it looks for (differences, faults, silent actors);
+2 called wrongly; 130 ended by Ctrl-C; 141 nobody reads the output any more.
+"""
 
 import asyncio
+import errno
+import os
 import sys
+import traceback
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+import msgspec
 import typer
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -20,14 +27,27 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from rookery.cli.terminal import (
+    CLOSED_STATUS,
+    OutputClosed,
+    Terminal,
+    line,
+    table,
+)
 from rookery.client import ClientError
 from rookery.config import Config, load
-from rookery.errors import RookeryError
+from rookery.errors import InvalidRequest, RookeryError, reason_of
+
+__all__ = ["Bars", "ConfigOption", "DataOption", "ask", "err", "line", "out", "run", "table"]
 
 T = TypeVar("T")
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+FAILED = 1
+INTERRUPTED = 130
+_LONGEST_REASON_CHARS = 1_000
+
+out = Terminal()
+err = Terminal(stderr=True)
 
 ConfigOption = Annotated[
     Path | None,
@@ -50,27 +70,86 @@ def settings(config: Path | None, data: Path | None = None, **overrides: Any) ->
     return load(config, overrides=tables)
 
 
+def ask(question: str, *, secret: bool = False) -> str:
+    """What the user types in answer; what is secret is not shown.
+
+    Raises:
+        InvalidRequest: there is nobody to type.
+        KeyboardInterrupt: they pressed Ctrl-C.
+    """
+    try:
+        answer: str = typer.prompt(question, hide_input=secret, err=True)
+    except typer.Abort as ended:
+        if isinstance(ended.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        err.print("")  # the question stands alone on its line
+        raise InvalidRequest(f"{question}: nobody answers; give it with the command") from None
+    return answer
+
+
+def complain(reason: str) -> None:
+    """Tell on stderr, in one line, why the command fails."""
+    if len(reason) > _LONGEST_REASON_CHARS:
+        reason = reason[:_LONGEST_REASON_CHARS] + "\u2026"
+    with suppress(OutputClosed):
+        err.print(line(("rookery:", "red"), f" {' '.join(reason.split())}"))
+
+
 @contextmanager
-def told() -> Iterator[None]:
-    """Turn our errors into one line on stderr and exit status 1."""
+def told(*, show_traceback: bool = False) -> Iterator[None]:
+    """Turn every error into one line on stderr and an exit status.
+
+    `show_traceback` adds where an error comes from.
+    """
     try:
         yield
-    except (RookeryError, ClientError) as error:
-        err.print(f"[red]rookery:[/red] {error}", markup=True, soft_wrap=True)
-        raise typer.Exit(1) from error
+    except (OutputClosed, BrokenPipeError):
+        raise typer.Exit(CLOSED_STATUS) from None
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise typer.Exit(INTERRUPTED) from None
+    except Exception as error:
+        if isinstance(error, typer.Exit | typer.Abort) or hasattr(error, "exit_code"):
+            raise  # Typer's own: usage errors, and ends that were told already
+        if show_traceback:
+            err.print("".join(traceback.format_exception(error)))
+        complain(_explained(error))
+        raise typer.Exit(FAILED) from error
+
+
+def _explained(error: Exception) -> str:
+    """What failed, and what to do where that is known."""
+    if isinstance(error, RookeryError | ClientError):
+        return reason_of(error)
+    if isinstance(error, msgspec.DecodeError | msgspec.ValidationError):
+        return f"the server answered with something else: {error}"
+    if isinstance(error, OSError):
+        where = f"{_named(error.filename)}: " if error.filename is not None else ""
+        hint = _HINTS.get(error.errno or 0, "")
+        return f"{where}{error.strerror or reason_of(error)}{hint}"
+    return (
+        f"this is a fault of Rookery: {type(error).__name__}: {reason_of(error)};"
+        " rookery --traceback … shows where it is"
+    )
+
+
+def _named(path: Any) -> str:
+    return os.fsdecode(path) if isinstance(path, str | bytes | os.PathLike) else str(path)
+
+
+_HINTS = {
+    errno.ENOSPC: "; free some space and run the same command again",
+    errno.EACCES: "; change its owner or mode, or name another",
+    errno.EPERM: "; change its owner or mode, or name another",
+    errno.EROFS: "; name a place that can be written to",
+    errno.EMFILE: "; let this user open more files (ulimit -n)",
+}
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a command's coroutine on uvloop, telling errors; Ctrl-C ends it with status 130."""
     import uvloop
 
-    with told():
-        try:
-            return uvloop.run(coroutine)
-        except KeyboardInterrupt:
-            raise typer.Exit(130) from None
-        except asyncio.CancelledError:
-            raise typer.Exit(130) from None
+    return uvloop.run(coroutine)
 
 
 class Bars:
@@ -78,11 +157,11 @@ class Bars:
 
     def __init__(self) -> None:
         self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
+            SpinnerColumn(err.spinner),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=err,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from rookery.cli.console import ConfigOption, DataOption, err, out, run, settings, told
+from rookery.cli.console import ConfigOption, DataOption, err, out, run, settings
 from rookery.config import Config
 
 
@@ -22,8 +22,7 @@ def drain(
     Returns when the node may be stopped. Clients are told to reconnect one by one, over
     live.drain_s seconds; requests under way are finished. Run it where `rookery serve` runs.
     """
-    with told():
-        chosen = settings(config, data)
+    chosen = settings(config, data)
     run(_drain(chosen, node, undo))
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rookery.cli.console import Bars, ConfigOption, DataOption, out, run, settings, told
+from rookery.cli.console import Bars, ConfigOption, DataOption, out, run, settings
 from rookery.config import Config
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ def fsck(
 
     Exit status 0: no fault. 1: faults were found (and repaired, unless --report).
     """
-    with told():
-        chosen = settings(config, data)
+    chosen = settings(config, data)
     if run(_fsck(chosen, repair)):
         raise typer.Exit(1)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rookery.cli.auditing import auditing
-from rookery.cli.console import Bars, ConfigOption, DataOption, err, out, run, settings, told
+from rookery.cli.console import Bars, ConfigOption, DataOption, err, out, run, settings
 from rookery.config import Config
 
 
@@ -21,8 +21,7 @@ def load(
     No server may run on it meanwhile. If it is interrupted, run it again: it goes on where it
     stopped. Loaded accounts have no password; `rookery admin token USER` gives one in.
     """
-    with told():
-        chosen = settings(config, data)
+    chosen = settings(config, data)
     with auditing(chosen, "load"):
         run(_load(chosen, file))
 
@@ -33,11 +32,11 @@ async def _load(config: Config, file: Path) -> None:
     from rookery.store import StoreParts, open_bulk_writer, open_reader
 
     began_s = time.monotonic()
+    err.print(f"reading {file} …", style="dim")
+    network = higgs.read(file)
     writer = await open_bulk_writer(config)
     reader = open_reader(config)
     try:
-        err.print(f"reading {file} …", style="dim")
-        network = higgs.read(file)
         with Bars() as bars:
             loader = Loader(StoreParts(reader, writer), network, "load higgs")
             fresh = await loader.run(bars.show)

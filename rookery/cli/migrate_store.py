@@ -4,10 +4,9 @@ import time
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from rookery.cli.auditing import auditing
-from rookery.cli.console import Bars, err, out, run
+from rookery.cli.console import Bars, complain, line, out, run, table
 from rookery.config import load
 
 _ADDRESS = (
@@ -54,20 +53,18 @@ async def _migrate(source: str, target: str) -> bool:
             )
             with Bars() as bars:
                 compared = await migration.run(bars.show)
-    table = Table("collection", "documents", "hash", box=None)
+    rows = table("collection", "documents", "hash")
     for each in compared:
         if each.is_same and each.source.documents:
-            table.add_row(each.collection, f"{each.source.documents:,}", each.source.digest)
-    out.print(table)
+            rows.add(each.collection, f"{each.source.documents:,}", each.source.digest)
+    out.print(rows)
     differing = [each for each in compared if not each.is_same]
     for each in differing:
-        out.print(f"[red]{each.collection} differs:[/red] {each.described}", soft_wrap=True)
+        out.print(line((f"{each.collection} differs:", "red"), f" {each.described}"))
     if differing:
-        err.print(
-            f"[red]rookery:[/red] {other.name} is not a true copy of {one.name}. Something wrote to"
-            " one of them meanwhile: stop all servers, remove what is in TO, and run the same"
-            " command again",
-            soft_wrap=True,
+        complain(
+            f"{other.name} is not a true copy of {one.name}. Something wrote to one of them"
+            " meanwhile: stop all servers, remove what is in TO, and run the same command again"
         )
         return False
     documents = sum(each.source.documents for each in compared)

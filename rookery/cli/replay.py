@@ -13,10 +13,11 @@ from rookery.config import Config
 def replay(
     file: Annotated[Path, typer.Argument(help="The file that was loaded.")],
     events: Annotated[
-        int | None, typer.Option("--events", help="Post only so many, from the beginning.")
+        int | None, typer.Option("--events", min=1, help="Post only so many, from the beginning.")
     ] = None,
     readers: Annotated[
-        int, typer.Option("--readers", help="Timelines to keep warm, and to check afterwards.")
+        int,
+        typer.Option("--readers", min=1, help="Timelines to keep warm, and to check afterwards."),
     ] = 2_000,
     data: DataOption = None,
     config: ConfigOption = None,

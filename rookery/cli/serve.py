@@ -4,20 +4,22 @@ import asyncio
 import os
 import signal
 import time
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import structlog
 import typer
 
 from rookery.actors.runtime import collect_rarely
-from rookery.cli.console import ConfigOption, DataOption, err, out, run, settings, told
-from rookery.config import Config, ignored
+from rookery.authority import is_wildcard
+from rookery.cli.console import ConfigOption, DataOption, err, line, out, run, settings, told
+from rookery.config import Config, Server, ignored
 
 
 def serve(
     runtime: Annotated[
-        str | None,
-        typer.Option("--runtime", help="ray (a process an actor) or inline (all in one process)."),
+        Literal["ray", "inline"] | None,
+        typer.Option("--runtime", help="A process an actor, or all in one process."),
     ] = None,
     http_port: Annotated[int | None, typer.Option("--http-port", help="REST port.")] = None,
     live_port: Annotated[
@@ -84,11 +86,13 @@ async def _serve(config: Config) -> None:
 
 def _announce(http_url: str, live_urls: list[str], config: Config, took_s: float) -> None:
     store = f"{config.server.data_dir}/" if config.store.engine == "sqlite" else "MongoDB"
+    out.print(line(("Rookery", "bold"), f" is ready after {took_s:.1f} s; data in {store}"))
     lines = [
-        f"[bold]Rookery[/bold] is ready after {took_s:.1f} s; data in {store}",
         f"  HTTP        {http_url}/api/v1   (interactive: {http_url}/api/v1/docs)",
         *(f"  WebSocket   {url}" for url in live_urls),
     ]
+    if is_wildcard(config.http.host):
+        lines.append("              on every address of this machine")
     if config.is_clustered:
         lines.append(f"  WebSocket   of each node; {http_url}/api/v1/stream names one")
         lines.append("  Nodes       rookery status")
@@ -96,11 +100,19 @@ def _announce(http_url: str, live_urls: list[str], config: Config, took_s: float
         lines.append(f"  Ray         {_dashboard()}   (asks for a token: ray get-auth-token)")
     lines += [
         "Try it, in another terminal:",
-        "  rookery demo          a small lively network to look at",
+        f"  {_demo(config, http_url)}   a small lively network to look at",
         f"  curl -s {http_url}/api/v1/health",
         "Ctrl-C stops it.",
     ]
-    out.print("\n".join(lines), soft_wrap=True)
+    for each in lines:
+        out.print(each, soft_wrap=True)
+
+
+def _demo(config: Config, http_url: str) -> str:
+    """The command for this server: of its data folder's own, where it is not the usual one."""
+    if Path(config.server.data_dir) == Path(Server().data_dir):
+        return "rookery demo"
+    return f"rookery demo --url {http_url}"
 
 
 def _dashboard() -> str:

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from rookery.cli.console import ConfigOption, DataOption, out, run, settings, told
+from rookery.cli.console import ConfigOption, DataOption, out, run, settings, table
+from rookery.cli.terminal import Rows
 from rookery.config import Config
 
 SHOWN = {
@@ -21,6 +21,9 @@ SHOWN = {
 """The figures that tell at a glance, by kind of actor; all of them are among Ray's metrics."""
 
 
+SILENT = "does not answer"
+
+
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Everything, for machines.")] = False,
     data: DataOption = None,
@@ -30,21 +33,18 @@ def status(
 
     Exit status 1 if an actor does not answer.
     """
-    with told():
-        chosen = settings(config, data)
+    chosen = settings(config, data)
     if not run(_status(chosen, as_json)):
         raise typer.Exit(1)
 
 
 async def _status(config: Config, as_json: bool) -> bool:
-    import json
-
     from rookery.control import Control
 
     async with Control(Path(config.server.data_dir)) as control:
         found = await control.call("status")
     if as_json:
-        out.print_json(json.dumps(found))
+        out.json(found)
     else:
         out.print(f"{found['runtime']} runtime, {found['http']}, view {found['version']}")
         out.print(_table(found["nodes"]))
@@ -53,20 +53,21 @@ async def _status(config: Config, as_json: bool) -> bool:
     )
 
 
-def _table(nodes: list[dict[str, Any]]) -> Table:
-    table = Table("node", "state", "actor", "figures", box=None, pad_edge=False)
+def _table(nodes: list[dict[str, Any]]) -> Rows:
+    rows = table("node", "state", "actor", "figures")
     for node in nodes:
         place = f"{node['id'][:8]} {node['host']}".strip()
-        rows = [(name, _figures(name, found)) for name, found in node["actors"].items()]
-        for name, figures in rows or [("", "")]:
-            table.add_row(place, node["state"], name, figures)
+        actors = [(name, _figures(name, found)) for name, found in node["actors"].items()]
+        for name, figures in actors or [("", "")]:
+            style = "red" if figures == SILENT else None
+            rows.add(place, node["state"], name, figures, style=style)
             place = node["state"] = ""
-    return table
+    return rows
 
 
 def _figures(name: str, found: dict[str, float] | None) -> str:
     if found is None:
-        return "[red]does not answer[/red]"
+        return SILENT
     wanted = SHOWN.get(name.partition("-")[0], ())
     return "  ".join(
         f"{figure.replace('_', ' ')} {found[figure]:,.0f}" for figure in wanted if figure in found

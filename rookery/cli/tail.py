@@ -2,18 +2,21 @@
 
 import contextlib
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 import typer
-from rich.markup import escape
 
-from rookery.cli.console import err, out, run
+from rookery.cli.addresses import UrlOption, server_url
+from rookery.cli.catching_up import CatchUp
+from rookery.cli.console import ConfigOption, DataOption, ask, err, line, out, run
 from rookery.client import (
     Client,
     ClientError,
     Connected,
     Counts,
     Disconnected,
+    Event,
     More,
     Reset,
     Tweet,
@@ -37,21 +40,28 @@ def tail(
         str | None,
         typer.Option(help="Access token instead of a password; also from ROOKERY_TOKEN."),
     ] = None,
-    url: Annotated[str, typer.Option(help="The server's address.")] = "http://127.0.0.1:8000",
+    url: UrlOption = None,
     count: Annotated[int, typer.Option(min=0, max=100, help="Tweets to show first.")] = 10,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print each event as a line of JSON.")
     ] = False,
+    data: DataOption = None,
+    config: ConfigOption = None,
 ) -> None:
     """Log in and print the home timeline as it grows, until Ctrl-C.
 
-    Reconnects by itself and goes on exactly where it was.
+    Reconnects by itself and goes on where it was. Where the server does not know what was missed
+    (it was restarted), home is read from there on, so that no tweet is missing or printed twice.
     """
     given = token or os.environ.get("ROOKERY_TOKEN")
     if given is None:
-        user = user or typer.prompt("Username or email")
-        password = password or typer.prompt("Password", hide_input=True)
-    run(_tail(url, user, password, given, count, as_json))
+        user = user or ask("Username or email")
+        password = password or ask("Password", secret=True)
+
+    async def start() -> None:
+        await _tail(await server_url(url, data, config), user, password, given, count, as_json)
+
+    run(start())
 
 
 async def _tail(
@@ -69,21 +79,34 @@ async def _tail(
             names = {"email": user} if "@" in user else {"username": user}
             await client.log_in(password, device_name="rookery tail", **names)
             stack.push_async_callback(_log_out, client)
+        else:
+            await client.me()  # or a wrong address or token would be tried for ever
+        printed = Printer(as_json)
+        missed = CatchUp(client.home, _say)
         async with client.stream(connection_events=True) as stream:
-            # Connected first, so that nothing falls between the page and the stream.
-            await stream.wait_connected()
-            shown: set[str] = set()
-            if not as_json and count:
-                for tweet in reversed(await client.home(limit=count).first(count)):
-                    shown.add(tweet.id)
-                    _print_tweet(tweet)
             async for event in stream:
-                if isinstance(event, TweetEvent) and event.tweet_id in shown:
-                    continue
-                if as_json:
-                    out.print_json(data=_as_json(event), indent=None)
-                else:
-                    _print(event)
+                await _take(event, printed, missed, count)
+
+
+async def _take(event: Event, printed: "Printer", missed: CatchUp, count: int) -> None:
+    """Print an event, and what it says is missing."""
+    if isinstance(event, TweetEvent):
+        if missed.is_new(event.tweet_id):
+            printed.event(event)
+        return
+    printed.event(event)
+    # Connected first, so that nothing falls between the page and the stream.
+    if isinstance(event, Connected) and not missed.has_begun:
+        for tweet in await missed.begin(count):
+            if not printed.as_json:
+                printed.tweet(tweet)
+    elif isinstance(event, Reset | More):
+        for tweet in await missed.fetch():
+            printed.fetched(tweet)
+
+
+def _say(what: str) -> None:
+    err.print(what, style="yellow")
 
 
 async def _log_out(client: Client) -> None:
@@ -91,36 +114,55 @@ async def _log_out(client: Client) -> None:
         await client.log_out()
 
 
-def _print_tweet(tweet: Tweet | TweetCard, mark: str = "") -> None:
-    out.print(
-        f"[dim]{tweet.created_at:%H:%M:%S}[/dim] [cyan]@{tweet.author.username}[/cyan]"
-        f" {mark}{escape(tweet.text or '(retweet)')}",
-        soft_wrap=True,
-    )
+class Printer:
+    """Prints events: for people, or as JSON."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+
+    def tweet(self, tweet: Tweet | TweetCard, mark: str = "") -> None:
+        out.print(
+            line(
+                (f"{tweet.created_at:%H:%M:%S}", "dim"),
+                (f" @{tweet.author.username} ", "cyan"),
+                (mark, "yellow"),
+                tweet.text or "(retweet)",
+            )
+        )
+
+    def fetched(self, tweet: Tweet) -> None:
+        """Print a tweet whose event was missed."""
+        if self.as_json:
+            raw = msgspec.to_builtins(tweet)
+            out.json({"type": "TweetEvent", "offset": None, "tweet": raw})
+        else:
+            self.tweet(tweet)
+
+    def event(self, event: Event) -> None:
+        if self.as_json:
+            out.json(_as_json(event))
+            return
+        match event:
+            case TweetEvent():
+                self.tweet(event.tweet)
+            case TweetEdited():
+                self.tweet(event.tweet, "(edited) ")
+            case TweetDeleted() | TweetUnavailable():
+                out.print(f"tweet {event.tweet_id} was deleted", style="dim")
+            case More():
+                _say(f"{event.count} events came at once; reading home")
+            case Reset():
+                _say(f"events were missed ({event.reason}); reading home")
+            case Connected():
+                err.print("connected" + (", resumed" if event.resumed else ""), style="dim")
+            case Disconnected():
+                _say(f"disconnected: {event.reason}; trying again")
+            case Counts():
+                pass
 
 
-def _print(event: object) -> None:
-    match event:
-        case TweetEvent():
-            _print_tweet(event.tweet)
-        case TweetEdited():
-            _print_tweet(event.tweet, "[yellow](edited)[/yellow] ")
-        case TweetDeleted() | TweetUnavailable():
-            out.print(f"[dim]tweet {event.tweet_id} was deleted[/dim]")
-        case More():
-            out.print(f"[yellow]{event.count} new tweets; too many to print[/yellow]")
-        case Reset():
-            err.print(f"[yellow]events were missed ({event.reason}); refetch home[/yellow]")
-        case Connected():
-            err.print("connected" + (", resumed" if event.resumed else ""), style="dim")
-        case Disconnected():
-            err.print(f"disconnected: {event.reason}; trying again", style="yellow")
-        case Counts():
-            pass
-
-
-def _as_json(event: object) -> dict[str, object]:
-    fields: dict[str, object] = {"type": type(event).__name__}
+def _as_json(event: Event) -> dict[str, Any]:
+    fields: dict[str, Any] = {"type": type(event).__name__}
     if isinstance(event, TweetEvent | TweetEdited):
         return {**fields, "offset": event.offset, "tweet": event.raw}
     names = getattr(event, "__struct_fields__", ())

@@ -13,6 +13,7 @@ import contextlib
 import inspect
 import os
 import platform
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeAlias, TypeVar
@@ -106,8 +107,12 @@ class Transport:
         session: aiohttp.ClientSession | None,
         ssl_context: ssl.SSLContext | None,
     ) -> None:
-        url = URL(base_url)
-        if url.scheme not in ("http", "https") or not url.host:
+        try:
+            url = URL(base_url)
+            valid = url.scheme in ("http", "https") and bool(url.host) and url.port != 0
+        except ValueError:
+            valid = False
+        if not valid:
             raise ValueError(f"not an http:// or https:// address: {base_url!r}")
         self._base = str(url).split("?", 1)[0].rstrip("/").removesuffix(PREFIX) + PREFIX
         self.address = str(url.origin())
@@ -222,7 +227,7 @@ class Transport:
                 allow_redirects=False,
             ) as response:
                 body = await response.read()
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
             raise self._failure(error) from error
         if 200 <= response.status < 300 or response.status in call.accepted:
             return body
@@ -234,16 +239,22 @@ class Transport:
         )
 
     def _failure(self, error: Exception) -> ConnectionFailed:
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            reason = _reason(error.certificate_error)
+            return ConnectionFailed(f"Cannot trust {self.address}: {reason}", sent=False)
         if isinstance(error, aiohttp.ClientConnectorError):
-            cause = getattr(error, "os_error", None)
-            number = getattr(cause, "errno", None) or 0
-            text = os.strerror(number) if number > 0 else str(cause or error)
-            return ConnectionFailed(f"Cannot connect to {self.address}: {text}", sent=False)
+            reason = _reason(error.os_error)
+            return ConnectionFailed(f"Cannot connect to {self.address}: {reason}", sent=False)
+        if isinstance(error, aiohttp.InvalidURL | UnicodeError):
+            reason = f"{self.address} is not an address that can be looked up"
+            return ConnectionFailed(reason, sent=False)
         if isinstance(error, aiohttp.ConnectionTimeoutError):
             return ConnectionFailed(f"Cannot connect to {self.address} in time", sent=False)
         if isinstance(error, TimeoutError):
             return ConnectionFailed(f"No answer from {self.address} within {self._timeout_s:g} s")
-        return ConnectionFailed(f"The connection to {self.address} was lost: {error!r}")
+        if isinstance(error, aiohttp.ClientResponseError):
+            return ConnectionFailed(f"{self.address} does not answer in HTTP: {error.message}")
+        return ConnectionFailed(f"The connection to {self.address} was lost: {_reason(error)}")
 
     # Tokens
 
@@ -309,3 +320,17 @@ class Transport:
         self._renewal = None
         if not task.cancelled():
             task.exception()  # those who waited have it
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in the words of whoever found out; never empty."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not good ({error.verify_message})"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed ({(error.reason or 'unknown').lower().replace('_', ' ')})"
+    if isinstance(error, socket.gaierror):
+        return error.strerror or "its name is not known"
+    number = getattr(error, "errno", None)
+    if isinstance(number, int) and number > 0:
+        return os.strerror(number)
+    return str(error) or type(error).__name__

@@ -19,7 +19,7 @@ from rookery.connection.live_counts import LiveCounts
 from rookery.connection.peer import Peer
 from rookery.connection.ports import FetchCards, FetchCounts, PresencePort, Push
 from rookery.connection.presence import Presence
-from rookery.connection.session import Session, Tally
+from rookery.connection.session import TOO_MANY_SESSIONS, Session, Tally
 from rookery.connection.settings import StreamSettings
 from rookery.connection.timer_wheel import TICK_S, TimerWheel
 from rookery.connection.wire import Codec, Event
@@ -120,7 +120,7 @@ class Hub:
         self._size += 1
         self.on_join(peer.session.identity)
         if len(peers) > self.settings.max_sessions_per_user:
-            peer.session.close(4429, "too many sessions")
+            peer.session.close(4429, TOO_MANY_SESSIONS)
         self.settle(peer)
 
     def leave(self, peer: Peer, code: int = 1006) -> None:

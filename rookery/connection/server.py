@@ -165,6 +165,10 @@ class ConnectionListener:
             else:
                 eviction.holder.abort()
 
+    def limit_reached(self, limit: str, remote: str) -> None:
+        """See `Listener`."""
+        self._notices.count(limit, self._place_of(remote)[0])
+
     def handshake_done(self, connection: Connection) -> None:
         """The connection becomes a session; its time is the hub's from now on."""
         self._handshakes.leave(connection)

@@ -36,6 +36,18 @@ from rookery.models import Identity
 
 _MAX_ID = 2**63
 
+TOO_MANY_FRAMES = "too many messages"
+TOO_MANY_ERRORS = "too many wrong messages"
+TOO_MANY_SESSIONS = "too many sessions"
+TOO_SLOW = "too slow"
+LIMITS = {
+    TOO_MANY_FRAMES: "frames_per_s",
+    TOO_MANY_ERRORS: "wrong_messages",
+    TOO_MANY_SESSIONS: "sessions_per_user",
+    TOO_SLOW: "unsent_bytes",
+}
+"""Reasons of closing that tell of a limit, and how the log calls it."""
+
 
 class Phase(Enum):
     """ATTACHING: before the welcome. LIVE: from the welcome on. CLOSED: nothing more is taken."""
@@ -304,7 +316,7 @@ class Session:
         self._allowance = min(float(settings.message_burst), self._allowance + regained) - 1.0
         self._allowance_s = now_s
         if self._allowance < 0:
-            self.close(4400, "too many messages")
+            self.close(4400, TOO_MANY_FRAMES)
 
     def message(self, data: bytes, text: bool, now_s: float) -> None:
         """Take a whole message of the client; `watched` is replaced by a ``watch``."""
@@ -346,7 +358,7 @@ class Session:
         self._errors += 1
         self._answer(ErrorMessage(code=error.code, error=error.text))
         if self._errors >= self._settings.max_errors:
-            self.close(4400, "too many wrong messages")
+            self.close(4400, TOO_MANY_ERRORS)
 
     def _answer(self, message: ServerMessage) -> None:
         """Send what is never merged; a client that asks without reading meets the hard limit."""
@@ -412,7 +424,7 @@ class Session:
 
     def _check_hard_limit(self) -> None:
         if self.buffered_bytes + self._out_bytes > self._settings.hard_buffer_bytes:
-            self.close(4408, "too slow")
+            self.close(4408, TOO_SLOW)
 
     # Time and end
 
@@ -438,7 +450,7 @@ class Session:
             return False
         since_s = self._merging_since_s
         if since_s is not None and now_s >= since_s + self._settings.slow_grace_s:
-            self.close(4408, "too slow")
+            self.close(4408, TOO_SLOW)
             return False
         if now_s < self._next_ping_s:
             return False

@@ -29,7 +29,7 @@ from rookery.connection.handshake import (
 )
 from rookery.connection.hub import Hub
 from rookery.connection.ports import Authenticate
-from rookery.connection.session import Session
+from rookery.connection.session import LIMITS, Session
 from rookery.connection.settings import StreamSettings
 from rookery.errors import RookeryError
 
@@ -57,6 +57,9 @@ class Listener(Protocol):
 
     def opened(self, connection: "Connection", remote: str) -> None:
         """A TCP connection was accepted; it may be ended at once, or another one for it."""
+
+    def limit_reached(self, limit: str, remote: str) -> None:
+        """To be told in the log."""
 
     def handshake_done(self, connection: "Connection") -> None:
         """The connection becomes a session; its time is the hub's from now on."""
@@ -176,6 +179,7 @@ class Connection(asyncio.Protocol):
             self._buffer = bytearray(rest)
             self._request_received(head)
         elif len(buffer) > self._listener.settings.max_head_bytes:
+            self._limit_reached("head_bytes")
             self._reject(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The request is too large.")
         elif not buffer[:1].isupper():  # TLS, or nothing of HTTP
             self._reject(HTTPStatus.BAD_REQUEST, "This is not an HTTP request.")
@@ -190,11 +194,14 @@ class Connection(asyncio.Protocol):
         request = events[0]
         assert isinstance(request, Request)
         response = self._judged(protocol, request)
+        if response.status_code != 101:
+            _mark_as_text(response)
         protocol.send_response(response)
         if response.status_code != 101:
             self._end()
             return
         if len(self._buffer or b"") > self._listener.settings.max_early_bytes:
+            self._limit_reached("early_bytes")
             self._transport.abort()
             return
         self._send_protocol()
@@ -233,13 +240,16 @@ class Connection(asyncio.Protocol):
         if not any(protocol.writes):
             text = "The HTTP request cannot be read.\n"
             answer = protocol.reject(HTTPStatus.BAD_REQUEST, text)
+            _mark_as_text(answer)
             self._transport.write(answer.serialize())
         self._end()
 
     def _reject(self, status: HTTPStatus, text: str) -> None:
         """Answer a request that was not read with an HTTP error."""
         protocol = self._protocol = self._new_protocol()
-        protocol.send_response(protocol.reject(status, text + "\n"))
+        response = protocol.reject(status, text + "\n")
+        _mark_as_text(response)
+        protocol.send_response(response)
         self._end()
 
     def turn_away(self) -> None:
@@ -302,6 +312,8 @@ class Connection(asyncio.Protocol):
                 self._frame(frame)
         if protocol.state is not State.OPEN and self._stage is _Stage.OPEN:
             sent = protocol.close_sent
+            if sent is not None and sent.code == 1009:
+                self._limit_reached("message_bytes")
             self._listener.hub.leave(self, 1006 if sent is None else sent.code)
             self._end()
 
@@ -349,6 +361,8 @@ class Connection(asyncio.Protocol):
             self._stage = _Stage.ENDING
             self._transport.abort()
             return
+        if reason in LIMITS:
+            self._limit_reached(LIMITS[reason])
         if self._protocol.state is State.OPEN and code != 1006:
             text = reason.encode()[:123].decode(errors="ignore")
             self._protocol.send_close(code, text)
@@ -366,6 +380,7 @@ class Connection(asyncio.Protocol):
     def alarm(self) -> None:
         """The handshake or the closing took too long."""
         if self._stage is _Stage.HEAD:
+            self._limit_reached("handshake_s")
             self._reject(HTTPStatus.REQUEST_TIMEOUT, "The handshake took too long.")
         elif self._stage is _Stage.WAITING:
             if self._task is not None:
@@ -373,6 +388,10 @@ class Connection(asyncio.Protocol):
             self.close(4503, "the token could not be checked in time; try again shortly")
         else:
             self.abort()
+
+    def _limit_reached(self, limit: str) -> None:
+        peer = self._transport.get_extra_info("peername")
+        self._listener.limit_reached(limit, peer[0] if peer else "")
 
     def _end(self) -> None:
         """Write what the protocol has left, and let the client close; by force after a while."""
@@ -404,3 +423,8 @@ class Connection(asyncio.Protocol):
             self._session.close(4500, "internal error")
             self._listener.hub.settle(self)
         self.close(4500, "internal error")
+
+
+def _mark_as_text(refusal: Response) -> None:
+    """Keep browsers from taking a refusal for anything else."""
+    refusal.headers["X-Content-Type-Options"] = "nosniff"

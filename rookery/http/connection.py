@@ -50,6 +50,11 @@ class Owner(Protocol):
 
     def release(self, size_bytes: int) -> None: ...
 
+    def hold_unread(self, size_bytes: int) -> bool:
+        """The same for answers that are not taken in, whose room is their own."""
+
+    def release_unread(self, size_bytes: int) -> None: ...
+
     def limit_reached(self, limit: str, remote: str) -> None:
         """To be told in the log."""
 
@@ -73,6 +78,7 @@ class Connection(RequestReader, asyncio.Protocol):
         "_respond",
         "_transport",
         "_unparsed",
+        "_unread_bytes",
         "_waiting",
     )  # fmt: skip
 
@@ -84,6 +90,7 @@ class Connection(RequestReader, asyncio.Protocol):
         # What was received and is not parsed yet, and what is held beyond what everybody may.
         self._unparsed: memoryview | None = None
         self._held_bytes = 0
+        self._unread_bytes = 0
         # Answering.
         self._waiting: deque[Request] = deque()
         self._answering: asyncio.Task[None] | None = None
@@ -127,9 +134,16 @@ class Connection(RequestReader, asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._is_congested = True
+        unread_bytes = self._transport.get_write_buffer_size()
+        if self._owner.hold_unread(unread_bytes):
+            self._unread_bytes += unread_bytes
+        else:
+            self._owner.limit_reached("unread_bytes", self._remote)
+            self._transport.abort()
 
     def resume_writing(self) -> None:
         self._is_congested = False
+        self._taken_in()
         self.active_s = self._loop.time()
         self._go_on()
 
@@ -234,8 +248,14 @@ class Connection(RequestReader, asyncio.Protocol):
             self._held_bytes = 0
         self._allowed_bytes = FREE_BYTES
 
+    def _taken_in(self) -> None:
+        """Nothing that was answered waits for the client any more."""
+        self._owner.release_unread(self._unread_bytes)
+        self._unread_bytes = 0
+
     def _forget(self) -> None:
         self._release()
+        self._taken_in()
         self._owner.closed(self)
 
     # The end.

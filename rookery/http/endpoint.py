@@ -81,6 +81,11 @@ class Call(Generic[P, Q, B]):
         return bearer_token(self._request.header(b"authorization")) or ""
 
     @property
+    def host(self) -> str | None:
+        """The ``Host`` header as it was sent."""
+        return self._request.header(b"host")
+
+    @property
     def identity(self) -> Identity:
         """Who makes the request; of endpoints that require it.
 

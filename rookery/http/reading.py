@@ -14,6 +14,7 @@ from rookery.errors import (
     InvalidRequest,
     NotSupported,
     Overloaded,
+    PayloadTooLarge,
     RookeryError,
     VersionNotSupported,
 )
@@ -29,6 +30,8 @@ MAX_BLANK_BYTES = 64
 FREE_BYTES = 8 << 10
 """So much of a message is held for every connection; for more there is one budget for all."""
 _FIELD_BYTES = len(b": \r\n")
+_SPACES = frozenset((b" ", b"\t"))
+"""Optional whitespace around values (RFC 9110, section 5.6.3)."""
 
 
 class RequestReader:
@@ -178,6 +181,8 @@ class RequestReader:
         self._head_bytes += len(name) + len(value) + _FIELD_BYTES
         if self._head_bytes > MAX_HEAD_BYTES:
             return  # Refused as soon as the head is complete.
+        if value[-1:] in _SPACES:  # The parser takes off only what stands before a value.
+            value = value.rstrip(b" \t")
         headers, name = self._headers, name.lower()
         if name in headers:
             if name in SINGLE_FIELDS:
@@ -201,6 +206,9 @@ class RequestReader:
             self._refuse(VersionNotSupported())
             return
         fault = self._head_fault(request)
+        if isinstance(fault, PayloadTooLarge):
+            self._over("body_bytes", fault)
+            return
         if fault is not None:
             self._refuse(fault)
             return

@@ -15,10 +15,13 @@ import msgspec
 from rookery.domain.windows import Verdict
 from rookery.errors import (
     DeviceRevoked,
+    Forbidden,
     InvalidRequest,
     InvalidToken,
     MethodNotAllowed,
     NotFound,
+    Overloaded,
+    PayloadTooLarge,
     RookeryError,
     TooManyRequests,
     Unauthenticated,
@@ -40,6 +43,7 @@ from rookery.http.requests import (
 )
 from rookery.http.schemas import Nothing, Parameters
 from rookery.http.services import Services
+from rookery.models import Identity
 from rookery.security_log import Origin
 from rookery.services.limits import TRIED, Attempt, Rate, demand
 
@@ -55,8 +59,7 @@ _COMMON = {
     "Server": "rookery",
 }
 _numbers = itertools.count(1)
-LOGGED_REFUSALS = (TooManyRequests, InvalidToken, DeviceRevoked)
-"""What the security log hears of here; what services refuse they tell it themselves."""
+LOGGED_REFUSALS = (TooManyRequests, Overloaded, PayloadTooLarge, InvalidToken, DeviceRevoked)
 _prefix = secrets.token_hex(6)
 
 
@@ -93,14 +96,14 @@ def handler_of(endpoint: Endpoint, services: Services) -> HttpHandler:
         key = key_of(request.remote, request.header(b"x-forwarded-for"))
         if not is_attempt:
             assert address_limit is not None
-            admit(address_limit.hit(key), headers)
+            admit(address_limit.hit(key), headers, address_limit.name)
             return None
         if write_limit is not None:  # Whatever is taken back below is bounded by this.
-            demand(write_limit.hit(key))
+            demand(write_limit.hit(key), write_limit.name)
         if address_limit is None:
             return None
         attempt = await address_limit.attempt(key)
-        admit(attempt.verdict, headers)
+        admit(attempt.verdict, headers, address_limit.name)
         return attempt
 
     async def handle(request: Request, parameters: Mapping[str, str]) -> Response:
@@ -121,7 +124,7 @@ def handler_of(endpoint: Endpoint, services: Services) -> HttpHandler:
                 if auth_required:
                     raise Unauthenticated
             elif user_limit is not None:
-                admit(user_limit.hit(viewer.user_id), headers)
+                admit(user_limit.hit(viewer.user_id), headers, user_limit.name)
             path = _NOTHING if path_type is None else convert(parameters, path_type)
             query = read_query(request.query) if request.query else default_query
             key = idempotency_key(request.header(b"idempotency-key")) if is_post else None
@@ -141,12 +144,13 @@ def handler_of(endpoint: Endpoint, services: Services) -> HttpHandler:
             if attempt is not None and not isinstance(error, TRIED):
                 standing = attempt.take_back()
                 limit_headers(headers, standing.limit, standing.remaining, standing.reset_s)
-            if isinstance(error, LOGGED_REFUSALS):
+            if _is_logged(error, viewer):
                 assert isinstance(error, RookeryError)
                 origin = partial(find_origin, request, request_id)
                 refused(
                     error.code,
                     origin,
+                    _limit_of(error),
                     user_id=None if viewer is None else viewer.user_id,
                     username="" if viewer is None else viewer.username,
                     endpoint=endpoint.operation_id,
@@ -159,6 +163,19 @@ def handler_of(endpoint: Endpoint, services: Services) -> HttpHandler:
         return Response(status, result, headers)
 
     return handle
+
+
+def _is_logged(error: Exception, viewer: Identity | None) -> bool:
+    """Whether the security log hears of it here; what services refuse they tell it themselves."""
+    is_of_a_member = isinstance(error, Forbidden) and viewer is not None
+    return is_of_a_member or isinstance(error, LOGGED_REFUSALS)
+
+
+def _limit_of(error: RookeryError) -> str:
+    """The limit that was reached, if it was one."""
+    if isinstance(error, PayloadTooLarge):
+        return "body_bytes"
+    return error.limit_name if isinstance(error, TooManyRequests | Overloaded) else ""
 
 
 def origin_finder(addresses: Addresses) -> FindOrigin:
@@ -178,13 +195,13 @@ def origin_finder(addresses: Addresses) -> FindOrigin:
     return find_origin
 
 
-def admit(verdict: Verdict, headers: dict[str, str]) -> None:
+def admit(verdict: Verdict, headers: dict[str, str], limit_name: str) -> None:
     """Let a request through its rate limit, and say so in the headers of its answer.
 
     Raises:
         TooManyRequests: it is over the limit.
     """
-    demand(verdict)
+    demand(verdict, limit_name)
     limit_headers(headers, verdict.limit, verdict.remaining, verdict.reset_s)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
@@ -21,6 +22,9 @@ SHUTDOWN_S = 10.0
 LOOK_S = 5.0
 DRAIN_LOOK_S = 0.05
 BACKLOG = 1024
+SEND_BUFFER_BYTES = 64 * 1024
+"""What the kernel may hold of answers that a client does not take in, for each connection; it takes
+that twice, and without a bound megabytes."""
 
 PlaceOf = Callable[[str], tuple[str, bool]]
 """What a peer's address counts as, and whether it is a trusted proxy."""
@@ -29,7 +33,8 @@ PlaceOf = Callable[[str], tuple[str, bool]]
 @dataclass(frozen=True)
 class ServerLimits:
     """How much a server takes. What a connection holds beyond `connection.FREE_BYTES` of an
-    unfinished message counts towards `held_bytes`, of all together."""
+    unfinished message counts towards `held_bytes`, of all together; so do answers that clients do
+    not take in, apart."""
 
     connections: int = 20_000
     connections_per_address: int = 2_000
@@ -52,7 +57,7 @@ class Server:
         self._looking: asyncio.Task[None] | None = None
         self._seats: Seats[Connection] = Seats(limits.connections, limits.connections_per_address)
         self._notices = Notices()
-        self._held_bytes = 0
+        self._held_bytes = self._unread_bytes = 0
         self.connections: set[Connection] = set()
         self.is_draining = False
 
@@ -64,6 +69,8 @@ class Server:
             reuse_port=reuse_port or None,
             backlog=BACKLOG,
         )
+        for each in self._listener.sockets:  # Inherited by each accepted one.
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self._looking = asyncio.create_task(self._look_after_connections())
 
     @property
@@ -113,6 +120,17 @@ class Server:
         """See `Owner`."""
         self._held_bytes -= size_bytes
 
+    def hold_unread(self, size_bytes: int) -> bool:
+        """See `Owner`."""
+        if self._unread_bytes + size_bytes > self._limits.held_bytes:
+            return False
+        self._unread_bytes += size_bytes
+        return True
+
+    def release_unread(self, size_bytes: int) -> None:
+        """See `Owner`."""
+        self._unread_bytes -= size_bytes
+
     def limit_reached(self, limit: str, remote: str) -> None:
         """See `Owner`."""
         self._notices.count(limit, self._place_of(remote)[0])
@@ -123,6 +141,7 @@ class Server:
         return {
             "http_connections": len(self.connections),
             "http_held_bytes": self._held_bytes,
+            "http_unread_bytes": self._unread_bytes,
             **{f"http_limited_{limit}": times for limit, times in limited},
         }
 

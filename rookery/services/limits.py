@@ -67,7 +67,7 @@ class Limit:
         clock_ms: Callable[[], int],
         shared: SharedCounts | None = None,
     ) -> None:
-        self._name = name
+        self.name = name
         self._windows = Windows(per_minute)
         self._clock_ms = clock_ms
         self._shared = shared
@@ -134,7 +134,7 @@ class Limit:
     async def _tell(self, key: Key, shared: SharedCounts, may_be_less: bool = False) -> bool:
         """Tell what is owed, and learn the total; False if that cannot be known now."""
         number, amount = self._windows.take(key)
-        total = await shared.add(f"{self._name}/{number}/{key}", amount)
+        total = await shared.add(f"{self.name}/{number}/{key}", amount)
         if total is None:
             self._windows.give_back(key, number, amount)
             return False
@@ -205,7 +205,7 @@ class Limits:
         # Hashed, because keys leave the process, and e-mail addresses should not.
         key = sha256(f"{account} {source}".encode(errors="surrogatepass")).hexdigest()
         attempt = await self._per_account.attempt(key)
-        demand(attempt.verdict)
+        demand(attempt.verdict, self._per_account.name)
         return attempt
 
     async def settled(self) -> None:
@@ -218,12 +218,13 @@ class Limits:
             await self._shared.close()
 
 
-def demand(verdict: Verdict) -> None:
-    """Raise TooManyRequests unless `verdict` lets a request through."""
+def demand(verdict: Verdict, limit_name: str) -> None:
+    """Raise TooManyRequests unless `verdict`, of the limit of that name, lets a request through."""
     if verdict.retry_after_s:
         raise TooManyRequests(
             f"Too many requests; try again in {verdict.retry_after_s} s",
             retry_after_s=verdict.retry_after_s,
             limit=verdict.limit,
             reset_s=verdict.reset_s,
+            limit_name=limit_name,
         )

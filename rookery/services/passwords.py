@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 WAIT_S = 10.0
 """How long a caller waits for a thread: as long as clients of a busy server are patient."""
+WAITING = "password_wait_s"
+"""What the limit on waiting is called."""
 MAX_WAITING = 10_000
 MAX_WAITING_EACH = 1_000
 """One who waits holds some kilobytes: these bound memory, not what people need."""
@@ -131,7 +133,7 @@ class Passwords:
         if self._free:  # Then nobody waits.
             self._begin(loop, job)
         elif not self._turns.add(key, job):
-            raise Overloaded()
+            raise Overloaded(limit_name=WAITING)
         giving_up = loop.call_later(self._wait_s, self._give_up, key, job)
         try:
             result: T = await job.result
@@ -143,7 +145,7 @@ class Passwords:
     def _give_up(self, key: str, job: _Job) -> None:
         """End the waiting of a job; one that has begun goes on."""
         if self._turns.discard(key, job) and not job.result.done():
-            job.result.set_exception(Overloaded())
+            job.result.set_exception(Overloaded(limit_name=WAITING))
 
     def _begin_next(self, loop: asyncio.AbstractEventLoop) -> None:
         while self._free and (job := self._turns.next()) is not None:

@@ -10,6 +10,13 @@ import unicodedata
 from urllib.parse import urlsplit
 
 from rookery.errors import InvalidRequest
+from rookery.text.invisible import (
+    MAX_MARKS,
+    is_visible,
+    misplaced,
+    neutralised,
+    too_many_marks,
+)
 
 MAX_USERNAME_CHARS = 15
 MAX_EMAIL_CHARS = 254
@@ -26,6 +33,7 @@ _USERNAME = re.compile(r"[A-Za-z0-9_]+")
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _EMAIL = re.compile(rf"(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+(?=[A-Za-z]){_LABEL}")
+_LABELS = {"name": "A name"}
 _NOT_IN_URL = re.compile(r'[\s"<>\\^`{|}]')
 
 
@@ -64,15 +72,17 @@ def password(value: str) -> str:
 def name(value: str) -> str:
     """A display name: one line of 1 to 50 characters, of which some can be seen."""
     value = _line(value, "name", MAX_NAME_CHARS)
-    if all(unicodedata.category(character)[0] in "CZ" for character in value):
+    if not value:
         raise InvalidRequest("A name needs a visible character", "name")
     return value
 
 
 def bio(value: str) -> str:
-    """Up to 160 characters; line breaks are kept, in one form."""
-    value = unicodedata.normalize("NFC", value.replace("\r\n", "\n").replace("\r", "\n")).strip()
+    """Up to 160 characters; line breaks are kept, in one form. Direction as in posts."""
+    value = neutralised(value.replace("\r\n", "\n").replace("\r", "\n"))
+    value = unicodedata.normalize("NFC", value).strip()
     _refuse_controls(value, "bio", allowed="\n")
+    _refuse_blank(value, "bio")
     return _limited(value, "bio", MAX_BIO_CHARS)
 
 
@@ -102,9 +112,22 @@ def device_name(value: str) -> str:
 
 
 def _line(value: str, field: str, limit: int) -> str:
+    """A label in the form to keep: empty, or one line that can be seen and stays in its place."""
     value = unicodedata.normalize("NFC", value).strip()
     _refuse_controls(value, field, allowed="")
-    return _limited(value, field, limit)
+    _refuse_blank(value, field)
+    value = _limited(value, field, limit)
+    unseen = misplaced(value)
+    if unseen is not None:
+        raise _not_allowed(value[unseen], field)
+    if too_many_marks(value):
+        raise InvalidRequest(f"{field} may have at most {MAX_MARKS} marks over one letter", field)
+    return value
+
+
+def _refuse_blank(value: str, field: str) -> None:
+    if value and not is_visible(value):
+        raise InvalidRequest(f"{_LABELS.get(field, field)} needs a visible character", field)
 
 
 def _limited(value: str, field: str, limit: int) -> str:
@@ -117,10 +140,13 @@ def _refuse_controls(value: str, field: str, allowed: str) -> None:
     """Refuse control characters, line separators and lone surrogates (which no UTF-8 can hold)."""
     for character in value:
         if character not in allowed and unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
-            raise InvalidRequest(
-                f"{field} contains the character U+{ord(character):04X}, which is not allowed",
-                field,
-            )
+            raise _not_allowed(character, field)
+
+
+def _not_allowed(character: str, field: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"{field} contains the character U+{ord(character):04X}, which is not allowed here", field
+    )
 
 
 def _web_url(value: str, field: str, limit: int) -> str:
@@ -130,7 +156,7 @@ def _web_url(value: str, field: str, limit: int) -> str:
     _limited(value, field, limit)
     _refuse_controls(value, field, allowed="")
     problem = InvalidRequest(f"{field} must be an http:// or https:// address", field)
-    if _NOT_IN_URL.search(value):
+    if _NOT_IN_URL.search(value) or misplaced(value) is not None:
         raise problem
     try:
         parts = urlsplit(value)

@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, NoPermissionError, RedisError, ResponseError
 
 from rookery.config import Redis
-from rookery.errors import ConfigError, StartupError
+from rookery.errors import ConfigError, StartupError, reason_of
 from rookery.redaction import redacted_address, said_of
 
 log = structlog.get_logger(__name__)
@@ -98,8 +98,8 @@ async def check_redis(settings: Redis) -> None:
         ) from error
     except FAILURES as error:
         raise StartupError(
-            f"Redis does not answer ({error}); start it, correct redis.url or ROOKERY_REDIS_URL,"
-            " or leave that empty to run without Redis"
+            f"Redis does not answer ({reason_of(error)}); start it, correct redis.url or"
+            " ROOKERY_REDIS_URL, or leave that empty to run without Redis"
         ) from error
     finally:
         await client.aclose()

@@ -7,6 +7,7 @@ import msgspec
 from rookery.text.emoji import MAX_SEQUENCE_CHARS
 from rookery.text.entities import Entities, Url
 from rookery.text.extraction import extract_with_urls
+from rookery.text.invisible import is_visible, neutralised
 from rookery.text.urls import MAX_URL_CHARS, extract_urls
 from rookery.text.weights import EMOJI_WEIGHT, URL_WEIGHT, normalise, weigh
 
@@ -21,11 +22,6 @@ PROBLEM_CODES = (
 )
 """Every code that a `TextProblem` may have."""
 
-# White space, and characters that show nothing: fillers, joiners, directional marks.
-_BLANK = re.compile(
-    r"[\s\xad\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\u2800\u3164"
-    r"\ufe00-\ufe0f]*+\Z"
-)
 _REFUSED = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\ufeff\uffff]"  # but not \t, \n
 )
@@ -58,8 +54,9 @@ def validate(text: str, limit: int = DEFAULT_LIMIT) -> str:
     """The text in the form to keep, if it may be posted.
 
     Raises:
-        TextProblem: it is blank, too long for `limit` (weighted), or holds a control character
-            other than tab and newline, a lone surrogate, or U+FEFF, U+FFFE or U+FFFF.
+        TextProblem: nothing of it can be seen, it is too long for `limit` (weighted), or holds a
+            control character other than tab and newline, a lone surrogate, or U+FEFF, U+FFFE or
+            U+FFFF.
     """
     if _is_plain(text, limit):
         return text
@@ -102,12 +99,15 @@ def _check(text: str, limit: int) -> str:
             f"text is {len(text)} characters long; the limit is {limit} weighted characters",
         )
     text = normalise(text)
-    if _BLANK.match(text):
-        raise TextProblem("text_empty", "text is empty")
     if not text.isprintable():
         refused = _REFUSED.search(text)
-        if refused is not None:
+        if refused is not None and not text.isspace():
             raise _refusal(refused[0], refused.start())
+        turned, text = text, neutralised(text)
+        if turned != text:
+            text = normalise(text)  # what was apart may compose
+    if not is_visible(text):
+        raise TextProblem("text_empty", "text is empty")
     return text
 
 

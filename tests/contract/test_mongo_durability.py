@@ -9,11 +9,16 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from pymongo.asynchronous.client_session import AsyncClientSession
 
 from rookery import config
+from rookery.errors import Unavailable
 from rookery.store.engine import Increment, Insert, WriteBatch
 from rookery.store.mongo import MongoStore
+from rookery.store.mongo import writer as writer_module
+from tests.chaos.proxy import Proxy
 from tests.contract.collections import COLLECTIONS, COUNTS, ITEMS, LINKS
+from tests.integration.server.world import until
 from tests.servers.mongo import MongoServer, required
 
 ROUNDS = 3
@@ -93,6 +98,37 @@ async def test_what_was_acknowledged_survives_the_writer(mongo_database: config.
             await asyncio.to_thread(acknowledged_before_kill, mongo_database, first, lines)
         )
         await check(mongo_database, acknowledged)
+
+
+async def test_what_a_lost_connection_left_open_is_closed_at_the_next_contact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server would keep it, and the documents closed to everybody, for seconds or a minute."""
+    required()
+    committed = writer_module._commit
+
+    async def cut_off(session: AsyncClientSession, ends_s: float) -> None:
+        monkeypatch.undo()
+        proxy.refuse()
+        await committed(session, ends_s)
+
+    with MongoServer(tmp_path, lifetime_s=60) as server:
+        async with Proxy(server.port) as proxy:
+            uri = f"mongodb://127.0.0.1:{proxy.port}/?directConnection=true"
+            settings = config.Store(engine="mongo", mongo_uri=uri, timeout_s=1.0)
+            store = await MongoStore.open(settings, COLLECTIONS)
+            monkeypatch.setattr(writer_module, "_commit", cut_off)
+            with pytest.raises(Unavailable):
+                await store.writer.write(batch_of(1))
+            assert proxy.refused
+            proxy.restore()
+
+            async def writes() -> bool:
+                (outcome,) = await store.writer.write_many([batch_of(2)])
+                return outcome is None
+
+            await until(writes, within_s=20, what="a write to the same")
+            await store.close()
 
 
 async def test_what_was_acknowledged_survives_the_server(tmp_path: Path) -> None:

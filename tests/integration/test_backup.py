@@ -10,6 +10,7 @@ import re
 import shlex
 import shutil
 import sqlite3
+import sys
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
@@ -23,7 +24,8 @@ from rookery.control import Control
 from tests.integration.server.world import PASSWORD, Person, ServerThread, World, config, until
 from tests.servers.mongo import MongoMember, MongoServer, required
 
-GUIDE = Path(__file__).resolve().parents[2] / "docs/operations.md"
+ROOT = Path(__file__).resolve().parents[2]
+GUIDE = ROOT / "docs/operations.md"
 WRITERS = 8
 BETWEEN = 50
 """Posts acknowledged between two copies."""
@@ -32,12 +34,12 @@ PRELOADED = 3_000
 BATCH = 500
 
 
-def documented_command(source: Path, copy: Path) -> list[str]:
-    """The back-up command of the guide, between the two files."""
-    (line,) = re.findall(r"^python3 -c .*$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
-    *words, from_, to = shlex.split(line)
-    assert (from_, to) == ("data/rookery.sqlite", "backup/rookery.sqlite")
-    return [*words, str(source), str(copy)]
+def documented_command(data: Path, copy: Path) -> list[str]:
+    """The back-up command of the guide, for a data folder and a file."""
+    guide = GUIDE.read_text(encoding="utf-8")
+    (line,) = re.findall(r"^\$ rookery (backup \S+\.sqlite)$", guide, re.MULTILINE)
+    word, _ = shlex.split(line)
+    return [sys.executable, str(ROOT / "main.py"), word, str(copy), "--data", str(data)]
 
 
 async def run(command: list[str]) -> None:
@@ -131,10 +133,9 @@ async def test_backup_under_load_is_whole(tmp_path: Path) -> None:
         await preload(world, author)
         async with Load(author) as load:
             for copy in copies:
-                copy.parent.mkdir()
                 await load.more(len(load.acknowledged) + BETWEEN)
                 before = set(load.acknowledged)
-                await run(documented_command(data / "rookery.sqlite", copy))
+                await run(documented_command(data, copy))
                 assert len(load.acknowledged) > len(before), "nothing was written meanwhile"
                 await asyncio.to_thread(look_into, copy, before)
     async with running(copy.parent) as server, World(server) as world:

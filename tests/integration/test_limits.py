@@ -1,6 +1,8 @@
 """Rate limits over real HTTP, in one gateway and shared by two through a real Redis."""
 
 import asyncio
+import gzip
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -11,6 +13,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from rookery import security_log
 from rookery.client import Client as RookeryClient
 from rookery.client import TooManyRequests
 from rookery.config import Redis
@@ -288,3 +291,30 @@ async def test_a_redis_that_hangs_delays_one_request_and_not_all(gateways: TwoGa
     began_s = monotonic()
     await _statuses(gateways.worlds[0].nobody, "POST", "/login", 10, LOGIN)
     assert monotonic() - began_s < first_s
+
+
+async def test_the_security_log_names_the_limit(tmp_path: Path) -> None:
+    """Each that was reached: an operator can tell guessed passwords from a crawler."""
+    log = tmp_path / "security.log"
+    security_log.configure(str(log))
+    try:
+        limits = _limits(reads_per_address=1, logins_per_account=1, logins_per_address=2)
+        async with http_world(limits=limits, clock_ms=Clock()) as world:
+            ada = await world.user("ada")
+            guess = {"username": "ada", "password": "wrong wrong"}
+            for _ in range(2):
+                await world.nobody.request("GET", f"/users/{ada.user_id}")
+            for name in ("ada", "ada", "nobody1", "nobody2"):
+                await world.nobody.request("POST", "/login", {**guess, "username": name})
+            huge = gzip.compress(b" " * (2 << 20))
+            await world.nobody.request(
+                "POST",
+                "/token/refresh",
+                data=huge,
+                headers={"Content-Encoding": "gzip", "Content-Type": "application/json"},
+            )
+    finally:
+        security_log.configure("")
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    named = {event["limit"] for event in events if event["event"] == "refused"}
+    assert {"reads_per_address", "logins_per_account", "logins_per_address", "body_bytes"} <= named

@@ -67,10 +67,16 @@ class MongoMember:
     """
 
     def __init__(
-        self, folder: Path, *, port: int | None = None, replica_set: str | None = REPLICA_SET
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        replica_set: str | None = REPLICA_SET,
+        lifetime_s: int = LIFETIME_S,
     ) -> None:
         """`replica_set` None makes it a standalone."""
         self.folder = folder
+        self._lifetime_s = lifetime_s
         self.port = port or free_port()
         self._replica_set = replica_set
         self._process: subprocess.Popen[bytes] | None = None
@@ -91,7 +97,7 @@ class MongoMember:
         data = self.folder / "data"
         data.mkdir(parents=True, exist_ok=True)
         settings = {
-            "transactionLifetimeLimitSeconds": LIFETIME_S,
+            "transactionLifetimeLimitSeconds": self._lifetime_s,
             "diagnosticDataCollectionEnabled": "false",
             # Else a secondary waits 5 s longer for a primary that hangs before it asks another.
             "oplogNetworkTimeoutBufferSeconds": 1,

@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from rookery import errors
-from rookery.errors import InvalidText, RookeryError
+from rookery.errors import InvalidText, RookeryError, reason_of
 
 CLASSES = [
     cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, RookeryError)
@@ -42,3 +42,13 @@ def test_codes_are_distinct() -> None:
     """A client can tell each kind of error by its code."""
     codes = [cls.code for cls in CLASSES if cls is not InvalidText]
     assert len(codes) == len(set(codes))
+
+
+def test_every_error_has_a_reason() -> None:
+    """Libraries raise errors without a text; people are told something all the same."""
+    assert reason_of(ValueError("wrong")) == "wrong"
+    assert reason_of(TimeoutError()) == "no answer in time"
+    assert reason_of(ValueError()) == "ValueError"
+    outer = RuntimeError()
+    outer.__cause__ = ValueError("inner")
+    assert reason_of(outer) == "inner"

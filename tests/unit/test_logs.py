@@ -1,5 +1,6 @@
 """Logging: what it must not do to those who log."""
 
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -40,3 +41,19 @@ def test_addresses_are_logged_without_their_passwords(capsys: pytest.CaptureFixt
     told = capsys.readouterr().err
     assert "mongodb://***@host" in told and "redis://***@host" in told
     assert "s3cr3t" not in told
+
+
+def test_what_others_sent_cannot_act_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values are escaped: no second line, no colour, no turned text."""
+
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    configure("info")
+    structlog.get_logger().info("refused", name="x\x1b[2J\n12:00:00 [info] fake\u202e")
+    shown = screen.getvalue()
+    assert shown.count("\n") == 1
+    assert "\x1b[2J" not in shown and "\u202e" not in shown

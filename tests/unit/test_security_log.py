@@ -113,3 +113,16 @@ def test_every_event_is_documented() -> None:
     """In the table that operators read."""
     text = DOCS.read_text()
     assert [event for event in Event if f"| `{event.value}` |" not in text] == []
+
+
+async def test_limits_are_told_apart(file: Path) -> None:
+    """Guesses at a password are not lost behind the first refused read of an address."""
+    refusals = Refusals()
+    for limit in ("reads_per_address", "logins_per_account", "reads_per_address"):
+        refusals.refused("rate_limited", lambda: Origin("192.0.2.1", "192.0.2.1"), limit)
+    refusals.summarise()
+    assert [(line["event"], line["limit"]) for line in lines(file)] == [
+        ("refused", "reads_per_address"),
+        ("refused", "logins_per_account"),
+        ("refused_many", "reads_per_address"),
+    ]

@@ -1,10 +1,12 @@
 """Where a client finds the stream of live events."""
 
+from rookery.authority import host_of
 from rookery.http.endpoint import Call, endpoint
 from rookery.http.schemas import Answer, Nothing
 from rookery.http.services import Services
 from rookery.services.tokens import TICKET_S
 
+LOOPBACK = "127.0.0.1"
 PROTOCOLS = ("rookery.v1.msgpack", "rookery.v1.json")
 
 
@@ -20,9 +22,10 @@ class StreamAddress(Answer, frozen=True, kw_only=True, rename="camel"):
     "GET", "/stream", "Where to open a WebSocket for live events", answers={200: StreamAddress}
 )
 async def stream(services: Services, call: Call[Nothing, Nothing, Nothing]) -> StreamAddress:
-    return StreamAddress(
-        url=await services.stream.pick(), protocols=PROTOCOLS, heartbeat_s=services.heartbeat_s
-    )
+    url = await services.stream.pick()
+    if "{host}" in url:  # the server listens on all its addresses: name the one that was used
+        url = url.replace("{host}", host_of(call.host) or LOOPBACK)
+    return StreamAddress(url=url, protocols=PROTOCOLS, heartbeat_s=services.heartbeat_s)
 
 
 class StreamTicket(Answer, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ from rookery.errors import StoreUnavailable, Unavailable
 from rookery.store.engine import Collection, WriteBatch
 from rookery.store.mongo.bulk import NOT_OFFERED, BulkWriter, cause, codes
 from rookery.store.mongo.client import DURABLE, MAJORITY, Cancellable, Connection
+from rookery.store.mongo.leftovers import Leftovers
 from rookery.store.mongo.plans import (
     REMOVED,
     Columns,
@@ -62,6 +63,9 @@ _REFUSED_VALUES = {2, 14, 10334, 17280, 17419, 17420}
 class _Again(Exception):
     """The transaction had no effect, and may have one if it is done again."""
 
+    def __str__(self) -> str:
+        return "no transaction came through in time"
+
 
 class _Conflict(_Again):
     """So it is, because another transaction has written to the same documents."""
@@ -73,6 +77,9 @@ class _Exists(Exception):
 
 class _Unknown(Exception):
     """Nobody answered whether the transaction was committed."""
+
+    def __str__(self) -> str:
+        return "it did not say whether it took the write"
 
 
 class MongoWriter:
@@ -86,6 +93,7 @@ class MongoWriter:
     def __init__(self, settings: config.Store, collections: Sequence[Collection]) -> None:
         self._connection = Connection(settings)
         self._bulk = BulkWriter(self._connection)
+        self._leftovers = Leftovers(self._connection)
         self._shapes = shapes(collections)
         self._timeout_s = settings.timeout_s
         self._turn = asyncio.Lock()
@@ -200,6 +208,7 @@ class MongoWriter:
         self, plans: Sequence[Plan], until: float, *, read_inserts: bool
     ) -> None:
         wanted = places_to_read(self._shapes, plans, inserts=read_inserts)
+        await self._leftovers.end()
         async with self._connection.client.start_session() as session:
             # What only writes needs no read concern.
             await session.start_transaction(MAJORITY if wanted else None, DURABLE)
@@ -208,9 +217,14 @@ class MongoWriter:
                 states = carry_out(self._shapes, plans, found)
                 await self._write(states, session)
             except PyMongoError as error:
+                self._leftovers.note(session, error)
                 raise _told_apart(error) from error
             # Also where nothing is written: what failed was then told by a majority.
-            await _commit(session, until)
+            try:
+                await _commit(session, until)
+            except (_Again, _Unknown) as error:
+                self._leftovers.note(session, error.__cause__)
+                raise
 
     async def _read(
         self, places: set[Place], session: AsyncClientSession

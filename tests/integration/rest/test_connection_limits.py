@@ -3,6 +3,7 @@
 import asyncio
 import os
 import resource
+import socket
 
 import pytest
 from structlog.testing import capture_logs
@@ -10,7 +11,7 @@ from structlog.testing import capture_logs
 from rookery.http import server as servers
 from rookery.http.addresses import Addresses
 from rookery.http.message import Request, Response
-from rookery.http.server import Server, ServerLimits
+from rookery.http.server import SEND_BUFFER_BYTES, Server, ServerLimits
 from tests.integration.rest.test_connection import GET, Peer, echo, served
 
 
@@ -121,3 +122,70 @@ def _open_files() -> int:
     lowest = os.dup(0)
     os.close(lowest)
     return lowest
+
+
+async def test_answers_that_nobody_takes_in_are_bounded_in_all() -> None:
+    """Whoever asks for one more that does not fit is cut; what was taken in counts no more."""
+    large = 4 << 20
+
+    async def answer(request: Request) -> Response:
+        return Response(200, b'"%b"' % (b"x" * large), {})
+
+    with capture_logs() as logs:
+        async with served(answer, limits=ServerLimits(held_bytes=large + large // 2)) as (
+            server,
+            connect,
+        ):
+            slow = await connect()
+            slow.send(GET % 1)
+            async with asyncio.timeout(10):
+                while not server.figures()["http_unread_bytes"]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+            greedy = await connect()
+            greedy.send(GET % 1)
+            with pytest.raises((EOFError, OSError)):
+                await greedy.answer()
+            assert server.figures()["http_limited_unread_bytes"] == 1
+            assert len(str((await slow.answer())[1])) == large
+            async with asyncio.timeout(10):
+                while server.figures()["http_unread_bytes"]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.005)
+    assert [line["limit"] for line in logs if line["event"] == "limit reached"] == ["unread_bytes"]
+
+
+async def test_the_kernel_holds_little_of_what_is_not_taken_in() -> None:
+    """For each connection; what it holds of all together is the machine's."""
+    async with served() as (server, connect):
+        peer = await connect()
+        await until_held(server, 1)
+        (connection,) = server.connections
+        sock = connection._transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * SEND_BUFFER_BYTES
+        peer.send(GET % 1)
+        assert (await peer.answer())[0] == 200
+
+
+async def test_a_body_that_is_announced_as_too_large_is_told_in_the_log() -> None:
+    """As one is that turns out to be."""
+    with capture_logs() as logs:
+        async with served() as (_, connect):
+            peer = await connect()
+            peer.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n")
+            assert (await peer.answer())[1]["fault"] == "payload_too_large"
+    assert [line["limit"] for line in logs if line["event"] == "limit reached"] == ["body_bytes"]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\nHost:\ta\t\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost:  a  \r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length:  2 \t\r\n\r\n{}",
+    ],
+)
+async def test_whitespace_around_values_is_no_part_of_them(head: bytes) -> None:
+    """RFC 9110, section 5.5: it is taken off before a value is looked at."""
+    async with served() as (_, connect):
+        peer = await connect()
+        peer.send(head)
+        assert (await peer.answer())[0] == 200

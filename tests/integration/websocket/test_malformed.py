@@ -8,6 +8,7 @@ import struct
 from contextlib import AsyncExitStack
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.integration.websocket.serving import (
     UPGRADE,
@@ -113,3 +114,35 @@ async def test_a_connection_that_breaks_off_leaves_nothing(server: Server) -> No
     await until(lambda: not server.listener._connections and not server.shard.registered)
     assert len(server.hub) == 0
     assert server.hub.figures()["closed_1006"] == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "limit"),
+    [
+        (frame(0x89, b"") * 1000, "frames_per_s"),
+        (frame(0x81, b"[]") * 3, "wrong_messages"),
+        (frame(0x81, b"x" * 20_000), "message_bytes"),
+    ],
+)
+async def test_limits_of_a_session_are_told_in_the_log(
+    server: Server, sent: bytes, limit: str
+) -> None:
+    """With whose address it was, and how often."""
+    with capture_logs() as logs:
+        reader, writer = await raw_session(server)
+        writer.write(sent)
+        await close_code(reader)
+        await until(lambda: [line for line in logs if line["event"] == "limit reached"])
+        writer.close()
+    (line,) = [line for line in logs if line["event"] == "limit reached"]
+    assert (line["limit"], line["address"], line["times"]) == (limit, "127.0.0.1", 1)
+
+
+async def test_a_refusal_is_text_to_browsers(server: Server) -> None:
+    """Whatever stands in it."""
+    for request in (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"\x16\x03\x01", b"GET / HTTP/9\r\n\r\n"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(request)
+        answer = await asyncio.wait_for(reader.read(), WITHIN_S)
+        assert b"X-Content-Type-Options: nosniff\r\n" in answer
+        writer.close()

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from rookery.bulk.comparing import Comparison, Side
+from rookery.bulk.comparing import Comparison, Side, naming
 from rookery.bulk.migrating import COPIED, JOB, Migration
 from rookery.errors import Conflict, StoreUnavailable
 from rookery.store.engine import (
@@ -19,6 +19,7 @@ from rookery.store.engine import (
     WriteBatch,
 )
 from rookery.store.leases import WorkerLease
+from rookery.store.mongo import writer
 from rookery.store.schema import (
     CLUSTER,
     COLLECTIONS,
@@ -273,3 +274,22 @@ async def test_no_id_of_the_old_store_is_made_again() -> None:
     await late.acquire()
     assert early.worker != old.worker and late.worker == old.worker
     assert not made & {lease.next_id() for lease in (early, late) for _ in range(1000)}
+
+
+@pytest.mark.parametrize(
+    ("cause", "why"),
+    [
+        (TimeoutError(), "no answer in time"),
+        (OSError(), "OSError"),
+        (KeyError("x"), "'x'"),
+        (writer._Again(), "no transaction came through in time"),
+        (writer._Unknown(), "it did not say whether it took the write"),
+    ],
+)
+def test_a_store_that_is_slow_is_named_with_a_reason(cause: Exception, why: str) -> None:
+    """Also where the library's error says nothing."""
+    failed = StoreUnavailable("The store does not answer")
+    failed.__cause__ = cause
+    with pytest.raises(StoreUnavailable) as caught, naming("mongodb://slow/rookery"):
+        raise failed
+    assert f"mongodb://slow/rookery: The store does not answer ({why})." in str(caught.value)

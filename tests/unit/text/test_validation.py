@@ -23,7 +23,7 @@ _LONG_URL = "https://example.com/" + "a" * 4000
         " ".join([_LONG_URL] * 11),
         "\u202ahello\u202c",
         "\u200bx",
-        "\ue000",
+        "x\ue000",
     ],
 )
 def test_may_be_posted(text: str) -> None:
@@ -65,7 +65,11 @@ def test_far_too_long_is_refused_before_any_work(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "\n\t\r\n", "\u3000\xa0", "\u200b\u200d\ufe0f", "\u2060\u3164\u180e", "\u2028"],
+    [
+        *("", " ", "\n\t\r\n", "\u3000\xa0", "\u200b\u200d\ufe0f", "\u2060\u3164\u180e", "\u2028"),
+        *("\u3164", "\u2800", "\u034f", "\uffa0\u115f", "\ufe0f", "\U000e0100", "\u0301", "\ue000"),
+        *("\U0001d159", "\U00013441", "\ufffc", "\u202e \u202c", "\U000e0041"),
+    ],
 )
 def test_blank(text: str) -> None:
     """White space, and what shows nothing at all, is no text."""
@@ -103,6 +107,14 @@ def test_character_refused(character: str, code: str) -> None:
 def test_returns_the_normal_form() -> None:
     """What is validated is what is kept."""
     assert validate("cafe\u0301\r\n") == "caf\xe9\n"
+
+
+def test_direction_stays_within_the_text() -> None:
+    """What would turn the lines behind it is left out; offsets and weight are of what is kept."""
+    parsed = parse("\u202e#tag \u2067open")
+    assert parsed.text == "#tag open"
+    assert parsed.entities.hashtags[0].start == 0
+    assert parsed.weight == len(parsed.text)
 
 
 def test_limit_is_the_callers() -> None:

@@ -1,0 +1,1 @@
+"""Programs that developers run on the sources; nothing here is installed."""
