@@ -86,6 +86,8 @@ class Victim:
         for task in self._reading:
             task.cancel()
         await asyncio.gather(*self._reading, return_exceptions=True)
+        if self._socket is not None:
+            await self._socket.close()
         await self._kept.close()
         await self._fresh.close()
 
@@ -239,9 +241,14 @@ class Victim:
             protocols=("rookery.v1.json",),
             headers={"Authorization": f"Bearer {token}"},
         )
-        first = await socket.receive(OPERATION_S)
-        if first.type is not aiohttp.WSMsgType.TEXT or json.loads(first.data)["type"] != "welcome":
-            raise Refused(f"no welcome: {first}")
+        try:
+            first = await socket.receive(OPERATION_S)
+            is_text = first.type is aiohttp.WSMsgType.TEXT
+            if not is_text or json.loads(first.data)["type"] != "welcome":
+                raise Refused(f"no welcome: {first}")
+        except BaseException:
+            await socket.close()
+            raise
         former, self._socket = self._socket, socket
         self._reading.append(asyncio.create_task(self._take(socket)))
         if former is not None:
