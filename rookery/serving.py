@@ -4,12 +4,13 @@ import asyncio
 import errno
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 
 from rookery import __version__, security_log
 from rookery.actors import names
@@ -37,9 +38,12 @@ from rookery.store import StoreParts, open_reader, prepare_store
 from rookery.store.cluster import ClusterRepository
 from rookery.store.redis_connection import check_redis
 
+log = structlog.get_logger(__name__)
+
 FIGURES_WITHIN_S = 2.0
 KEYS_WITHIN_S = 5.0
 POSTING_S = 60.0
+PART_STOP_S = 2.0
 
 
 def _audited(name: str, command: Command, *told: str) -> Command:
@@ -151,6 +155,17 @@ class Cluster:
         await self._reader.close()
 
 
+async def _stopped(name: str, stop: Callable[[], Awaitable[None]]) -> list[str]:
+    """Stop a part of this process; what went wrong. Nothing of it keeps others from stopping."""
+    try:
+        async with asyncio.timeout(PART_STOP_S):
+            await stop()
+    except Exception as error:
+        log.warning("not stopped in order", part=name, reason=repr(error))
+        return [f"{name} did not stop in order: {error!r}"]
+    return []
+
+
 class RunningServer:
     """A whole server. `start` it, and `stop` it whatever happens in between."""
 
@@ -160,6 +175,8 @@ class RunningServer:
         self._control: ControlServer | None = None
         self._use_cases: UseCases | None = None
         self._cluster: Cluster | None = None
+        self.faults: list[str] = []
+        """After `stop`: what did not stop in order."""
 
     @property
     def http_url(self) -> str:
@@ -255,17 +272,27 @@ class RunningServer:
             await asyncio.gather(*starting, return_exceptions=True)
             raise
 
-    async def stop(self) -> None:
+    async def stop(self) -> list[str]:
+        """Stop in order, the store's writer last; what did not, a sentence each.
+
+        Returns within `STOP_BOUND_S` whatever hangs.
+        """
+        parts: dict[str, Callable[[], Awaitable[None]]] = {}
         if self._control is not None:
-            await self._control.stop()
-            self._control = None
+            parts["the channel of the command line"] = self._control.stop
         if self._cluster is not None:
-            await self._cluster.stop()
-            self._cluster = None
+            parts["the controller"] = self._cluster.stop
         if self._use_cases is not None:
-            await self._use_cases.close()
-            self._use_cases = None
-        await self.runtime.stop()
+            parts["the services of this process"] = self._use_cases.close
+        self._control = self._cluster = self._use_cases = None
+        for name, stop in parts.items():
+            self.faults += await _stopped(name, stop)
+        self.faults += await self.runtime.stop()
+        return self.faults
+
+    def hurry(self) -> None:
+        """End at once what is still stopping; only the store is still closed in order."""
+        self.runtime.hurry()
 
     async def settle(self) -> None:
         """Return when everything committed before has been delivered.

@@ -59,5 +59,4 @@ class Broadcast:
         return True
 
     async def aclose(self) -> None:
-        for edge in self._edges.values():
-            await edge.aclose(drain_s=0.1)
+        await asyncio.gather(*(edge.aclose(drain_s=0.1) for edge in self._edges.values()))

@@ -77,8 +77,7 @@ class TimelineShard(Actor):
 
     async def stop(self) -> None:
         await super().stop()
-        for pushes in self._pushes.values():
-            await pushes.aclose()
+        await asyncio.gather(*(pushes.aclose() for pushes in self._pushes.values()))
         await self._reader.close()
 
     # Ownership.

@@ -6,14 +6,16 @@ SQLite is written by one process, which the others send their batches to; MongoD
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
 from rookery.actors import names
 from rookery.actors.announcing import announcer
 from rookery.actors.coalescer import Coalescer
-from rookery.actors.runtime import Actor, ActorContext, Directory
+from rookery.actors.runtime import Actor, ActorContext, Directory, Stage
 from rookery.config import Config
+from rookery.errors import StoreUnavailable
 from rookery.models import OutboxEntry
 from rookery.store import clock_ms, open_writer
 from rookery.store.engine import GroupWriter, Insert, WriteBatch
@@ -21,6 +23,7 @@ from rookery.store.schema import COLLECTIONS, OUTBOX
 from rookery.store.sqlite import SqliteWriter
 
 SWEEP_PERIOD_S = 60.0
+ANNOUNCED_WITHIN_S = 1.0
 WAITING_S = 1.0
 """So long a batch may wait for the transaction before its own, which has a limit itself."""
 
@@ -54,7 +57,13 @@ class StoreWriter(Actor):
     Durable: what `write` answered without an error. Rebuilt: nothing is kept. Callers may not
     retry a write whose outcome is unknown unless the batch itself makes it safe (an `Insert`, or
     an `Expect`).
+
+    Its stop commits what waits and folds the write-ahead log into the file, so that the file alone
+    is the whole store; if that fails the stop fails, and nothing is lost: the log stays.
     """
+
+    stage: ClassVar[Stage] = Stage.STORE
+    stop_s: ClassVar[float] = 8.0
 
     def __init__(self, context: ActorContext, config: Config) -> None:
         super().__init__(context)
@@ -63,14 +72,28 @@ class StoreWriter(Actor):
         self._writer: SqliteWriter | None = None
 
     async def start(self) -> None:
-        self._writer = await asyncio.to_thread(open_writer, self._data_dir)
+        opening = asyncio.ensure_future(asyncio.to_thread(open_writer, self._data_dir))
+        try:
+            self._writer = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            await (await opening).close()  # a thread cannot be broken off
+            raise
         self.spawn(self._sweep_expired())
 
     async def stop(self) -> None:
-        await super().stop()
-        await self._announcer.close()
-        if self._writer is not None:
-            await self._writer.close()
+        try:
+            await super().stop()
+            async with asyncio.timeout(ANNOUNCED_WITHIN_S):
+                await self._announcer.close()
+        except TimeoutError:
+            pass  # the worker finds the entries in the outbox
+        finally:
+            if self._writer is not None:
+                await self._writer.close()
+        if self._writer is not None and not self._writer.is_folded:
+            raise StoreUnavailable(
+                "the write-ahead log could not be folded into the store's file: keep both together"
+            )
 
     @property
     def _open(self) -> SqliteWriter:
