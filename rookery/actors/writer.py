@@ -5,7 +5,9 @@ SQLite is written by one process, which the others send their batches to; MongoD
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from pathlib import Path
+from time import monotonic
 from typing import ClassVar
 
 import msgspec
@@ -18,7 +20,7 @@ from rookery.config import Config
 from rookery.errors import StoreUnavailable
 from rookery.models import OutboxEntry
 from rookery.store import clock_ms, open_writer
-from rookery.store.engine import GroupWriter, Insert, WriteBatch
+from rookery.store.engine import Insert, WriteBatch
 from rookery.store.schema import COLLECTIONS, OUTBOX
 from rookery.store.sqlite import SqliteWriter
 
@@ -31,7 +33,7 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[WriteBatch])
 
 
-def group_writer(directory: Directory, config: Config) -> GroupWriter:
+def group_writer(directory: Directory, config: Config) -> "RemoteWriter | LocalWriter":
     """The configured store's writer for this process."""
     if config.store.engine == "mongo":
         return LocalWriter(directory, config)
@@ -117,10 +119,16 @@ class StoreWriter(Actor):
         return {f"store_{name}": value for name, value in self._open.figures().items()}
 
 
+def _has_refusal(outcomes: Iterable[Exception | None]) -> bool:
+    return any(isinstance(outcome, StoreUnavailable) for outcome in outcomes)
+
+
 class RemoteWriter:
     """`GroupWriter` over the `StoreWriter` actor."""
 
     def __init__(self, directory: Directory) -> None:
+        self.refused_s = -inf
+        """When the store last refused a write, by the monotonic clock."""
         self._ref = directory.ref(names.STORE_WRITER)
         self._batches: Coalescer[WriteBatch, None] = Coalescer(
             self._write, name="store_write", max_batch=500, max_pending=5_000
@@ -128,6 +136,8 @@ class RemoteWriter:
 
     async def _write(self, batches: list[WriteBatch]) -> list[Exception | None]:
         outcomes: list[Exception | None] = await self._ref.call("write", _encoder.encode(batches))
+        if _has_refusal(outcomes):
+            self.refused_s = monotonic()
         return outcomes
 
     async def write(self, batch: WriteBatch) -> None:
@@ -146,6 +156,8 @@ class LocalWriter:
     def __init__(self, directory: Directory, config: Config) -> None:
         from rookery.store.mongo import MongoWriter
 
+        self.refused_s = -inf
+        """As `RemoteWriter.refused_s`."""
         self._writer = MongoWriter(config.store, COLLECTIONS)
         self._announcer = announcer(directory, config)
         self._batches: Coalescer[WriteBatch, None] = Coalescer(
@@ -160,6 +172,8 @@ class LocalWriter:
         outcomes = await self._writer.write_many(batches)
         if entries := outbox_entries(batches, outcomes):
             self._announcer.announce(entries)
+        if _has_refusal(outcomes):
+            self.refused_s = monotonic()
         return outcomes
 
     async def write(self, batch: WriteBatch) -> None:

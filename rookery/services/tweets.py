@@ -258,7 +258,8 @@ class Tweets:
                 return former, False
             if former.version >= MAX_VERSIONS:
                 raise InvalidRequest("This tweet was edited too often", "text")
-            now_ms = self._clock_ms()
+            # Ids may be ahead of the clock: no version is older than the one before it.
+            now_ms = max(self._clock_ms(), former.edited_ms or former.created_ms)
             tweet = msgspec.structs.replace(
                 former,
                 text=kept,
