@@ -178,6 +178,7 @@ class UseCases:
             self.changes,
             backend.broadcast,
             Idempotency(store, clock_ms),
+            backend.shards,
             max_length=config.tweets.max_length,
         )
         self.engagement = Engagement(store, ids, self.authors, self.liked, self.changes)

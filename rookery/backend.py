@@ -45,7 +45,7 @@ class Backend:
         self.topology = Topology.opened(config, view, self.reader)
         self.shards = Shards(directory, self.topology)
         self._revocations = Revocations(config.redis) if config.redis.url else None
-        self.broadcast = Broadcast(directory, self.topology, self._revocations)
+        self.broadcast = Broadcast(directory, self.topology, self._revocations, context.name)
         self.lease = WorkerLease(self.store, clock_ms, name=context.name)
         self._background: list[asyncio.Task[None]] = []
 
