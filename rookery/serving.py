@@ -23,6 +23,7 @@ from rookery.app import KEYS_RELOAD_S, UseCases, singles, specs
 from rookery.authority import authority, reachable
 from rookery.backend import Backend
 from rookery.bulk.migrating import check_is_whole
+from rookery.bulk.replaying import Posted, posted_by
 from rookery.config import Config
 from rookery.control import Command, ControlServer, audited, single
 from rookery.controller import Controller
@@ -342,6 +343,7 @@ class Commands:
             "rotate-keys": _audited("rotate-keys", single(self._rotate_keys), "revoke"),
             "sign-up": _audited("sign-up", single(self._sign_up), "username"),
             "post": single(self._post),
+            "posted-by": single(self._posted_by),
             "warm": single(self._warm),
             "home": single(self._home),
             "settle": single(self._settle),
@@ -476,6 +478,10 @@ class Commands:
             who = arguments.get("operator", "")
             record(Event.OPERATOR, "success", act="post", operator=who)
         self._posted_s = now_s
+
+    async def _posted_by(self, arguments: Mapping[str, Any]) -> list[Posted]:
+        reader = self._server.use_cases.backend.reader
+        return await posted_by(reader, arguments["author_ids"])
 
     async def _warm(self, arguments: Mapping[str, Any]) -> int:
         shards = self._server.use_cases.backend.shards
