@@ -389,9 +389,12 @@ class Commands:
     async def _figures(self, name: str) -> dict[str, float] | None:
         try:
             async with asyncio.timeout(FIGURES_WITHIN_S):
-                return dict(await self._server.runtime.ref(name).call("figures_now"))
+                figures = dict(await self._server.runtime.ref(name).call("figures_now"))
         except (RookeryError, TimeoutError):
             return None
+        if restarts := self._server.runtime.restarts().get(name, 0):
+            figures["restarts"] = float(restarts)
+        return figures
 
     async def _drain(self, arguments: Mapping[str, Any]) -> str:
         return await self._controller().drain(arguments["node"])

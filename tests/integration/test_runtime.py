@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from rookery.actors.coalescer import Coalescer
 from rookery.actors.runtime import Actor, ActorContext, ActorSpec, Runtime, Stage
@@ -448,3 +449,24 @@ def test_a_killed_program_takes_ray_with_it() -> None:
         program.process.kill()
         program.process.wait(WITHIN_S)
         program.wait_until_all_are_gone()
+
+
+@pytest.mark.ray
+async def test_a_death_and_a_restart_are_in_the_log(ray_session: None) -> None:
+    """By name, with the reason and what happens next; and they are counted."""
+    from rookery.actors.runtime_ray import RayOptions, RayRuntime
+
+    runtime = RayRuntime(RayOptions(namespace="deaths"))
+    with capture_logs() as logs:
+        await runtime.start(ActorSpec("counter", Counter), ActorSpec("other", Counter))
+        os.kill(await runtime.ref("counter").call("pid"), signal.SIGKILL)
+
+        async def is_counted() -> bool:
+            return runtime.restarts() == {"counter": 1, "other": 0}
+
+        await eventually(is_counted)
+        await runtime.stop()
+    died, restarted = logs
+    assert (died["event"], died["actor"], died["log_level"]) == ("actor died", "counter", "warning")
+    assert died["reason"] and died["next"] == "Ray restarts it"
+    assert (restarted["event"], restarted["actor"]) == ("actor restarted", "counter")
