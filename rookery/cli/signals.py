@@ -1,8 +1,8 @@
 """Ctrl-C and SIGTERM: honoured at any moment of a command's life, and said to be at once.
 
-Only the standard library is imported here, so that `guard_imports` works before everything else
-is there. Handlers are Python's own, not the event loop's: those would wait where the loop is busy.
-Messages are written past all buffers, since a handler may run in the middle of a print.
+What comes while the program is being loaded is `rookery.cli`'s own matter. Handlers are Python's, not
+the event loop's: those would wait where the loop is busy. Messages are written past all buffers,
+since a handler may run in the middle of a print.
 """
 
 import asyncio
@@ -41,17 +41,6 @@ def leave(status: int) -> NoReturn:
         with suppress(OSError):
             os.write(2, _SHOW_CURSOR)  # a progress bar may have hidden it
     os._exit(status)
-
-
-def guard_imports() -> None:
-    """Until `release`, a signal ends the process at once, with a line instead of a traceback."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        say("stopped before it began")
-        leave(128 + number)
-
-    for number in NUMBERS:
-        signal.signal(number, end)
 
 
 def release() -> None:
