@@ -1,8 +1,8 @@
 """Ctrl-C and SIGTERM: honoured at any moment of a command's life, and said to be at once.
 
-What comes while the program is being loaded is `rookery.cli`'s own matter. Handlers are Python's, not
-the event loop's: those would wait where the loop is busy. Messages are written past all buffers,
-since a handler may run in the middle of a print.
+What comes while the program is being loaded is `rookery.cli`'s own matter. Handlers are Python's,
+not the event loop's: those would wait where the loop is busy. Messages are written past all
+buffers, since a handler may run in the middle of a print.
 """
 
 import asyncio
