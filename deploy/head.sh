@@ -34,5 +34,5 @@ end() {
     done
     kill -KILL "$1" 2>/dev/null
 }
-end "$serve" 8
-end "$ray" 35
+end "$serve" 31
+end "$ray" 25

@@ -53,13 +53,14 @@ from rookery.services.limits import Limits
 from rookery.services.limits_redis import RedisCounts
 from rookery.services.passwords import PasswordCost, Passwords
 from rookery.services.profiles import Profiles
-from rookery.services.readiness import store_answers
+from rookery.services.readiness import WriteCheck, store_answers
 from rookery.services.stream_tickets import StreamTickets
 from rookery.services.timelines import Timelines
 from rookery.services.tokens import KeyRing
 from rookery.services.tweets import Tweets
 from rookery.store import clock_ms
 from rookery.store.devices import Devices
+from rookery.store.leases import steady_ms
 from rookery.store.tweets import TweetRepository
 from rookery.views import tweet_card
 
@@ -159,10 +160,11 @@ class UseCases:
             backend.broadcast,
             refresh_life_s=config.auth.refresh_token_s,
         )
-        self.authors = Authors(backend.shown, clock_ms)
-        self.liked = LikedTweets(store, clock_ms)
+        # Caches live by a clock that does not step, else a step back would make them last.
+        self.authors = Authors(backend.shown, steady_ms)
+        self.liked = LikedTweets(store, steady_ms)
         self.cards = Cards(
-            backend.shown, clock_ms, self.authors, self.liked, capacity=config.tweets.cache_size
+            backend.shown, steady_ms, self.authors, self.liked, capacity=config.tweets.cache_size
         )
         self.changes = CountChanges(self.cards, backend.broadcast)
         self.profiles = Profiles(store, backend.broadcast)
@@ -176,6 +178,7 @@ class UseCases:
             self.changes,
             backend.broadcast,
             Idempotency(store, clock_ms),
+            backend.shards,
             max_length=config.tweets.max_length,
         )
         self.engagement = Engagement(store, ids, self.authors, self.liked, self.changes)
@@ -235,6 +238,8 @@ class GatewaySurface:
         shared = RedisCounts(config.redis, clock_ms) if config.redis.url else None
         self._limits = Limits(config.limits, clock_ms, shared)
         self._refusals = Refusals()
+        backend = self._use_cases.backend
+        self._writing = WriteCheck(backend.lease, backend.refused_s, within_s=READY_BOUND_S)
         self._server: Server | None = None
 
     @property
@@ -303,10 +308,13 @@ class GatewaySurface:
             names.CONNECTION_MANAGER,
             *backend.topology.view.serving.shards,
         ]
+        looking = asyncio.create_task(self._writing.look())
         found = await asyncio.gather(
             store_answers(backend.reader, READY_BOUND_S), *(answers(name) for name in needed)
         )
-        return dict(zip(["store", *needed], found, strict=True))
+        writing = await looking
+        checks = dict(zip(["store", *needed], found, strict=True))
+        return {**checks, "writes": writing.writes, "ids": writing.ids}
 
     async def stop(self) -> None:
         if self._server is not None:
@@ -382,7 +390,7 @@ class StreamSurface:
         self._authenticator = Authenticator(
             self._keys, store, clock_ms, recheck_s=config.auth.recheck_s
         )
-        self._authors = Authors(self._backend.shown, clock_ms)
+        self._authors = Authors(self._backend.shown, steady_ms)
         self._tweets = TweetRepository(self._backend.shown.reader)
         self._presence = ShardPresence(self._backend.shards, context.name)
         possible = connections_for(config, "live")

@@ -31,7 +31,8 @@ class Backend:
         self.config = config
         self.context = context
         self.reader = open_reader(config)
-        self.writer: GroupWriter = group_writer(directory, config)
+        self._group_writer = group_writer(directory, config)
+        self.writer: GroupWriter = self._group_writer
         self.shown: StoreParts
         """What tweets and authors are read from for showing them; it may be a little behind."""
         self._cache = cache_redis.opened(config, clock_ms)
@@ -44,7 +45,7 @@ class Backend:
         self.topology = Topology.opened(config, view, self.reader)
         self.shards = Shards(directory, self.topology)
         self._revocations = Revocations(config.redis) if config.redis.url else None
-        self.broadcast = Broadcast(directory, self.topology, self._revocations)
+        self.broadcast = Broadcast(directory, self.topology, self._revocations, context.name)
         self.lease = WorkerLease(self.store, clock_ms, name=context.name)
         self._background: list[asyncio.Task[None]] = []
 
@@ -52,6 +53,10 @@ class Backend:
         """Wait for the store, and lease a worker number for ids."""
         await until_available(self.lease.acquire)
         self._background.append(asyncio.create_task(self.lease.run()))
+
+    def refused_s(self) -> float:
+        """When the store last refused a write of this process, by the monotonic clock."""
+        return self._group_writer.refused_s
 
     def cache_figures(self) -> Mapping[str, float]:
         """Those of the shared cache, where there is one."""

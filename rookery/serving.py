@@ -4,12 +4,13 @@ import asyncio
 import errno
 import socket
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import structlog
 
 from rookery import __version__, security_log
 from rookery.actors import names
@@ -22,6 +23,7 @@ from rookery.app import KEYS_RELOAD_S, UseCases, singles, specs
 from rookery.authority import authority, reachable
 from rookery.backend import Backend
 from rookery.bulk.migrating import check_is_whole
+from rookery.bulk.replaying import Posted, posted_by
 from rookery.config import Config
 from rookery.control import Command, ControlServer, audited, single
 from rookery.controller import Controller
@@ -37,9 +39,12 @@ from rookery.store import StoreParts, open_reader, prepare_store
 from rookery.store.cluster import ClusterRepository
 from rookery.store.redis_connection import check_redis
 
+log = structlog.get_logger(__name__)
+
 FIGURES_WITHIN_S = 2.0
 KEYS_WITHIN_S = 5.0
 POSTING_S = 60.0
+PART_STOP_S = 2.0
 
 
 def _audited(name: str, command: Command, *told: str) -> Command:
@@ -152,6 +157,17 @@ class Cluster:
         await self._reader.close()
 
 
+async def _stopped(name: str, stop: Callable[[], Awaitable[None]]) -> list[str]:
+    """Stop a part of this process; what went wrong. Nothing of it keeps others from stopping."""
+    try:
+        async with asyncio.timeout(PART_STOP_S):
+            await stop()
+    except Exception as error:
+        log.warning("not stopped in order", part=name, reason=repr(error))
+        return [f"{name} did not stop in order: {error!r}"]
+    return []
+
+
 class RunningServer:
     """A whole server. `start` it, and `stop` it whatever happens in between."""
 
@@ -161,6 +177,8 @@ class RunningServer:
         self._control: ControlServer | None = None
         self._use_cases: UseCases | None = None
         self._cluster: Cluster | None = None
+        self.faults: list[str] = []
+        """After `stop`: what did not stop in order."""
 
     @property
     def http_url(self) -> str:
@@ -256,17 +274,27 @@ class RunningServer:
             await asyncio.gather(*starting, return_exceptions=True)
             raise
 
-    async def stop(self) -> None:
+    async def stop(self) -> list[str]:
+        """Stop in order, the store's writer last; what did not, a sentence each.
+
+        Returns within `STOP_BOUND_S` whatever hangs.
+        """
+        parts: dict[str, Callable[[], Awaitable[None]]] = {}
         if self._control is not None:
-            await self._control.stop()
-            self._control = None
+            parts["the channel of the command line"] = self._control.stop
         if self._cluster is not None:
-            await self._cluster.stop()
-            self._cluster = None
+            parts["the controller"] = self._cluster.stop
         if self._use_cases is not None:
-            await self._use_cases.close()
-            self._use_cases = None
-        await self.runtime.stop()
+            parts["the services of this process"] = self._use_cases.close
+        self._control = self._cluster = self._use_cases = None
+        for name, stop in parts.items():
+            self.faults += await _stopped(name, stop)
+        self.faults += await self.runtime.stop()
+        return self.faults
+
+    def hurry(self) -> None:
+        """End at once what is still stopping; only the store is still closed in order."""
+        self.runtime.hurry()
 
     async def settle(self) -> None:
         """Return when everything committed before has been delivered.
@@ -316,6 +344,7 @@ class Commands:
             "rotate-keys": _audited("rotate-keys", single(self._rotate_keys), "revoke"),
             "sign-up": _audited("sign-up", single(self._sign_up), "username"),
             "post": single(self._post),
+            "posted-by": single(self._posted_by),
             "warm": single(self._warm),
             "home": single(self._home),
             "settle": single(self._settle),
@@ -361,9 +390,12 @@ class Commands:
     async def _figures(self, name: str) -> dict[str, float] | None:
         try:
             async with asyncio.timeout(FIGURES_WITHIN_S):
-                return dict(await self._server.runtime.ref(name).call("figures_now"))
+                figures = dict(await self._server.runtime.ref(name).call("figures_now"))
         except (RookeryError, TimeoutError):
             return None
+        if restarts := self._server.runtime.restarts().get(name, 0):
+            figures["restarts"] = float(restarts)
+        return figures
 
     async def _drain(self, arguments: Mapping[str, Any]) -> str:
         return await self._controller().drain(arguments["node"])
@@ -450,6 +482,10 @@ class Commands:
             who = arguments.get("operator", "")
             record(Event.OPERATOR, "success", act="post", operator=who)
         self._posted_s = now_s
+
+    async def _posted_by(self, arguments: Mapping[str, Any]) -> list[Posted]:
+        reader = self._server.use_cases.backend.reader
+        return await posted_by(reader, arguments["author_ids"])
 
     async def _warm(self, arguments: Mapping[str, Any]) -> int:
         shards = self._server.use_cases.backend.shards

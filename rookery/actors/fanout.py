@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Mapping
 from functools import partial
-from time import time
 from typing import Any
 
 import msgspec
@@ -18,11 +17,12 @@ from rookery.actors.writer import group_writer
 from rookery.config import Config
 from rookery.domain.placement import ClusterView
 from rookery.errors import RookeryError, Unavailable
-from rookery.ids import first_id_at, time_ms_of
+from rookery.ids import RisingClock, first_id_at, time_ms_of
 from rookery.messages import Delivery, Invalidation
 from rookery.models import EventKind, OutboxEntry
 from rookery.store import StoreParts, cache_redis, clock_ms, open_reader
 from rookery.store.cache_redis import Changed
+from rookery.store.leases import steady_ms
 from rookery.store.outbox import Outbox
 from rookery.store.queue import Queue
 from rookery.store.queue_outbox import OutboxQueue
@@ -63,9 +63,11 @@ class FanoutWorker(Actor):
         self._lists = context.directory.ref(names.CELEBRITY_LISTS)
         self._celebrities: frozenset[int] = frozenset()
         self._tweets = TweetRepository(self._reader)
+        # Entries' ids may be ahead of the clock; what is late among them this one tells.
+        self._ids_ms = RisingClock(clock_ms, steady_ms)
         outbox = Outbox(StoreParts(self._reader, self._writer))
         self._queue: Queue = (
-            RedisQueue(outbox, config.redis, context.name, clock_ms)
+            RedisQueue(outbox, config.redis, context.name, self._ids_ms)
             if config.redis.url
             else OutboxQueue(outbox)
         )
@@ -128,7 +130,8 @@ class FanoutWorker(Actor):
                 await asyncio.sleep(0.2)
                 continue
             if entries:
-                self._lag_ms = time() * 1000 - time_ms_of(entries[0].id)
+                self._ids_ms.raise_to(time_ms_of(max(entry.id for entry in entries)))
+                self._lag_ms = float(self._ids_ms() - time_ms_of(entries[0].id))
                 self.spawn(self._deliver(entries))
                 if self._queue.held >= MAX_HELD:
                     self._room.clear()
@@ -159,7 +162,7 @@ class FanoutWorker(Actor):
         Raises:
             StoreUnavailable: the store does not answer.
         """
-        late_id = first_id_at(clock_ms() - LATE_MS)
+        late_id = first_id_at(self._ids_ms() - LATE_MS)
         late = {e.subject_id for e in entries if e.event == EventKind.TWEET and e.id < late_id}
         gone = late - await self._tweets.existing(sorted(late))
         return [e for e in entries if e.event != EventKind.TWEET or e.subject_id not in gone]

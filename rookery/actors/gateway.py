@@ -6,11 +6,11 @@ actors do not import; `rookery.app` hands in a function that makes one.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import structlog
 
-from rookery.actors.runtime import Actor, ActorContext
+from rookery.actors.runtime import Actor, ActorContext, Stage
 from rookery.actors.shards import until_available
 from rookery.actors.topology import Topology
 from rookery.config import Config
@@ -66,6 +66,9 @@ Compose = Callable[[ActorContext, Config, ClusterView, int], Awaitable[S]]
 
 class _SurfaceActor(Actor, Generic[S]):
     """Takes clients while the view of the cluster says that it serves; then lets them go."""
+
+    stage: ClassVar[Stage] = Stage.SURFACE
+    stop_s: ClassVar[float] = 8.0  # requests under way 4 s, then what the services have open
 
     def __init__(
         self,

@@ -9,7 +9,8 @@ import asyncio
 import gc
 from collections.abc import Collection, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from enum import IntEnum
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import structlog
 
@@ -61,13 +62,27 @@ class ActorContext:
     host: str = "127.0.0.1"
 
 
+class Stage(IntEnum):
+    """When an actor stops: the actors of one stage together, after those of all stages before."""
+
+    SURFACE = 0
+    """Takes clients, and lets them go first: from then on nobody asks for anything."""
+    INNER = 1
+    STORE = 2
+    """Holds what must not be lost: stops when nobody writes or reads any more."""
+
+
 class Actor:
     """Base of all actors: a life cycle, background tasks, and figures for the operator.
 
     A subclass takes an `ActorContext` first, then its own arguments. `start` runs before any
     other method, also after each restart; `stop` runs at an orderly end only, never at a kill,
-    so nothing durable may depend on it.
+    so nothing durable may depend on it. It has `stop_s` of its own, whatever others take, and is
+    killed after that: a stop that was not clean.
     """
+
+    stage: ClassVar[Stage] = Stage.INNER
+    stop_s: ClassVar[float] = 3.0
 
     def __init__(self, context: ActorContext) -> None:
         self.context = context
@@ -139,8 +154,19 @@ class Runtime(Directory, Protocol):
         """
         ...
 
-    async def stop(self) -> None:
-        """Stop all actors in reverse order of their start; each gets its `stop`."""
+    async def stop(self) -> list[str]:
+        """Stop all actors, stage after stage; each gets its `stop` and its own time for it.
+
+        Returns what did not stop in order, a sentence each; it is logged as well.
+        """
+        ...
+
+    def hurry(self) -> None:
+        """End at once what `stop` has still to end; only the store gets its time all the same."""
+        ...
+
+    def restarts(self) -> Mapping[str, int]:
+        """How often each actor has died and been started again."""
         ...
 
 

@@ -10,12 +10,13 @@ from typing import Any
 
 import structlog
 
-from rookery.actors.runtime import Actor, ActorContext, ActorRef, ActorSpec
+from rookery.actors.runtime import Actor, ActorContext, ActorRef, ActorSpec, Stage
+from rookery.actors.stopping import Hurry, stop_in_time
 from rookery.errors import ActorUnavailable
 
 log = structlog.get_logger(__name__)
 
-STOP_S = 2.0
+KILLED_WITHIN_S = 2.0
 
 
 class _Incarnation:
@@ -35,14 +36,12 @@ class _Incarnation:
             raise
         self.alive = True
 
-    async def stop(self) -> None:
-        """End in order: `stop`, for at most `STOP_S`, and then whatever still runs."""
-        try:
-            async with asyncio.timeout(STOP_S):
-                await self.actor.stop()
-        except Exception as error:
-            log.warning("actor did not stop in order", actor=self.spec.name, exc_info=error)
+    async def stop(self, hurry: Hurry) -> str | None:
+        """End in order, by its `stop`, and then whatever still runs; what went wrong, if so."""
+        actor = self.actor
+        fault = await stop_in_time(self.spec.name, actor.stop, actor.stage, actor.stop_s, hurry)
         await self.kill()
+        return fault
 
     async def kill(self) -> None:
         """End at once: calls under way fail, background tasks are cancelled."""
@@ -51,7 +50,7 @@ class _Incarnation:
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=STOP_S)
+            await asyncio.wait(tasks, timeout=KILLED_WITHIN_S)
 
 
 class InlineRef:
@@ -89,6 +88,7 @@ class InlineRuntime:
 
     def __init__(self) -> None:
         self._incarnations: dict[str, _Incarnation] = {}  # in the order of their start
+        self._hurry = Hurry()
 
     async def start(self, *specs: ActorSpec) -> None:
         """Start actors, together; may be called again with more of them.
@@ -109,18 +109,34 @@ class InlineRuntime:
                 for each in new:
                     group.create_task(each.start())
         except BaseExceptionGroup as refusals:
-            for each in reversed(new):
-                if each.alive:
-                    await each.stop()
-                del self._incarnations[each.spec.name]
+            await self._end(new)
             raise refusals.exceptions[0] from refusals
+        except BaseException:
+            await self._end(new)
+            raise
 
-    async def stop(self) -> None:
-        """Stop all actors, the last started first; calls then raise `ActorUnavailable`."""
-        while self._incarnations:
-            name = next(reversed(self._incarnations))
-            await self._incarnations[name].stop()
-            del self._incarnations[name]
+    async def stop(self) -> list[str]:
+        """See `Runtime.stop`; calls to what has stopped raise `ActorUnavailable`."""
+        return await self._end(list(self._incarnations.values()))
+
+    def hurry(self) -> None:
+        """See `Runtime.hurry`."""
+        self._hurry.set()
+
+    def restarts(self) -> dict[str, int]:
+        """See `Runtime.restarts`; nothing is restarted here."""
+        return {}
+
+    async def _end(self, ending: list[_Incarnation]) -> list[str]:
+        faults: list[str | None] = []
+        for stage in Stage:
+            of_stage = [
+                each for each in reversed(ending) if each.actor.stage is stage and each.alive
+            ]
+            faults += await asyncio.gather(*(each.stop(self._hurry) for each in of_stage))
+        for each in ending:
+            self._incarnations.pop(each.spec.name, None)
+        return [fault for fault in faults if fault is not None]
 
     async def restart(self, name: str, graceful: bool = False) -> None:
         """End an actor and start it anew with the same arguments; others keep their handles.
@@ -133,7 +149,7 @@ class InlineRuntime:
             Whatever `start` raised; the actor then stays dead, and may be restarted again.
         """
         old = self._incarnations[name]
-        await (old.stop() if graceful else old.kill())
+        await (old.stop(self._hurry) if graceful else old.kill())
         new = self._incarnations[name] = _Incarnation(old.spec, self)
         await new.start()
 

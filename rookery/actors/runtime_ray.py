@@ -16,7 +16,8 @@ import sys
 import warnings
 from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from functools import partial
+from time import monotonic
 from typing import Any
 
 import ray
@@ -48,9 +49,17 @@ from rookery.actors.runtime import (
     ActorRef,
     ActorSpec,
     Node,
+    Stage,
     collect_rarely,
 )
-from rookery.actors.runtime_ray_cluster import RayConnection, RayOptions, connect, finishes
+from rookery.actors.runtime_ray_cluster import (
+    RayConnection,
+    RayOptions,
+    connect,
+    connect_in_background,
+    finishes,
+)
+from rookery.actors.stopping import Hurry, stop_in_time
 from rookery.errors import ActorUnavailable, RookeryError, StartupError
 from rookery.logs import configure
 from rookery.permissions import keep_private
@@ -65,6 +74,8 @@ SWITCH_INTERVAL_S = 0.0005
 FOUND_WITHIN_S = 6.0
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 10.0
+KILLED_WITHIN_S = 1.0
+REASON_CHARS = 500
 
 
 _lookups = ThreadPoolExecutor(thread_name_prefix="lookup")
@@ -133,9 +144,13 @@ class _Shell:
         cls = self._spec.cls
         return cls.__module__, cls.__qualname__, self._address
 
-    async def origin(self) -> tuple[str, str]:
-        """The build it was started with, and the id of its node."""
-        return self._build, str(ray.get_runtime_context().get_node_id())
+    async def origin(self) -> tuple[str, str, type[Actor]]:
+        """The build it was started with, the id of its node, and what it is."""
+        return self._build, str(ray.get_runtime_context().get_node_id()), self._spec.cls
+
+    async def until_death(self) -> None:
+        """Never answers: that this call fails tells at once that the process has died."""
+        await asyncio.Event().wait()
 
     async def call(self, request: bytes) -> bytes:
         actor = self._actor
@@ -295,6 +310,80 @@ class RayDirectory:
             ref.close()
 
 
+class _Supervised:
+    """An actor that this runtime started or took over; its deaths are logged while it is watched.
+
+    Ray restarts it; this only tells of it, in the log of whoever runs the server.
+    """
+
+    def __init__(self, name: str, cls: type[Actor], handle: Any) -> None:
+        self.name = name
+        self.cls = cls
+        self.handle = handle
+        self.restarts = 0
+        self._watching: asyncio.Task[None] | None = None
+
+    def watch(self) -> None:
+        """Tell of its deaths from now on."""
+        self._watching = asyncio.get_running_loop().create_task(self._watch())
+
+    def let_go(self) -> None:
+        """Tell of nothing more: its end is wanted."""
+        if self._watching is not None:
+            self._watching.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            try:
+                await self.handle.until_death.remote()
+            except ActorUnschedulableError:
+                log.warning("actor ended with its node", actor=self.name)
+                return
+            except ActorDiedError as error:
+                log.error("actor died for good", actor=self.name, reason=_reason(error))
+                return
+            except RayError as error:
+                began_s = monotonic()
+                log.warning(
+                    "actor died", actor=self.name, reason=_reason(error), next="Ray restarts it"
+                )
+                await self._until_back()
+                self.restarts += 1
+                took_s = round(monotonic() - began_s, 1)
+                log.warning(
+                    "actor restarted", actor=self.name, after_s=took_s, restarts=self.restarts
+                )
+
+    async def _until_back(self) -> None:
+        """Return when its process is there again, or has ended for good."""
+        while True:
+            try:
+                await self.handle.address.remote()
+                return
+            except (ActorDiedError, ActorUnschedulableError):
+                return
+            except RayError:
+                await asyncio.sleep(FIRST_RETRY_S)
+
+    async def stop(self, hurry: Hurry) -> str | None:
+        """Have it stop in its time; what went wrong, if anything did."""
+
+        async def stop() -> None:
+            try:
+                await self.handle.stop.remote()
+            except (ActorDiedError, ActorUnschedulableError):
+                if self.cls.stage is Stage.STORE:
+                    raise
+                # Its node is gone, and nothing that it held is lost.
+
+        return await stop_in_time(self.name, stop, self.cls.stage, self.cls.stop_s, hurry)
+
+
+def _reason(error: BaseException) -> str:
+    """Ray's reason for a death, in one line of bounded length."""
+    return " ".join(str(error).split())[:REASON_CHARS]
+
+
 class RayRuntime:
     """A `Runtime` whose actors are processes.
 
@@ -304,44 +393,59 @@ class RayRuntime:
     def __init__(self, options: RayOptions | None = None) -> None:
         self._options = options or RayOptions()
         self._directory = RayDirectory(self._options.namespace)
-        self._handles: dict[str, Any] = {}  # in the order of their start
+        self._actors: dict[str, _Supervised] = {}  # in the order of their start
         self._connection: RayConnection | None = None
+        self._connecting = asyncio.Lock()
+        self._hurry = Hurry()
 
     async def start(self, *specs: ActorSpec) -> None:
         """Start actors, together; may be called again with more of them.
 
-        The first time this connects to Ray, which blocks the event loop for some seconds.
+        The first time this connects to Ray, which takes some seconds; it can be cancelled.
 
         Raises:
             StartupError (or whatever an actor's `start` raised): those of this call are ended.
             ValueError: an actor of this name is alive.
         """
-        if not ray.is_initialized():
-            self._connection = connect(self._options)
-        new: dict[str, Any] = {}
+        async with self._connecting:
+            if not ray.is_initialized():
+                self._connection = await connect_in_background(self._options)
+        new: dict[str, _Supervised] = {}
         try:
             for spec in specs:
-                new[spec.name] = self._create(spec)
+                new[spec.name] = _Supervised(spec.name, spec.cls, self._create(spec))
             # The first refusal ends all: the others may be waiting for just that actor.
             async with asyncio.TaskGroup() as group:
-                for handle in new.values():
-                    group.create_task(_begin(handle))
+                for actor in new.values():
+                    group.create_task(_begin(actor.handle))
         except BaseExceptionGroup as refusals:
             await self._end(new)
             raise refusals.exceptions[0] from refusals
         except BaseException:
+            self._hurry.set()  # nobody waits for those that have not begun
             await self._end(new)
             raise
-        self._handles.update(new)
+        self._actors.update(new)
+        for actor in new.values():
+            actor.watch()
 
-    async def stop(self) -> None:
-        """Stop all actors, the last started first, and Ray itself if `start` started it."""
-        handles, self._handles = self._handles, {}
-        await self._end(handles)
+    async def stop(self) -> list[str]:
+        """See `Runtime.stop`; ends Ray itself, too, if `start` started it."""
+        actors, self._actors = self._actors, {}
+        faults = await self._end(actors)
         self._directory.close()
         if self._connection is not None:
             await asyncio.to_thread(self._connection.close)
             self._connection = None
+        return faults
+
+    def hurry(self) -> None:
+        """See `Runtime.hurry`."""
+        self._hurry.set()
+
+    def restarts(self) -> dict[str, int]:
+        """How often each actor has been started again after a death."""
+        return {name: actor.restarts for name, actor in self._actors.items()}
 
     def ref(self, name: str) -> ActorRef:
         return self._directory.ref(name)
@@ -378,7 +482,7 @@ class RayRuntime:
         while asyncio.get_running_loop().time() < until_s:
             try:
                 async with asyncio.timeout(FOUND_WITHIN_S):
-                    build, node = await handle.origin.remote()
+                    build, node, cls = await handle.origin.remote()
             except ActorUnavailableError:
                 await asyncio.sleep(FIRST_RETRY_S)
             except (RayError, TimeoutError):
@@ -386,7 +490,8 @@ class RayRuntime:
             else:
                 if build != self._options.build:
                     break
-                self._handles[name] = handle
+                actor = self._actors[name] = _Supervised(name, cls, handle)
+                actor.watch()
                 return str(node)
         log.warning("actor of another start ended", actor=name)
         await asyncio.to_thread(_kill, [handle])
@@ -394,11 +499,13 @@ class RayRuntime:
 
     async def end(self, names: Collection[str]) -> None:
         """See `ClusterRuntime`."""
-        await self._end({name: self._handles.pop(name) for name in names if name in self._handles})
+        await self._end({name: self._actors.pop(name) for name in names if name in self._actors})
 
     def abandon(self) -> None:
         """See `ClusterRuntime`."""
-        self._handles.clear()
+        for actor in self._actors.values():
+            actor.let_go()
+        self._actors.clear()
 
     def _create(self, spec: ActorSpec) -> Any:
         shell = type(spec.cls.__name__, (_Shell,), {"__module__": spec.cls.__module__})
@@ -416,18 +523,17 @@ class RayRuntime:
         actor_class: Any = ray.remote(shell)
         return actor_class.options(**options).remote(spec, self._options)
 
-    async def _end(self, handles: dict[str, Any]) -> None:
-        """Let each stop in order, the last started first, and kill them all."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._options.stop_s):
-                for name, handle in reversed(handles.items()):
-                    try:
-                        await handle.stop.remote()
-                    except (ActorDiedError, ActorUnschedulableError):
-                        pass  # its node is gone
-                    except RayError as error:
-                        log.warning("actor did not stop in order", actor=name, exc_info=error)
-        await asyncio.to_thread(finishes, lambda: _kill(handles.values()), self._options.stop_s)
+    async def _end(self, actors: dict[str, _Supervised]) -> list[str]:
+        """Let each stop in order, stage after stage, and kill it; what went wrong."""
+        for actor in actors.values():
+            actor.let_go()
+        faults: list[str | None] = []
+        for stage in Stage:
+            of_stage = [actor for actor in reversed(actors.values()) if actor.cls.stage is stage]
+            faults += await asyncio.gather(*(actor.stop(self._hurry) for actor in of_stage))
+            handles = [actor.handle for actor in of_stage]
+            await asyncio.to_thread(finishes, partial(_kill, handles), KILLED_WITHIN_S)
+        return [fault for fault in faults if fault is not None]
 
 
 def _kill(handles: Iterable[Any]) -> None:

@@ -3,6 +3,7 @@
 With `runtime_ray` the only module that imports Ray; imported by nobody else.
 """
 
+import asyncio
 import atexit
 import os
 import signal
@@ -12,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +60,9 @@ from rookery.permissions import FILE_MODE, open_private  # noqa: E402
 log = structlog.get_logger(__name__)
 
 SHUTDOWN_S = 2.5
+KEEP_HANDLER_S = 0.05
+BREAK_OFF_S = 1.5
+BREAK_OFF_LOOK_S = 0.05
 
 # Waits for the end of its input, which is our end, however it comes; then ends whatever of Ray's
 # processes has not ended by itself.
@@ -81,7 +86,6 @@ class RayOptions:
         users; None is a folder that ends with the connection. Only for a Ray that is started here.
     `figures_every_s`: how often the actors' figures are exported; `log_level`: what they log;
         `security_log_file`: where they log what concerns security, empty for stderr.
-    `stop_s`: how long all actors together may take to stop in order.
     `build`: what another process must have been started with to take the actors over, should this
         one die; empty: they die with it.
     """
@@ -99,14 +103,13 @@ class RayOptions:
     figures_every_s: float = 5.0
     log_level: str = "info"
     security_log_file: str = ""
-    stop_s: float = 2.0
     build: str = ""
 
 
 def connect(options: RayOptions) -> "RayConnection":
     """Connect this process to Ray, starting it unless `options.address` names one.
 
-    Must run in the main thread: Ray's processes die with the thread that started them.
+    Ray's processes die with the thread that calls this.
 
     Raises:
         PortTaken: something listens on the dashboard's port.
@@ -159,6 +162,68 @@ def connect(options: RayOptions) -> "RayConnection":
     if folder is not None:
         folder.name_session()
     return RayConnection([child for child in this.children() if child not in others], folder)
+
+
+async def connect_in_background(options: RayOptions) -> "RayConnection":
+    """As `connect`, while the event loop goes on. Cancelled, it ends all that was started for it.
+
+    After that the process should end soon, and without Python's own farewell: Ray's start cannot
+    be broken off, it goes on in its thread until it fails.
+    """
+    keeper = _Keeper(options)
+    keeper.start()
+    connecting = asyncio.wrap_future(keeper.outcome)
+    try:
+        while not connecting.done():
+            await asyncio.wait([connecting], timeout=KEEP_HANDLER_S)
+            _keep_sigterm_handler()
+        return connecting.result()
+    except asyncio.CancelledError:
+        await asyncio.to_thread(keeper.break_off)
+        raise
+
+
+def _keep_sigterm_handler() -> None:
+    """Put Python's handler of SIGTERM back in its place, which Ray's core takes when it starts.
+
+    Ray's would print a stack trace and end the process three seconds later, whatever it is doing:
+    closing the store, for example.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
+
+
+class _Keeper(threading.Thread):
+    """The thread that starts Ray. It lives on: Ray's processes die with it."""
+
+    def __init__(self, options: RayOptions) -> None:
+        super().__init__(name="ray-keeper", daemon=True)
+        self._options = options
+        self._before = set(psutil.Process().children(recursive=True))
+        self.outcome: Future[RayConnection] = Future()
+
+    def run(self) -> None:
+        try:
+            connection = connect(self._options)
+        except BaseException as error:
+            self.outcome.set_exception(error)
+            return
+        self.outcome.set_result(connection)
+        threading.Event().wait()
+
+    def break_off(self) -> None:
+        """Kill what Ray has started, and what it still starts meanwhile."""
+        atexit.unregister(ray.shutdown)  # would wait for what is dead
+        until_s = time.monotonic() + BREAK_OFF_S
+        while time.monotonic() < until_s:
+            if self.outcome.done():
+                if self.outcome.exception() is None:
+                    self.outcome.result().close()
+                return
+            for process in set(psutil.Process().children(recursive=True)) - self._before:
+                with suppress(psutil.Error):
+                    process.kill()
+            time.sleep(BREAK_OFF_LOOK_S)
 
 
 class RayConnection:

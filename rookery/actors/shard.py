@@ -93,8 +93,7 @@ class TimelineShard(Actor):
 
     async def stop(self) -> None:
         await super().stop()
-        for pushes in self._pushes.values():
-            await pushes.aclose()
+        await asyncio.gather(*(pushes.aclose() for pushes in self._pushes.values()))
         await self._reader.close()
 
     # Ownership.
@@ -243,6 +242,19 @@ class TimelineShard(Actor):
             self._pushes[to.server] = pushes
         # A push that is lost shows as a gap in the offsets, and is fetched by attaching again.
         pushes.post((event, subject_id, card, to.user_ids, to.offsets))
+
+    async def posted(self, posts: bytes) -> None:
+        """Show posts in their authors' own timelines, before they are delivered to all followers.
+
+        (author id, tweet id, kind) each, as an int64 array. Idempotent. What was delivered already
+        and whose author's timeline is not warm here is passed over.
+        """
+        flat: list[int] = np.frombuffer(posts, dtype=np.int64).tolist()
+        for first in range(0, len(flat), 3):
+            author_id, tweet_id, kind = flat[first : first + 3]
+            # A tweet's entry in the outbox has the tweet's id.
+            if tweet_id not in self._delivered:
+                self._warm.posted(author_id, tweet_id, kind)
 
     # Celebrities.
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from rookery.actors.coalescer import Coalescer
+from rookery.actors.own_posts import OwnPostsEdge
 from rookery.actors.runtime import ActorRef, Directory
 from rookery.actors.topology import Topology
 from rookery.domain.placement import ClusterView
@@ -42,6 +43,7 @@ class Edge:
             "read", retry=True
         )
         self.graph: Coalescer[tuple[int, int, bool], None] = self._edge("graph_changed", retry=True)
+        self.own_posts = OwnPostsEdge(ref)
         self.attaches: Coalescer[AttachRequest, AttachAnswer] = self._edge("attach", retry=True)
         self.detaches: Coalescer[tuple[int, str, str], None] = self._edge("detach", retry=True)
         self.deliveries: Coalescer[list[Delivery], int] = self._edge(
@@ -78,6 +80,7 @@ class Edge:
     async def aclose(self, drain_s: float = 1.0) -> None:
         """Refuse what is new, and fail what is pending after `drain_s`."""
         self.gone.set()
+        await self.own_posts.aclose()
         await asyncio.gather(*(each.aclose(drain_s) for each in self.coalescers().values()))
 
     def coalescers(self) -> Mapping[str, Coalescer[Any, Any]]:
@@ -174,6 +177,10 @@ class Shards:
         """See `rookery.services.ports.TimelinePort.graph_changed`."""
         change = (follower_id, followee_id, follows)
         await self._at_owner(follower_id, lambda edge: edge.graph.submit(change))
+
+    async def posted(self, author_id: int, tweet_id: int, kind: int) -> None:
+        """See `rookery.services.ports.TimelinePort.posted`."""
+        await self.of(author_id).own_posts.tell(author_id, tweet_id, kind)
 
     async def graph_changed_anywhere(
         self, follower_id: int, followee_id: int, follows: bool

@@ -5,22 +5,27 @@ SQLite is written by one process, which the others send their batches to; MongoD
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from pathlib import Path
+from time import monotonic
+from typing import ClassVar
 
 import msgspec
 
 from rookery.actors import names
 from rookery.actors.announcing import announcer
 from rookery.actors.coalescer import Coalescer
-from rookery.actors.runtime import Actor, ActorContext, Directory
+from rookery.actors.runtime import Actor, ActorContext, Directory, Stage
 from rookery.config import Config
+from rookery.errors import StoreUnavailable
 from rookery.models import OutboxEntry
 from rookery.store import clock_ms, open_writer
-from rookery.store.engine import GroupWriter, Insert, WriteBatch
+from rookery.store.engine import Insert, WriteBatch
 from rookery.store.schema import COLLECTIONS, OUTBOX
 from rookery.store.sqlite import SqliteWriter
 
 SWEEP_PERIOD_S = 60.0
+ANNOUNCED_WITHIN_S = 1.0
 WAITING_S = 1.0
 """So long a batch may wait for the transaction before its own, which has a limit itself."""
 
@@ -28,7 +33,7 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[WriteBatch])
 
 
-def group_writer(directory: Directory, config: Config) -> GroupWriter:
+def group_writer(directory: Directory, config: Config) -> "RemoteWriter | LocalWriter":
     """The configured store's writer for this process."""
     if config.store.engine == "mongo":
         return LocalWriter(directory, config)
@@ -54,7 +59,13 @@ class StoreWriter(Actor):
     Durable: what `write` answered without an error. Rebuilt: nothing is kept. Callers may not
     retry a write whose outcome is unknown unless the batch itself makes it safe (an `Insert`, or
     an `Expect`).
+
+    Its stop commits what waits and folds the write-ahead log into the file, so that the file alone
+    is the whole store; if that fails the stop fails, and nothing is lost: the log stays.
     """
+
+    stage: ClassVar[Stage] = Stage.STORE
+    stop_s: ClassVar[float] = 8.0
 
     def __init__(self, context: ActorContext, config: Config) -> None:
         super().__init__(context)
@@ -64,14 +75,30 @@ class StoreWriter(Actor):
 
     async def start(self) -> None:
         data_dir, is_private = Path(self._server.data_dir), self._server.private_data
-        self._writer = await asyncio.to_thread(open_writer, data_dir, is_private=is_private)
+        opening = asyncio.ensure_future(
+            asyncio.to_thread(open_writer, data_dir, is_private=is_private)
+        )
+        try:
+            self._writer = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            await (await opening).close()  # a thread cannot be broken off
+            raise
         self.spawn(self._sweep_expired())
 
     async def stop(self) -> None:
-        await super().stop()
-        await self._announcer.close()
-        if self._writer is not None:
-            await self._writer.close()
+        try:
+            await super().stop()
+            async with asyncio.timeout(ANNOUNCED_WITHIN_S):
+                await self._announcer.close()
+        except TimeoutError:
+            pass  # the worker finds the entries in the outbox
+        finally:
+            if self._writer is not None:
+                await self._writer.close()
+        if self._writer is not None and not self._writer.is_folded:
+            raise StoreUnavailable(
+                "the write-ahead log could not be folded into the store's file: keep both together"
+            )
 
     @property
     def _open(self) -> SqliteWriter:
@@ -95,10 +122,16 @@ class StoreWriter(Actor):
         return {f"store_{name}": value for name, value in self._open.figures().items()}
 
 
+def _has_refusal(outcomes: Iterable[Exception | None]) -> bool:
+    return any(isinstance(outcome, StoreUnavailable) for outcome in outcomes)
+
+
 class RemoteWriter:
     """`GroupWriter` over the `StoreWriter` actor."""
 
     def __init__(self, directory: Directory) -> None:
+        self.refused_s = -inf
+        """When the store last refused a write, by the monotonic clock."""
         self._ref = directory.ref(names.STORE_WRITER)
         self._batches: Coalescer[WriteBatch, None] = Coalescer(
             self._write, name="store_write", max_batch=500, max_pending=5_000
@@ -106,6 +139,8 @@ class RemoteWriter:
 
     async def _write(self, batches: list[WriteBatch]) -> list[Exception | None]:
         outcomes: list[Exception | None] = await self._ref.call("write", _encoder.encode(batches))
+        if _has_refusal(outcomes):
+            self.refused_s = monotonic()
         return outcomes
 
     async def write(self, batch: WriteBatch) -> None:
@@ -124,6 +159,8 @@ class LocalWriter:
     def __init__(self, directory: Directory, config: Config) -> None:
         from rookery.store.mongo import MongoWriter
 
+        self.refused_s = -inf
+        """As `RemoteWriter.refused_s`."""
         self._writer = MongoWriter(config.store, COLLECTIONS)
         self._announcer = announcer(directory, config)
         self._batches: Coalescer[WriteBatch, None] = Coalescer(
@@ -138,6 +175,8 @@ class LocalWriter:
         outcomes = await self._writer.write_many(batches)
         if entries := outbox_entries(batches, outcomes):
             self._announcer.announce(entries)
+        if _has_refusal(outcomes):
+            self.refused_s = monotonic()
         return outcomes
 
     async def write(self, batch: WriteBatch) -> None:

@@ -1,21 +1,50 @@
 """Replays a network's posts through a running server, and checks every timeline afterwards.
 
 Posts go the way of any other (write, queue, fan-out, rings); only HTTP is left out.
+
+Run again, also after it was interrupted, it posts what is missing: what an event is as a post
+follows from the file alone, so what was posted before is recognised among its author's posts.
 """
 
 import random
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from rookery.bulk.higgs import Event, Network, user_id, username
 from rookery.control import Control
+from rookery.errors import RookeryError
+from rookery.store.engine import Reader
+from rookery.store.tweets import TweetRepository
 
 BATCH = 1_000
+AUTHORS_BATCH = 500
+POSTS_A_READ = 1_000
 HOME_BATCH = 20
 
 Post = tuple[int, str, int | None, int | None]
 """Author id, text, id of the tweet replied to, id of the tweet retweeted."""
+
+Posted = tuple[int, Post]
+"""The id of a tweet, and what it is."""
+
+
+async def posted_by(reader: Reader, author_ids: Sequence[int]) -> list[Posted]:
+    """All tweets of these authors, each one's in the order of their ids."""
+    tweets = TweetRepository(reader)
+    found: list[Posted] = []
+    for author_id in author_ids:
+        before, ids = 0, list[int]()
+        while len(page := await tweets.posts(author_id, before, POSTS_A_READ)) == POSTS_A_READ:
+            ids += [tweet_id for tweet_id, _ in page]
+            before = ids[-1]
+        ids += [tweet_id for tweet_id, _ in page]
+        ids.reverse()
+        for tweet in await tweets.get_many(ids):
+            if tweet is not None:
+                post = (author_id, tweet.text, tweet.reply_to_id, tweet.retweet_of_id)
+                found.append((tweet.id, post))
+    return found
 
 
 def chosen_readers(network: Network, count: int, seed: int = 1) -> list[int]:
@@ -39,21 +68,50 @@ class Replay:
     batch: int = BATCH
     """Events posted at a time, all of whose writes wait at once."""
     posted: list[tuple[int, int]] = field(default_factory=list)
-    """(author's number, tweet id) in the order of posting."""
+    """(author's number, tweet id) in the order of the file."""
+    found: int = 0
+    """So many of them were there already."""
     _latest: dict[int, int] = field(default_factory=dict)
+    _there: dict[Post, deque[int]] = field(default_factory=lambda: defaultdict(deque))
+
+    async def look(self, events: Sequence[Event]) -> AsyncIterator[int]:
+        """Find what was posted before; yields how many authors were looked at."""
+        authors = list({user_id(event.actor): None for event in events})
+        for first in range(0, len(authors), AUTHORS_BATCH):
+            batch = authors[first : first + AUTHORS_BATCH]
+            for tweet_id, (author, text, reply_to, retweet_of) in await self.control.call(
+                "posted-by", author_ids=batch
+            ):
+                self._there[author, text, reply_to, retweet_of].append(tweet_id)
+            yield first + len(batch)
 
     async def run(self, events: Sequence[Event]) -> AsyncIterator[int]:
-        """Post the events in order; yields how many are posted."""
+        """Post the events in order, but for those that `look` found; yields how many are there."""
         first = 0
         while first < len(events):
             batch = events[first : first + self.batch]
-            ids = await self.control.call("post", posts=[self._post(event) for event in batch])
-            for event, tweet_id in zip(batch, ids, strict=True):
-                self.posted.append((event.actor, int(tweet_id)))
+            for event, tweet_id in zip(batch, await self._ids(batch), strict=True):
+                self.posted.append((event.actor, tweet_id))
                 if event.kind != "RT":
-                    self._latest[event.actor] = int(tweet_id)
+                    self._latest[event.actor] = tweet_id
             first += len(batch)
             yield first
+
+    async def _ids(self, batch: Sequence[Event]) -> list[int]:
+        """The ids of a batch's events, of which those that are missing are posted now.
+
+        Raises:
+            RookeryError: the server made their ids in another order.
+        """
+        posts = [self._post(event) for event in batch]
+        there = [self._there[post].popleft() if self._there.get(post) else None for post in posts]
+        missing = [post for post, tweet_id in zip(posts, there, strict=True) if tweet_id is None]
+        self.found += len(posts) - len(missing)
+        made: list[int] = await self.control.call("post", posts=missing) if missing else []
+        if made != sorted(made):
+            raise RookeryError("the server did not make ids in the order of posting")
+        fresh = iter(made)
+        return [next(fresh) if tweet_id is None else tweet_id for tweet_id in there]
 
     def _post(self, event: Event) -> Post:
         """What an event is as a post: a retweet or reply of B's latest, else a text naming B."""
@@ -87,15 +145,13 @@ class BruteForce:
         for follow in network.follows:
             self._following[follow.follower].add(follow.followee)
         self._posts: dict[int, list[int]] = defaultdict(list)
-        self._ids = [tweet_id for _, tweet_id in posted]
-        for index, (author, _) in enumerate(posted):
-            self._posts[author].append(index)
+        for author, tweet_id in posted:
+            self._posts[author].append(tweet_id)
 
     def home(self, reader: int) -> list[int]:
-        """Tweet ids, the last in the file first."""
+        """Tweet ids, the last posted first: what an interrupted run left out came later."""
         authors = self._following[reader] | {reader}
-        indices = sorted((i for author in authors for i in self._posts[author]), reverse=True)
-        return [self._ids[index] for index in indices]
+        return sorted((each for author in authors for each in self._posts[author]), reverse=True)
 
     def compare(self, reader: int, home: Sequence[int]) -> Difference | None:
         expected = self.home(reader)

@@ -27,6 +27,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from rookery.cli.signals import Interrupted, interruptible
 from rookery.cli.terminal import (
     CLOSED_STATUS,
     OutputClosed,
@@ -146,10 +147,16 @@ _HINTS = {
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a command's coroutine on uvloop, telling errors; Ctrl-C ends it with status 130."""
+    """Run a command's coroutine on uvloop, telling errors.
+
+    Ctrl-C ends it with status 130, SIGTERM with 143 (see `rookery.cli.signals`).
+    """
     import uvloop
 
-    return uvloop.run(coroutine)
+    try:
+        return uvloop.run(interruptible(coroutine))
+    except Interrupted as signal:
+        raise typer.Exit(signal.status) from None
 
 
 class Bars:

@@ -24,7 +24,8 @@ def replay(
 ) -> None:
     """Post the data set's events in order through the running server, then check timelines.
 
-    Load the file first, then start the server. Half of the readers follow the most-followed user,
+    Load the file first, then start the server. Run again, also after it was interrupted, it posts
+    what is missing only. Half of the readers follow the most-followed user,
     the others are drawn at random; each one's whole home timeline is compared with the one
     computed from the file. Exit status 1 if any differs.
     """
@@ -51,22 +52,29 @@ async def _replay(config: Config, file: Path, limit: int | None, count: int) -> 
                 warm += await control.call("warm", user_ids=ids)
                 bars.show("warm timelines", warm, len(readers))
             before = (await control.call("delivered"))["deliveries"]
-            began_s = time.monotonic()
             run_ = Replay(control)
+            authors = len({event.actor for event in events})
+            async for looked in run_.look(events):
+                bars.show("look for what was posted", looked, authors)
+            began_s = time.monotonic()
             async for done in run_.run(events):
-                rate = done / (time.monotonic() - began_s)
+                rate = (done - run_.found) / (time.monotonic() - began_s)
                 bars.show("events", done, len(events), f"{rate:,.0f}/s")
             posted_s = time.monotonic() - began_s
             await control.call("settle")
             settled_s = time.monotonic() - began_s
             deliveries = (await control.call("delivered"))["deliveries"] - before
-            out.print(
-                f"posted {len(events):,} events in {posted_s:.1f} s"
-                f" ({len(events) / posted_s:,.0f} events/s);"
-                f" {deliveries:,.0f} deliveries, the last after {settled_s:.1f} s"
-                f" ({deliveries / settled_s:,.0f} deliveries/s)",
-                soft_wrap=True,
-            )
+            posted = len(events) - run_.found
+            if run_.found:
+                out.print(f"{run_.found:,} of {len(events):,} events were posted already")
+            if posted:
+                out.print(
+                    f"posted {posted:,} events in {posted_s:.1f} s"
+                    f" ({posted / posted_s:,.0f} events/s);"
+                    f" {deliveries:,.0f} deliveries, the last after {settled_s:.1f} s"
+                    f" ({deliveries / settled_s:,.0f} deliveries/s)",
+                    soft_wrap=True,
+                )
             truth = BruteForce(network, run_.posted)
             wrong = 0
             async for checked, found in differences(control, truth, readers):

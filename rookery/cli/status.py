@@ -68,7 +68,7 @@ def _table(nodes: list[dict[str, Any]]) -> Rows:
 def _figures(name: str, found: dict[str, float] | None) -> str:
     if found is None:
         return SILENT
-    wanted = SHOWN.get(name.partition("-")[0], ())
+    wanted = (*SHOWN.get(name.partition("-")[0], ()), "restarts")
     return "  ".join(
         f"{figure.replace('_', ' ')} {found[figure]:,.0f}" for figure in wanted if figure in found
     )

@@ -27,7 +27,7 @@ class StreamSettings:
     heartbeat_s: float = 25.0
     handshake_timeout_s: float = 10.0
     close_timeout_s: float = 5.0
-    stop_timeout_s: float = 5.0
+    stop_timeout_s: float = 3.0
 
     max_sessions: int = 50_000
     max_connections: int = 60_000

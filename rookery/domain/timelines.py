@@ -16,6 +16,7 @@ import numpy.typing as npt
 from rookery.domain.adjacency import Adjacency
 from rookery.domain.celebrity import CelebrityList
 from rookery.domain.delivered import RecentIds
+from rookery.domain.own_posts import OwnPosts
 from rookery.domain.presence import Presence, Recipients
 from rookery.domain.rings import Ids, Kinds, Rings
 from rookery.messages import WarmTimeline
@@ -49,6 +50,7 @@ class WarmTimelines:
         self._free: list[int] = []
         self._next = 0
         self._deleted = RecentIds(REMEMBERED_DELETIONS)
+        self._own = OwnPosts()
 
     # Rows.
 
@@ -113,6 +115,7 @@ class WarmTimelines:
 
     def _drop(self, row: int) -> None:
         del self._rows[int(self._users[row])]
+        self._own.forget(int(self._users[row]))
         self._followed.pop(row, None)
         self.adjacency.drop(row)
         self._built[row] = False
@@ -213,8 +216,11 @@ class WarmTimelines:
         else:
             ids = self._page(row, floor, before, limit, mask)
         lists = self._lists_of(row)
-        if lists:
+        own = self._own.of(user_id, before, mask) if self._own else None
+        if lists or own:
             merged = set(ids)
+            if own:
+                merged.update(own)
             for celebrity in lists:
                 floor = max(floor, celebrity.floor)
                 merged.update(celebrity.below(before, limit, mask))
@@ -272,6 +278,11 @@ class WarmTimelines:
 
     # Delivering.
 
+    def posted(self, author_id: int, tweet_id: int, kind: int) -> None:
+        """Show a committed post in its author's own timeline, if that is warm, until delivered."""
+        if author_id in self._rows and tweet_id not in self._deleted:
+            self._own.add(author_id, tweet_id, kind)
+
     def deliver(
         self, event: int, subject_id: int, author_id: int, kind: int, *, listed: bool
     ) -> tuple[int, list[Recipients]]:
@@ -280,6 +291,8 @@ class WarmTimelines:
         `listed`: a celebrity's, whose tweet goes into its list instead of the rings. What is
         delivered again after a failure comes late: a tweet after its deletion is passed over.
         """
+        if self._own:
+            self._own.discard(author_id, subject_id)
         if event == EventKind.TWEET_DELETED:
             # It stays in the rings: who reads it finds no such tweet, and passes it over.
             self._deleted.add(subject_id)

@@ -18,7 +18,7 @@ from rookery.http.connection import Connection, Respond
 
 log = structlog.get_logger(__name__)
 
-SHUTDOWN_S = 10.0
+SHUTDOWN_S = 4.0
 LOOK_S = 5.0
 DRAIN_LOOK_S = 0.05
 BACKLOG = 1024

@@ -1,14 +1,18 @@
-"""Telling every process that counts of tweets changed. Must not import http or actors."""
+"""Telling every process that counts of tweets changed. Must not import http or actors.
+
+Who made a change waits for that before it is answered, so that its next read shows it through
+whichever gateway.
+"""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 
 from rookery.services.cards import Cards
 from rookery.services.ports import Invalidation, InvalidationPort
 
 
 class CountChanges:
-    """Spreads changes of counts: in this process at once, to the others without being waited for.
+    """Spreads changes of counts: in this process at once, to the others in one go.
 
     At most one broadcast is under way; what changes meanwhile goes out together after it, each
     tweet once, so that a storm of likes costs no more than one tweet's name at a time.
@@ -19,17 +23,27 @@ class CountChanges:
         self._port = port
         self._pending: set[int] = set()
         self._likers: set[int] = set()
+        self._told: asyncio.Future[None] | None = None
         self._running: asyncio.Task[None] | None = None
 
-    def announce(self, tweet_ids: Iterable[int], liker: int | None = None) -> None:
-        """Call after each committed change; `liker` is the user whose likes it changed, if so."""
+    def announce(self, tweet_ids: Iterable[int], liker: int | None = None) -> Awaitable[None]:
+        """Call after each change; `liker` is the user whose likes it changed, if so.
+
+        It is spread whether the result is awaited or not, which is done when everybody was told
+        (within the bound of `InvalidationPort.broadcast`, twice at the most).
+        """
         change = Invalidation(counts=list(tweet_ids))
         self._cards.invalidate(change)
         self._pending.update(change.counts)
         if liker is not None:
             self._likers.add(liker)
+        loop = asyncio.get_running_loop()
+        if self._told is None:
+            self._told = loop.create_future()
+        told = self._told
         if self._running is None:
-            self._running = asyncio.get_running_loop().create_task(self._broadcast())
+            self._running = loop.create_task(self._broadcast())
+        return asyncio.shield(told)  # one who gives up must not cancel it for the others
 
     async def settled(self) -> None:
         """Return when everything announced so far has been broadcast."""
@@ -38,10 +52,14 @@ class CountChanges:
 
     async def _broadcast(self) -> None:
         try:
-            while self._pending:
+            while (told := self._told) is not None:
+                self._told = None
                 counts, likers = sorted(self._pending), sorted(self._likers)
                 self._pending.clear()
                 self._likers.clear()
-                await self._port.broadcast(Invalidation(counts=counts, likers=likers))
+                try:
+                    await self._port.broadcast(Invalidation(counts=counts, likers=likers))
+                finally:
+                    told.set_result(None)
         finally:
             self._running = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from rookery.errors import NotFound
+from rookery.errors import NotFound, Unavailable
 from rookery.models import Identity, TweetCounts
 from rookery.services.authors import Authors
 from rookery.services.counts import CountChanges
@@ -48,7 +48,8 @@ class Engagement:
     async def like(self, identity: Identity, tweet_id: int) -> bool:
         """Make `identity` like a tweet; False if that was so already.
 
-        When this returns, every read through this process shows it.
+        When this returns, every read shows it, through whichever process (see
+        `InvalidationPort.broadcast` for one that does not answer).
 
         Raises:
             NotFound: no such tweet.
@@ -128,8 +129,11 @@ class Engagement:
             if failed.label != needed:
                 raise
             return False
-        finally:
-            # Also when the outcome is unknown.
+        except Unavailable:
+            # The outcome is unknown.
             self._liked.changed(identity.user_id)
-        self._changes.announce([tweet_id], identity.user_id)
+            self._changes.announce([tweet_id], identity.user_id)
+            raise
+        self._liked.changed(identity.user_id)
+        await self._changes.announce([tweet_id], identity.user_id)
         return True

@@ -42,15 +42,26 @@ class TimelinePort(Protocol):
         """
         ...
 
+    async def posted(self, author_id: int, tweet_id: int, kind: int) -> None:
+        """Tell the author's timeline of a committed post, with its `PostKind` bits.
+
+        Awaited before the request is answered, so that the author's next read shows it, whichever
+        gateway serves it. Best effort: returns within half a second, and raises nothing; the
+        outbox entry of the same commit brings it as to all others.
+        """
+        ...
+
 
 class InvalidationPort(Protocol):
     """Reaches the caches of every process."""
 
     async def broadcast(self, change: Invalidation) -> bool:
-        """Apply `change` in every gateway and connection server, this one included.
+        """Apply `change` in every other gateway and connection server.
 
-        Best effort: returns after 1 s at the latest, and raises nothing. The answer is whether
-        all have confirmed it; a cache that was missed catches up by its own expiry.
+        Best effort: returns after about 1 s at the latest, where only counts and likes have
+        changed after a quarter of that, and raises nothing. The answer is whether all have
+        confirmed it. Whoever has not answered by then is told until the second is over; a cache
+        that was missed catches up by its own expiry.
         """
         ...
 

@@ -3,6 +3,7 @@
 Must not import http, connection or actors.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from rookery.services.context import Context, Contexts
 from rookery.services.counts import CountChanges
 from rookery.services.idempotency import Idempotency, Recorder
 from rookery.services.pages import Page, check_limit, page_of_ids
-from rookery.services.ports import Invalidation, InvalidationPort
+from rookery.services.ports import Invalidation, InvalidationPort, TimelinePort
 from rookery.services.removals import Removals
 from rookery.services.turns import ATTEMPTS, Turns
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
@@ -90,6 +91,7 @@ class Tweets:
         changes: CountChanges,
         invalidations: InvalidationPort,
         idempotency: Idempotency,
+        timelines: TimelinePort,
         *,
         max_length: int = 280,
     ) -> None:
@@ -101,6 +103,7 @@ class Tweets:
         self._changes = changes
         self._invalidations = invalidations
         self._idempotency = idempotency
+        self._timelines = timelines
         self._max_length = max_length
         self._tweets = TweetRepository(store.reader)
         self._users = Users(store.reader)
@@ -130,7 +133,7 @@ class Tweets:
         *,
         tweet_id: int | None = None,
     ) -> Posted:
-        """Post a tweet; it is durable when this returns.
+        """Post a tweet; it is durable when this returns, and in its author's own home.
 
         Its id is made when it is about to be written, unless `tweet_id` gives one that was made
         for it before (where the order among several matters).
@@ -186,8 +189,11 @@ class Tweets:
                 raise NotFound(_RETWEET_TARGET) from failed
             raise
         self._cards.add(tweet, card)
-        if parent is not None or original is not None:
-            self._changes.announce(targets_of(tweet))
+        shown = self._timelines.posted(tweet.author_id, tweet.id, tweet.kind)
+        if parent is None and original is None:
+            await shown
+        else:
+            await asyncio.gather(shown, self._changes.announce(targets_of(tweet)))
         return tweet
 
     async def _original(self, tweet_id: int) -> Tweet:
@@ -258,7 +264,8 @@ class Tweets:
                 return former, False
             if former.version >= MAX_VERSIONS:
                 raise InvalidRequest("This tweet was edited too often", "text")
-            now_ms = self._clock_ms()
+            # Ids may be ahead of the clock: no version is older than the one before it.
+            now_ms = max(self._clock_ms(), former.edited_ms or former.created_ms)
             tweet = msgspec.structs.replace(
                 former,
                 text=kept,

@@ -122,8 +122,14 @@ class BrokenRuntime:
             *(self._break(spec) if spec.cls is self._victim else spec for spec in specs)
         )
 
-    async def stop(self) -> None:
-        await self._runtime.stop()
+    async def stop(self) -> list[str]:
+        return await self._runtime.stop()
+
+    def hurry(self) -> None:
+        self._runtime.hurry()
+
+    def restarts(self) -> Mapping[str, int]:
+        return self._runtime.restarts()
 
     def ref(self, name: str) -> ActorRef:
         return self._runtime.ref(name)

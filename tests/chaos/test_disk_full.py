@@ -113,6 +113,9 @@ async def test_a_full_disk_refuses_posts_and_nothing_else(
         with pytest.raises(Unavailable):
             await impatient.post("a reply", reply_to=posted[0])
         assert await bob.home() == newest_first(posted)
+        readiness = await bob.client.ready()
+        assert not readiness.ready
+        assert [name for name, fine in readiness.checks.items() if not fine] == ["writes"]
 
         await disk.clear(server)
 
@@ -124,6 +127,11 @@ async def test_a_full_disk_refuses_posts_and_nothing_else(
             return True
 
         await until(posts_work, what="a post once there is room")
+
+        async def is_ready() -> bool:
+            return (await bob.client.ready()).ready
+
+        await until(is_ready, what="readiness once there is room")
         again = await world.client()
         await again.log_in(PASSWORD, username=ada.username)
         await settled(world)

@@ -48,6 +48,9 @@ class ColdTimelines:
     async def read(self, user_id: int, before: int, limit: int, mask: int) -> TimelineSlice:
         return TimelineSlice([], before, from_store=True)
 
+    async def posted(self, author_id: int, tweet_id: int, kind: int) -> None:
+        return None
+
     async def graph_changed(self, follower_id: int, followee_id: int, follows: bool) -> None:
         return None
 
@@ -186,7 +189,9 @@ async def http_world(
         accounts=Accounts(store, ids, clock_ms, keys, passwords, invalidations),
         profiles=Profiles(store, invalidations),
         graph=Graph(store, ids, authors, timeline),
-        tweets=Tweets(store, ids, clock_ms, authors, cards, changes, invalidations, idempotency),
+        tweets=Tweets(
+            store, ids, clock_ms, authors, cards, changes, invalidations, idempotency, timeline
+        ),
         engagement=Engagement(store, ids, authors, liked, changes),
         cards=cards,
         timelines=Timelines(store, timeline, cards, authors),

@@ -16,11 +16,12 @@ from typing import Any, Self
 
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from rookery.actors.coalescer import Coalescer
-from rookery.actors.runtime import Actor, ActorContext, ActorSpec, Runtime
+from rookery.actors.runtime import Actor, ActorContext, ActorSpec, Runtime, Stage
 from rookery.actors.runtime_inline import InlineRuntime
-from rookery.errors import ActorUnavailable, InvalidText, PortTaken, RookeryError
+from rookery.errors import ActorUnavailable, InvalidText, PortTaken, RookeryError, StoreUnavailable
 
 WITHIN_S = 15.0
 
@@ -70,6 +71,31 @@ class Counter(Actor):
 
     async def pid(self) -> int:
         return os.getpid()
+
+
+class Showing(Counter):
+    stage = Stage.SURFACE
+
+
+class Keeping(Counter):
+    stage = Stage.STORE
+
+
+class Stuck(Counter):
+    """Never stops by itself."""
+
+    stage = Stage.SURFACE
+    stop_s = 0.3
+
+    async def stop(self) -> None:
+        await asyncio.Event().wait()
+
+
+class Unclosable(Actor):
+    stage = Stage.STORE
+
+    async def stop(self) -> None:
+        raise StoreUnavailable("the log stays")
 
 
 class Unpicklable(Exception):
@@ -218,18 +244,36 @@ async def test_a_refused_start_arrives_as_it_was_raised(world: World) -> None:
             await world.runtime.ref(name).call("ping")
 
 
-async def test_stop_goes_in_reverse_order_of_start(world: World, tmp_path: Path) -> None:
-    """Each actor's `stop` runs, the last started first, and calls are refused after it."""
+async def test_stop_goes_stage_by_stage(world: World, tmp_path: Path) -> None:
+    """Surfaces stop before the rest, the store last, and calls are refused after it."""
     diary = tmp_path / "diary"
-    specs = [ActorSpec(name, Counter, (diary,)) for name in ("one", "two")]
-    await world.runtime.start(*specs)
-    await world.runtime.start(ActorSpec("three", Counter, (diary,)))
-    ref = world.runtime.ref("one")
-    assert await ref.call("ping") == "one"
-    await world.runtime.stop()
-    assert diary.read_text().split() == ["three", "two", "one"]
+    await world.runtime.start(ActorSpec("store", Keeping, (diary,)))
+    await world.runtime.start(
+        ActorSpec("inner", Counter, (diary,)), ActorSpec("surface", Showing, (diary,))
+    )
+    ref = world.runtime.ref("inner")
+    assert await ref.call("ping") == "inner"
+    assert await world.runtime.stop() == []
+    assert diary.read_text().split() == ["surface", "inner", "store"]
     with pytest.raises(ActorUnavailable):
         await ref.call("ping")
+
+
+async def test_a_slow_actor_uses_up_no_other_ones_time(world: World, tmp_path: Path) -> None:
+    """It is killed when its own time is over, which is told; the store still stops in order."""
+    diary = tmp_path / "diary"
+    await world.runtime.start(ActorSpec("store", Keeping, (diary,)))
+    await world.runtime.start(*(ActorSpec(f"stuck-{n}", Stuck, (diary,)) for n in range(3)))
+    faults = await world.runtime.stop()
+    assert diary.read_text().split() == ["store"]
+    assert sorted(fault.split()[0] for fault in faults) == ["stuck-0", "stuck-1", "stuck-2"]
+
+
+async def test_a_store_that_does_not_close_in_order_is_told(world: World) -> None:
+    """Whoever stops the server learns why, and can say so."""
+    await world.runtime.start(ActorSpec("store", Unclosable))
+    (fault,) = await world.runtime.stop()
+    assert fault == "store did not stop in order: the log stays"
 
 
 async def test_a_name_is_usable_again_after_stop(world: World) -> None:
@@ -405,3 +449,24 @@ def test_a_killed_program_takes_ray_with_it() -> None:
         program.process.kill()
         program.process.wait(WITHIN_S)
         program.wait_until_all_are_gone()
+
+
+@pytest.mark.ray
+async def test_a_death_and_a_restart_are_in_the_log(ray_session: None) -> None:
+    """By name, with the reason and what happens next; and they are counted."""
+    from rookery.actors.runtime_ray import RayOptions, RayRuntime
+
+    runtime = RayRuntime(RayOptions(namespace="deaths"))
+    with capture_logs() as logs:
+        await runtime.start(ActorSpec("counter", Counter), ActorSpec("other", Counter))
+        os.kill(await runtime.ref("counter").call("pid"), signal.SIGKILL)
+
+        async def is_counted() -> bool:
+            return runtime.restarts() == {"counter": 1, "other": 0}
+
+        await eventually(is_counted)
+        await runtime.stop()
+    died, restarted = logs
+    assert (died["event"], died["actor"], died["log_level"]) == ("actor died", "counter", "warning")
+    assert died["reason"] and died["next"] == "Ray restarts it"
+    assert (restarted["event"], restarted["actor"]) == ("actor restarted", "counter")

@@ -75,8 +75,15 @@ class FakeRuntime:
     def abandon(self) -> None:
         self.abandoned = True
 
-    async def stop(self) -> None:
+    def hurry(self) -> None:
+        raise NotImplementedError
+
+    def restarts(self) -> dict[str, int]:
+        return {}
+
+    async def stop(self) -> list[str]:
         self.actors.clear()
+        return []
 
     def ref(self, name: str) -> FakeActor:
         return self.actors.get(name) or FakeActor(name, self.journal)

@@ -9,6 +9,8 @@ from rookery.ids import (
     EPOCH_MS,
     MAX_DRIFT_MS,
     MAX_ID,
+    MAX_TIME_MS,
+    RisingClock,
     Snowflakes,
     first_id_at,
     parse_id,
@@ -71,3 +73,45 @@ def test_time_is_readable() -> None:
 def test_parsing(text: str, expected: int | None) -> None:
     """Only plain decimal numbers in range are ids."""
     assert parse_id(text) == expected
+
+
+class Clocks:
+    """A wall clock that steps, and a steady one."""
+
+    def __init__(self) -> None:
+        self.wall_ms, self.steady_ms = EPOCH_MS + 10_000_000, 500
+
+    def rising(self) -> RisingClock:
+        return RisingClock(lambda: self.wall_ms, lambda: self.steady_ms)
+
+
+@given(st.lists(st.tuples(st.integers(-5_000, 5_000), st.integers(0, 500)), max_size=100))
+def test_a_rising_clock_never_goes_back(moves: list[tuple[int, int]]) -> None:
+    """Whatever the wall clock does; and it is never behind it."""
+    clocks = Clocks()
+    rising = clocks.rising()
+    last_ms = rising()
+    for step_ms, passed_ms in moves:
+        clocks.wall_ms += step_ms + passed_ms
+        clocks.steady_ms += passed_ms
+        now_ms = rising()
+        assert now_ms >= max(last_ms, clocks.wall_ms)
+        last_ms = now_ms
+
+
+def test_a_rising_clock_goes_on_until_the_wall_clock_has_caught_up() -> None:
+    """At nine tenths of its pace, so that a second is made good in ten."""
+    clocks = Clocks()
+    rising = clocks.rising()
+    began_ms = rising()
+    clocks.wall_ms -= 1_000
+    for passed_ms, expected_ms in ((0, 0), (1_000, 900), (9_999, 8_999), (10_001, 9_001)):
+        clocks.steady_ms, clocks.wall_ms = 500 + passed_ms, began_ms - 1_000 + passed_ms
+        assert rising() == began_ms + expected_ms
+
+
+def test_a_clock_beyond_what_ids_hold_makes_none() -> None:
+    """Rather than an id that is negative, or stands below all others."""
+    with pytest.raises(Unavailable):
+        Snowflakes(1, lambda: MAX_TIME_MS + 1).next_id()
+    assert Snowflakes(1, lambda: MAX_TIME_MS).next_id() <= MAX_ID

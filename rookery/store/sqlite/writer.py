@@ -31,6 +31,7 @@ from rookery.store.sqlite.tables import tables
 
 log = structlog.get_logger(__name__)
 
+_LAST_READERS_MS = 3_000
 QUEUE_LIMIT = 50_000
 """So many batches may wait; further ones are refused with `Overloaded`."""
 
@@ -78,6 +79,8 @@ class SqliteWriter:
         self._waiting_batches = 0
         self._worker: asyncio.Task[None] | None = None
         self._closed = False
+        self.is_folded = False
+        """Since `close`: whether the file alone is the whole store, without its log."""
         self._commits = self._batches = self._rows = 0
         self._recent_ms: deque[float] = deque(maxlen=256)
 
@@ -249,8 +252,12 @@ class SqliteWriter:
     def _end(self) -> None:
         try:
             self._roll_back()
-            self._connection.execute("PRAGMA busy_timeout = 500")  # for readers to finish
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            # For readers to finish.
+            self._connection.execute(f"PRAGMA busy_timeout = {_LAST_READERS_MS}")
+            busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self.is_folded = not busy
+            if busy:
+                log.warning("last checkpoint kept from its end by a reader", path=str(self._path))
         except sqlite3.Error as error:  # the log stays and is read at the next start
             log.warning("last checkpoint failed", path=str(self._path), error=str(error))
         finally:

@@ -9,7 +9,7 @@ import pytest
 from rookery.client import Retries, Unavailable
 from rookery.errors import StoreUnavailable
 from rookery.store.sqlite import SqliteReader, SqliteWriter
-from tests.integration.server.world import ServerThread, World, newest_first, settled
+from tests.integration.server.world import ServerThread, World, newest_first, settled, until
 
 READS = ("get", "get_many", "range", "select", "select_many")
 
@@ -66,4 +66,8 @@ async def test_a_server_outlives_an_absence_of_its_store(
         page = (await reader.home().page()).items
         assert newest_first(page) == newest_first([*tweet_ids, int(posted.id)])
         assert (await cold.home().page()).items == []
-        assert (await reader.ready()).ready
+
+        async def is_ready() -> bool:
+            return (await reader.ready()).ready
+
+        await until(is_ready, what="readiness, some seconds after the last refused write")

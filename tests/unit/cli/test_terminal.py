@@ -180,7 +180,7 @@ def test_progress_and_spinners_take_texts_as_they_are() -> None:
     assert "[/x]\\x1b" in str(err.status("[/x]\x1b").renderable.text)
 
 
-_APART = {"terminal", "console", "signals"}
+_APART = {"terminal", "console", "signals", "__init__"}
 """Those that others print by; and a signal's handler, in which only one's own words are safe."""
 _AROUND = {"print", "echo", "secho", "prompt", "confirm", "style", "write"}
 _SOURCES = sorted(Path(rookery.cli.__file__).parent.glob("*.py"))

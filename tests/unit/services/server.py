@@ -88,10 +88,14 @@ class ColdTimelines:
 
     def __init__(self) -> None:
         self.changes: list[tuple[int, int, bool]] = []
+        self.posts: list[tuple[int, int, int]] = []
         self.failure: Exception | None = None
 
     async def read(self, user_id: int, before: int, limit: int, mask: int) -> TimelineSlice:
         return TimelineSlice(ids=[], next_before=before, from_store=True)
+
+    async def posted(self, author_id: int, tweet_id: int, kind: int) -> None:
+        self.posts.append((author_id, tweet_id, kind))
 
     async def graph_changed(self, follower_id: int, followee_id: int, follows: bool) -> None:
         self.changes.append((follower_id, followee_id, follows))
@@ -163,6 +167,7 @@ class Server:
             self.changes,
             self.broadcasts,
             Idempotency(self.store, self.clock),
+            self.timeline_port,
         )
         self.engagement = Engagement(self.store, self.ids, self.authors, self.liked, self.changes)
         self.graph = Graph(self.store, self.ids, self.authors, self.timeline_port)

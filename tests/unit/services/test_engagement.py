@@ -77,7 +77,7 @@ async def test_counts_do_not_drift_under_concurrent_changes() -> None:
         assert row["likes"] == sum(f["user_id"] == row["user_id"] for f in favourites)
 
 
-async def test_a_like_is_announced_without_being_waited_for() -> None:
+async def test_likes_at_the_same_time_are_announced_together() -> None:
     """Likes that come while a broadcast is under way go out together."""
     server = Server()
     users = [await server.sign_up(f"user{n}") for n in range(10)]

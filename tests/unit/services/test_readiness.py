@@ -1,0 +1,89 @@
+"""Whether the server can do all that writing needs."""
+
+import asyncio
+from math import inf
+
+import pytest
+
+from rookery.errors import StoreUnavailable, Unavailable
+from rookery.services.readiness import FRESH_S, REFUSED_S, WriteCheck, Writing
+
+
+class FakeIds:
+    """Ids and their lease, as good as a test says."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.paused = False
+        self.hangs = False
+        self.renewals = 0
+
+    def next_id(self) -> int:
+        if self.paused:
+            raise Unavailable("ids are paused")
+        return 1
+
+    async def renew(self) -> None:
+        self.renewals += 1
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.error is not None:
+            raise self.error
+
+
+class World:
+    def __init__(self) -> None:
+        self.ids = FakeIds()
+        self.now_s = 1_000.0
+        self.refused_s = -inf
+        self.check = WriteCheck(
+            self.ids, lambda: self.refused_s, within_s=0.01, clock_s=lambda: self.now_s
+        )
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_all_is_well(world: World) -> None:
+    """A write was tried, and an id made."""
+    assert await world.check.look() == Writing(writes=True, ids=True)
+    assert world.ids.renewals == 1
+
+
+async def test_a_store_that_takes_no_writes(world: World) -> None:
+    """As on a full disk, where everything can still be read."""
+    world.ids.error = StoreUnavailable()
+    assert await world.check.look() == Writing(writes=False, ids=True)
+
+
+async def test_paused_ids(world: World) -> None:
+    """As with a lease that is lost."""
+    world.ids.paused = True
+    assert await world.check.look() == Writing(writes=True, ids=False)
+
+
+async def test_a_store_that_does_not_answer_in_time(world: World) -> None:
+    """It is not ready, and whoever asks has waited for a moment only."""
+    world.ids.hangs = True
+    assert not (await world.check.look()).writes
+
+
+async def test_many_who_ask_cost_one_write(world: World) -> None:
+    """At the same time, and within a second; then it is looked at again."""
+    await asyncio.gather(*(world.check.look() for _ in range(50)))
+    await world.check.look()
+    assert world.ids.renewals == 1
+    world.now_s += FRESH_S
+    await world.check.look()
+    assert world.ids.renewals == 2
+
+
+async def test_a_refused_write_of_somebodys_counts_for_a_while(world: World) -> None:
+    """Readiness does not flap where small writes succeed and larger ones do not."""
+    world.refused_s = world.now_s
+    world.now_s += REFUSED_S - 0.1
+    assert not (await world.check.look()).writes
+    world.now_s += 0.2
+    assert (await world.check.look()).writes
