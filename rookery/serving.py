@@ -297,12 +297,14 @@ class RunningServer:
         self.runtime.hurry()
 
     async def settle(self) -> None:
-        """Return when everything committed before has been delivered.
+        """Return when everything committed before has been delivered, and what deletions left
+        is cleared.
 
         Waits for the fan-out worker where it has died and is started again.
         """
         worker = self.runtime.ref(names.FANOUT_WORKER)
         await until_available(lambda: worker.call("settle"))
+        await until_available(self.use_cases.tweets.removals.settle)
 
 
 SHOWN_TEXTS = frozenset({"http.host", "http.trusted_proxies", "live.host"})

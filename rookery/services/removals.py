@@ -108,6 +108,18 @@ class Removals:
                     waiting[-1:] = [parent_id]
         return True
 
+    async def settle(self) -> None:
+        """Return when what deletions have left so far is cleared, by whoever does it.
+
+        Raises:
+            StoreUnavailable: the store does not answer; what was done stays done.
+        """
+        position = 0
+        while found := await self._removals.after(position, LOOKED_AT):
+            position = found[-1].tweet_id
+            for removal in found:
+                await self.finish(removal.tweet_id)
+
     async def is_noted(self, tweet_id: int) -> bool:
         """Whether something is left to do for this tweet."""
         return await self._removals.get(tweet_id) is not None

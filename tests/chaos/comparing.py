@@ -21,7 +21,7 @@ def _differences(town: Town, seen: Snapshot) -> Iterator[Fault]:
         yield from _timeline(town.model, citizen, shown)
         yield from _graph(town.model, citizen, seen)
         yield from _home(citizen, seen, existing)
-        yield from _counts_of_person(town.model, citizen, shown)
+        yield from _counts_of_person(town.model, citizen, shown, existing)
         if citizen.watcher is not None:
             yield from _stream(citizen, seen, existing)
     yield from _likes(town.model, seen, existing)
@@ -103,7 +103,9 @@ def _home(citizen: Citizen, seen: Snapshot, existing: Mapping[int, Tweet]) -> It
             yield wrong(f"{name} sees liked={tweet.liked} on {tweet.id}")
 
 
-def _counts_of_person(model: Model, citizen: Citizen, shown: Shown) -> Iterator[Fault]:
+def _counts_of_person(
+    model: Model, citizen: Citizen, shown: Shown, existing: Mapping[int, Tweet]
+) -> Iterator[Fault]:
     profile, name = shown.profile, citizen.username
     for what, count, truth in (
         ("tweets", profile.tweets_count, len(shown.timeline)),
@@ -112,7 +114,11 @@ def _counts_of_person(model: Model, citizen: Citizen, shown: Shown) -> Iterator[
     ):
         if count != truth:
             yield wrong(f"{name} has {truth} {what}, counted {count}")
-    likes = [like for (user_id, _), like in model.likes.items() if user_id == citizen.id]
+    likes = [
+        like
+        for (user_id, tweet_id), like in model.likes.items()
+        if user_id == citizen.id and tweet_id in existing  # a deleted tweet takes its likes with it
+    ]
     least = sum(like.must_be(True) for like in likes)
     most = sum(like.may_be(True) for like in likes)
     if not least <= profile.likes_count <= most:

@@ -115,6 +115,20 @@ async def test_a_removal_goes_on_where_a_dead_process_left_it() -> None:
     assert server.store.documents(REMOVALS) == []
 
 
+async def test_whoever_settles_does_not_wait_for_the_half_minute() -> None:
+    """Everything that is left is cleared, however young, so that counts can be compared."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweet = await liked_by_many(server, ann, STEP * (AWAITED_STEPS + 2))
+    await server.tweets.delete(ann, tweet.id)
+    await server.tweets.removals.close()  # as a kill would
+    assert likes_of(server) != {}
+    other = Server(server.store, server.clock, worker=1)
+    await other.tweets.removals.settle()
+    assert likes_of(server) == listed_likes(server) == {}
+    assert server.store.documents(REMOVALS) == []
+
+
 async def test_two_processes_at_one_removal_count_each_like_once() -> None:
     """Whoever comes second with a step looks again."""
     server = Server()
