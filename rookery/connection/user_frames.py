@@ -3,8 +3,6 @@
 Pure: no event loop, no clock of its own; `now_s` is an argument of any steady clock.
 """
 
-from collections import Counter
-
 from rookery.connection.settings import StreamSettings
 
 
@@ -22,8 +20,8 @@ class UserFrames:
         self._most = settings.user_message_rate * self._window_s
         self._share = self._most / settings.max_sessions_per_user
         self._until_s = now_s + self._window_s
-        self._of_user: Counter[int] = Counter()
-        self._of_session: Counter[str] = Counter()
+        self._of_user: dict[int, int] = {}
+        self._of_session: dict[str, int] = {}
 
     def take(self, user_id: int, session_id: str, now_s: float) -> bool:
         """Count a frame; False if it is too much."""
@@ -31,6 +29,6 @@ class UserFrames:
             self._until_s = now_s + self._window_s
             self._of_user.clear()
             self._of_session.clear()
-        self._of_user[user_id] += 1
-        self._of_session[session_id] += 1
-        return self._of_user[user_id] <= self._most or self._of_session[session_id] <= self._share
+        of_user = self._of_user[user_id] = self._of_user.get(user_id, 0) + 1
+        of_session = self._of_session[session_id] = self._of_session.get(session_id, 0) + 1
+        return of_user <= self._most or of_session <= self._share
