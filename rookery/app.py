@@ -235,7 +235,7 @@ class GatewaySurface:
         self._config = config
         self._port = port
         self._use_cases = UseCases(Backend(context, config, view))
-        shared = RedisCounts(config.redis, clock_ms) if config.redis.url else None
+        shared = RedisCounts(config.redis, steady_ms) if config.redis.url else None
         self._limits = Limits(config.limits, clock_ms, shared)
         self._refusals = Refusals()
         backend = self._use_cases.backend

@@ -19,7 +19,7 @@ from rookery.messages import Invalidation
 from rookery.store import StoreParts, cache_redis, clock_ms, open_reader
 from rookery.store.cache_redis import CachedReader, CachingWriter
 from rookery.store.engine import GroupWriter
-from rookery.store.leases import WorkerLease
+from rookery.store.leases import WorkerLease, steady_ms
 from rookery.store.redis_connection import end
 
 
@@ -35,7 +35,7 @@ class Backend:
         self.writer: GroupWriter = self._group_writer
         self.shown: StoreParts
         """What tweets and authors are read from for showing them; it may be a little behind."""
-        self._cache = cache_redis.opened(config, clock_ms)
+        self._cache = cache_redis.opened(config, steady_ms)
         if self._cache is None:
             self.store = self.shown = StoreParts(self.reader, self.writer)
         else:

@@ -65,6 +65,17 @@ Host = Annotated[
 ]
 
 
+ADDRESSES = {
+    "store.mongo_uri": ("mongodb://", "mongodb+srv://"),
+    "redis.url": ("redis://", "rediss://", "unix://"),
+    "ray.address": ("ray://",),
+    "live.public_url": ("ws://", "wss://"),
+}
+"""Settings that are addresses, where a password may stand, and what they begin with."""
+
+_RAY_ADDRESS = re.compile(r"(ray://)?[A-Za-z0-9._:%\[\]-]{1,300}")
+
+
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of all sections. Shown without passwords."""
 
@@ -522,10 +533,11 @@ def _validate(section: str, cls: type[Section], values: dict[str, Any]) -> Secti
                 raise ValueError("it is infinite, or has control characters, or is too long")
         except (ValueError, OverflowError, msgspec.ValidationError):
             # Without its cause, which may quote a password.
-            variable = f"{PREFIX}{section}_{name}".upper()
+            path = f"{section}.{name}"
+            is_text = isinstance(value, str) or path not in ADDRESSES
+            said = _quoted(value) if is_text else f"a {type(value).__name__}"
             raise ConfigError(
-                f"setting {section}.{name} ({variable}) = {_quoted(value)}: it may be"
-                f" {_allowed(hints[name])}"
+                f"setting {path} ({_variable(path)}) = {said}: it may be {_allowed(hints[name])}"
             ) from None
         converted[name] = found
     return cls(**converted)
@@ -562,9 +574,33 @@ def load(
     return config
 
 
+def _check_addresses(config: Config) -> None:
+    """Refuse addresses of another scheme. They are not quoted: any part may be a password."""
+    for name, value, form in (
+        ("store.mongo_uri", config.store.mongo_uri, "HOST:PORT/?replicaSet=NAME"),
+        ("redis.url", config.redis.url, "HOST:PORT/0"),
+    ):
+        if value and not value.startswith(ADDRESSES[name]):
+            first, *others = ADDRESSES[name]
+            raise ConfigError(
+                f"{name} ({_variable(name)}) must begin with {first} or {' or '.join(others)}, with"
+                f" NAME:PASSWORD@ behind that where they are needed: {first}{form}"
+            )
+    if config.ray.address and not _RAY_ADDRESS.fullmatch(config.ray.address):
+        raise ConfigError(
+            f"ray.address ({_variable('ray.address')}) must be HOST:PORT, ray://HOST:PORT or auto,"
+            " without name and password"
+        )
+
+
+def _variable(path: str) -> str:
+    return f"{PREFIX}{path.replace('.', '_')}".upper()
+
+
 def _check(config: Config) -> None:
     """Refuse settings that contradict each other."""
     live, http = config.live, config.http
+    _check_addresses(config)
     if live.soft_buffer_bytes >= live.hard_buffer_bytes:
         raise ConfigError("live.soft_buffer_bytes must be below live.hard_buffer_bytes")
     if live.port and live.port + live.servers - 1 > 65535:
@@ -605,7 +641,7 @@ def _check(config: Config) -> None:
         fields = {field for _, field, _, _ in Formatter().parse(live.public_url)} - {None}
     except ValueError:
         fields = {"{"}
-    is_stream = not live.public_url or live.public_url.startswith(("ws://", "wss://"))
+    is_stream = not live.public_url or live.public_url.startswith(ADDRESSES["live.public_url"])
     if fields - {"host", "port"} or not is_stream:
         raise ConfigError(
             f"live.public_url = {_quoted(live.public_url)}: must be ws:// or wss:// and an address,"

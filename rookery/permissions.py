@@ -120,14 +120,16 @@ def _close_file(path: Path) -> None:
 def open_private(path: str | Path, flags: int) -> int:
     """Open a file of ours, which is made for its owner alone, and never through a link.
 
-    To be used as an `opener` of `open`, too.
+    What is no regular file (a pipe, a terminal) is opened as it is. To be used as an `opener` of
+    `open`, too.
 
     Raises:
         OSError: it cannot be opened, or is a link.
     """
     descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
     try:
-        if stat.S_IMODE(os.fstat(descriptor).st_mode) & OTHERS:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISREG(mode) and stat.S_IMODE(mode) & OTHERS:
             os.fchmod(descriptor, FILE_MODE)
     except PermissionError:
         pass  # another user's, whose mode is not ours to change

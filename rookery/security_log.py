@@ -12,6 +12,7 @@ import errno
 import getpass
 import json
 import os
+import stat
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -22,6 +23,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import msgspec
+
+from rookery.errors import StartupError
+from rookery.permissions import open_private
 
 KIND = "security"
 MAX_TEXT_CHARS = 200
@@ -65,8 +69,14 @@ NOWHERE = Origin()
 """Of what no client asked for over the network."""
 
 
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK
+"""Of opening the log's file. A pipe that nobody reads must not hold a server up."""
+
+
 class _OwnFile:
     """Appends to a file that only its owner may read, and that may be renamed under it.
+
+    One that is there already is closed to all others; one that is a link is not written to.
 
     Each event is one write at the file's end, so several processes may share it. Nothing is
     buffered: what a full disk did not take must not pile up here.
@@ -96,8 +106,7 @@ class _OwnFile:
                 if os.path.samestat(os.stat(self._path), os.fstat(self._descriptor)):
                     return self._descriptor
             self.close()
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        self._descriptor = os.open(self._path, flags, 0o600)
+        self._descriptor = open_private(self._path, _FLAGS | os.O_CREAT)
         return self._descriptor
 
     def close(self) -> None:
@@ -116,6 +125,56 @@ def configure(path: str) -> None:
     if _file is not None:
         _file.close()
     _file = _OwnFile(path) if path else None
+
+
+def check_file(setting: str) -> None:
+    """See whether the file in the settings can be written to; it is not made by that.
+
+    Raises:
+        StartupError: it cannot, or is a link or another user's; the text says what to do.
+    """
+    if not setting:
+        return
+    path = Path(file_of(setting))
+    try:
+        if not os.path.lexists(path):
+            _check_folder(path.parent)
+            return
+        if path.is_symlink():
+            raise StartupError(
+                f"{_SETTING} ({path}) is a link: name the file itself, or remove what others have"
+                " put there"
+            )
+        descriptor = open_private(path, _FLAGS)
+        try:
+            found = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise StartupError(
+            f"{_SETTING} ({path}) cannot be written: {error.strerror}; correct it, give user"
+            f" {os.geteuid()} the right to, or leave it empty to log on stderr"
+        ) from error
+    if stat.S_ISREG(found.st_mode) and found.st_uid != os.geteuid():
+        raise StartupError(
+            f"{_SETTING} ({path}) is not a file of user {os.geteuid()}, and its owner can read"
+            f" and change it: chown {os.geteuid()} {path}, or name another file"
+        )
+
+
+_SETTING = "auth.security_log_file"
+
+
+def _check_folder(folder: Path) -> None:
+    """
+    Raises:
+        OSError: no file can be made in it.
+    """
+    if not folder.is_dir():
+        code = errno.ENOTDIR if folder.exists() else errno.ENOENT
+        raise OSError(code, os.strerror(code))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def file_of(setting: str) -> str:

@@ -215,6 +215,7 @@ class RunningServer:
         """
         config = self.config
         # Asking first saves a start of everything that would fail.
+        security_log.check_file(config.auth.security_log_file)
         await prepare_store(config)
         await check_is_whole(open_reader(config))
         await check_redis(config.redis)

@@ -10,8 +10,8 @@ from rookery.actors.coalescer import Coalescer
 from rookery.actors.runtime import Directory
 from rookery.config import Config
 from rookery.models import OutboxEntry
-from rookery.store import clock_ms
 from rookery.store.announcer_redis import RedisAnnouncer
+from rookery.store.leases import steady_ms
 from rookery.store.queue import Announcer
 
 _encoder = msgspec.msgpack.Encoder()
@@ -24,7 +24,7 @@ def announcer(directory: Directory, config: Config) -> Announcer:
         ConfigError: redis.url is malformed.
     """
     direct = DirectAnnouncer(directory)
-    return RedisAnnouncer(config.redis, direct, clock_ms) if config.redis.url else direct
+    return RedisAnnouncer(config.redis, direct, steady_ms) if config.redis.url else direct
 
 
 class DirectAnnouncer:

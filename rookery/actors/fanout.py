@@ -59,7 +59,7 @@ class FanoutWorker(Actor):
         self._topology = Topology.opened(config, view, self._reader)
         self._shards = Shards(context.directory, self._topology)
         self._broadcast = Broadcast(context.directory, self._topology)
-        self._cache = cache_redis.opened(config, clock_ms, self._cache_caught_up)
+        self._cache = cache_redis.opened(config, steady_ms, self._cache_caught_up)
         self._lists = context.directory.ref(names.CELEBRITY_LISTS)
         self._celebrities: frozenset[int] = frozenset()
         self._tweets = TweetRepository(self._reader)

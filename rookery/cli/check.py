@@ -8,8 +8,9 @@ from msgspec import Meta
 
 from rookery.cli.console import ConfigOption, DataOption, out, settings, table
 from rookery.cli.terminal import Rows
-from rookery.config import PREFIX, Config, ignored, sections
-from rookery.redaction import shown
+from rookery.config import ADDRESSES, PREFIX, Config, ignored, sections
+from rookery.redaction import redacted_address, shown
+from rookery.security_log import check_file
 
 
 def check(
@@ -23,9 +24,11 @@ def check(
 
     Passwords in addresses are not shown.
 
-    Exit status 1 and the reason if a setting is unknown, malformed or contradicts another.
+    Exit status 1 and the reason if a setting is unknown, malformed or contradicts another, or if
+    the security log cannot be written to its file.
     """
     chosen = settings(config, data)
+    check_file(chosen.auth.security_log_file)
     out.print(_table(chosen, changed))
     for variable in ignored(os.environ):
         out.print(f"ignored, since it is no setting: {variable}")
@@ -45,7 +48,7 @@ def _table(config: Config, changed: bool) -> Rows:
             meaning = next((meta.description for meta in metas if meta.description), "")
             variable = f"{PREFIX}{section}_{name}".upper()
             style = None if value == default else "bold"
-            rows.add(
-                f"{section}.{name}", shown(value), shown(default), meaning, variable, style=style
-            )
+            path = f"{section}.{name}"
+            show = redacted_address if path in ADDRESSES else shown
+            rows.add(path, show(value), show(default), meaning, variable, style=style)
     return rows

@@ -6,7 +6,7 @@ Pure: no event loop, no sockets.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from websockets.datastructures import Headers
 from websockets.exceptions import NegotiationError
@@ -22,6 +22,8 @@ PATH = "/stream"
 VERSION = "13"
 _MAX_TOKEN = 8192
 _MAX_EPOCH = 40
+_MAX_FIELDS = 16
+_SHOWN_CHARS = 64
 
 
 @dataclass(frozen=True)
@@ -103,22 +105,23 @@ def parse_request(request: Request) -> StreamRequest:
 
     Raises:
         Unauthenticated: there is neither token nor ticket.
-        InvalidRequest: a parameter is malformed.
+        InvalidRequest: a parameter is malformed, or given more than once.
     """
     try:
-        query = parse_qs(urlsplit(request.path).query, errors="strict", max_num_fields=16)
+        raw = urlsplit(request.path).query
+        pairs = parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
     except ValueError:
         raise InvalidRequest("The query string cannot be read") from None
+    query = _unique(pairs)
     token, is_ticket = _bearer(request.headers.get_all("Authorization")), False
     if not token and "ticket" in query:
-        token, is_ticket = query["ticket"][0], True
-    token = token or query.get("access_token", [""])[0]
+        token, is_ticket = query["ticket"], True
+    token = token or query.get("access_token", "")
     if not token:
         raise Unauthenticated()
     if len(token) > _MAX_TOKEN or not token.isascii():
         raise Unauthenticated("The token is not valid")
-    epoch = query.get("epoch", [None])[0]
-    offset = query.get("offset", [None])[0]
+    epoch, offset = query.get("epoch"), query.get("offset")
     if (epoch is None) is not (offset is None):
         raise InvalidRequest("epoch and offset belong together", "offset")
     if epoch is None or offset is None:
@@ -128,6 +131,17 @@ def parse_request(request: Request) -> StreamRequest:
     if not (offset.isascii() and offset.isdecimal() and len(offset) <= 18):
         raise InvalidRequest("offset must be a whole number", "offset")
     return StreamRequest(token, epoch, int(offset), is_ticket)
+
+
+def _unique(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The parameters that say something, by name; as in REST none may be given twice."""
+    names = set()
+    for name, _ in pairs:
+        if name in names:
+            name = name[:_SHOWN_CHARS]
+            raise InvalidRequest(f"{name} is given more than once", name)
+        names.add(name)
+    return {name: text for name, text in pairs if text}
 
 
 def _bearer(values: Sequence[str]) -> str:

@@ -19,9 +19,10 @@ from rookery.connection.live_counts import LiveCounts
 from rookery.connection.peer import Peer
 from rookery.connection.ports import FetchCards, FetchCounts, PresencePort, Push
 from rookery.connection.presence import Presence
-from rookery.connection.session import TOO_MANY_SESSIONS, Session, Tally
+from rookery.connection.session import TOO_MANY_SESSIONS, TOO_MANY_USER_FRAMES, Session, Tally
 from rookery.connection.settings import StreamSettings
 from rookery.connection.timer_wheel import TICK_S, TimerWheel
+from rookery.connection.user_frames import UserFrames
 from rookery.connection.wire import Codec, Event
 from rookery.models import Identity
 
@@ -52,6 +53,7 @@ class Hub:
         self._size = 0
         self._wheel: TimerWheel[Peer] = TimerWheel(clock_s())
         self._tally = Tally()
+        self._user_frames = UserFrames(self.settings, clock_s())
         self.on_join: Callable[[Identity], None] = lambda _: None
         self.on_leave: Callable[[Identity], None] = lambda _: None
         self._presence = Presence(
@@ -245,7 +247,10 @@ class Hub:
     def frame_received(self, peer: Peer) -> None:
         """Account for a frame of any kind, before its content is passed on."""
         session = peer.session
-        session.frame_received(self._clock_s())
+        now_s = self._clock_s()
+        session.frame_received(now_s)
+        if not self._user_frames.take(session.identity.user_id, session.session_id, now_s):
+            session.close(4400, TOO_MANY_USER_FRAMES)
         if session.closing is not None:
             self.settle(peer)
 

@@ -18,6 +18,9 @@ class StreamSettings:
     `slow_grace_s`, or with more than `hard_buffer_bytes` waiting, is closed. `send_buffer_bytes`
     bounds what the kernel holds beside it, for each connection.
 
+    What a client sends: `message_rate` frames a second after a burst of `message_burst`; of all
+    sessions of a user together `user_message_rate`, as a mean over `user_message_window_s`.
+
     Strangers: a connection that is no session yet holds up to `max_head_bytes` and, while its token
     is looked at, `max_early_bytes`; there are at most `max_handshakes` of them, of an address
     `max_handshakes_per_address` (0: no bound by address), and the oldest silent ones make room.
@@ -40,6 +43,8 @@ class StreamSettings:
     max_early_bytes: int = 32 * 1024
     message_rate: float = 100.0
     message_burst: int = 200
+    user_message_rate: float = 200.0
+    user_message_window_s: float = 5.0
     max_errors: int = 3
     error_window_s: float = 60.0
     watch_limit: int = 200

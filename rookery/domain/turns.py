@@ -60,3 +60,36 @@ class Turns(Generic[T]):
         if not items:
             del self._waiting[key]
         return True
+
+
+class Lanes(Generic[T]):
+    """Two queues of `Turns`, for those who are known and for strangers, which are served by turns.
+
+    So however many keys strangers wait under, they delay one who is known by one item; and those
+    who are known cannot keep strangers out. Each lane has the bounds of `Turns` for itself.
+    """
+
+    def __init__(self, each: int, in_all: int) -> None:
+        self._strangers: Turns[T] = Turns(each, in_all)
+        self._known: Turns[T] = Turns(each, in_all)
+        self._known_next = True
+
+    def __len__(self) -> int:
+        return len(self._strangers) + len(self._known)
+
+    def add(self, key: str, item: T, is_known: bool) -> bool:
+        """Line `item` up behind the others of `key` in its lane; False if there is no room."""
+        return self._lane(is_known).add(key, item)
+
+    def next(self) -> T | None:
+        """Take the item whose turn it is out of its lane; None if nobody waits."""
+        is_known = bool(self._known) and (self._known_next or not self._strangers)
+        self._known_next = not is_known
+        return self._lane(is_known).next()
+
+    def discard(self, key: str, item: T, is_known: bool) -> bool:
+        """Take `item` out of its lane before its turn; whether it was still there."""
+        return self._lane(is_known).discard(key, item)
+
+    def _lane(self, is_known: bool) -> Turns[T]:
+        return self._known if is_known else self._strangers

@@ -153,7 +153,9 @@ class Accounts:
         attempt = None if attempts is None else await attempts.login(account, source)
         password_hash = None if user is None else user.password_hash
         try:
-            matches = await self._passwords.verify(password_hash, password, origin.key)
+            matches = await self._passwords.verify(
+                password_hash, password, origin.key, is_known=bool(source)
+            )
         except Unavailable:
             if attempt is not None:
                 attempt.take_back()
@@ -327,7 +329,7 @@ class Accounts:
     async def _rehash(self, user: User, password: str, origin: Origin) -> User:
         """`user` with a hash of the present cost. Best effort: the next login tries again."""
         try:
-            password_hash = await self._passwords.hash(password, origin.key)
+            password_hash = await self._passwords.hash(password, origin.key, is_known=True)
         except Overloaded:
             return user
         changed = msgspec.structs.replace(

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from rookery.domain.outage import Outage
 from rookery.errors import DeviceRevoked, StoreUnavailable, TokenExpired, Unauthenticated
@@ -10,9 +11,22 @@ from rookery.services.batching import Batcher
 from rookery.services.tokens import KeyRing, UnknownKey, VerifiedToken
 from rookery.store.devices import Devices, SignIn
 from rookery.store.engine import Store
+from rookery.store.leases import steady_ms
 
 RECHECK_S = 30.0
 MAX_ENTRIES = 100_000
+
+
+class _Entry(NamedTuple):
+    """What a token proves; it is to be looked at again from either time on (in ms).
+
+    `until_ms` is by the wall clock, where tokens expire. `steady_until_ms` is by a clock that does
+    not step: put back by an hour, the wall clock would put a re-check off by an hour.
+    """
+
+    verified: VerifiedToken
+    until_ms: int
+    steady_until_ms: int
 
 
 class Authenticator:
@@ -22,6 +36,9 @@ class Authenticator:
     here at once through `forget`, and `recheck_s` later at the latest if that message was lost.
     While the store cannot be asked, a token whose device was seen, and is not known to be revoked,
     counts on until it expires; its device is looked at again as soon as the store answers.
+
+    Tokens expire by `clock_ms`, the wall clock; re-checks are timed by `steady`, in ms of a clock
+    that does not step.
     """
 
     def __init__(
@@ -32,14 +49,15 @@ class Authenticator:
         *,
         recheck_s: float = RECHECK_S,
         max_entries: int = MAX_ENTRIES,
+        steady: Callable[[], int] = steady_ms,
     ) -> None:
         self._keys = keys
         self._devices = Devices(store.reader)
         self._clock_ms = clock_ms
+        self._steady_ms = steady
         self._recheck_ms = int(recheck_s * 1000)
         self._max_entries = max_entries
-        # token -> what it proves, and when (ms) its device, or its end, is to be looked at again
-        self._entries: OrderedDict[str, tuple[VerifiedToken, int]] = OrderedDict()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._tokens: dict[tuple[int, str], set[str]] = {}
         self._forgotten = 0
         self._outage = Outage()
@@ -60,8 +78,8 @@ class Authenticator:
         """
         entry = self._entries.get(token)
         if entry is not None:
-            known, good_until_ms = entry
-            if self._clock_ms() < good_until_ms:
+            known, until_ms, steady_until_ms = entry
+            if self._clock_ms() < until_ms and self._steady_ms() < steady_until_ms:
                 self._entries.move_to_end(token)
                 return known.identity
         try:
@@ -95,8 +113,8 @@ class Authenticator:
     def forget_all(self) -> None:
         """Look at every device again before its token counts: some may have been revoked."""
         self._forgotten += 1
-        for token, (verified, _) in self._entries.items():
-            self._entries[token] = (verified, 0)
+        for token, entry in self._entries.items():
+            self._entries[token] = _Entry(entry.verified, 0, 0)
 
     async def _verified(self, token: str) -> VerifiedToken:
         try:
@@ -107,12 +125,11 @@ class Authenticator:
 
     async def _recheck(self, token: str, verified: VerifiedToken) -> Identity:
         """As `_admit`, for a token whose device was seen before."""
-        now_ms = self._clock_ms()
-        if self._outage.may_ask(now_ms):
+        if self._outage.may_ask(self._steady_ms()):
             try:
                 return await self._admit(token, verified)
             except StoreUnavailable:
-                self._outage.failed(self._clock_ms())
+                self._outage.failed(self._steady_ms())
                 if token not in self._entries:  # Revoked, or pushed out, while the store was asked.
                     raise
         if self._clock_ms() >= verified.expires_ms:
@@ -122,7 +139,7 @@ class Authenticator:
     async def _admit(self, token: str, verified: VerifiedToken) -> Identity:
         identity = verified.identity
         forgotten = self._forgotten
-        now_ms = self._clock_ms()
+        now_ms, began_ms = self._clock_ms(), self._steady_ms()
         if now_ms >= verified.expires_ms:
             raise TokenExpired()
         sign_in = (identity.user_id, identity.device_id, identity.session)
@@ -135,16 +152,16 @@ class Authenticator:
         # A revocation that arrived during the read may concern this device, which the read then
         # saw just before: such an answer serves this request, but is not kept.
         if forgotten == self._forgotten:
-            good_until_ms = min(verified.expires_ms, now_ms + self._recheck_ms)
-            self._keep(token, verified, good_until_ms)
+            until_ms = min(verified.expires_ms, now_ms + self._recheck_ms)
+            self._keep(token, _Entry(verified, until_ms, began_ms + self._recheck_ms))
         return identity
 
     async def _ended(self, sign_ins: list[SignIn]) -> list[SignIn]:
         return await self._devices.ended(sign_ins, self._clock_ms())
 
-    def _keep(self, token: str, verified: VerifiedToken, good_until_ms: int) -> None:
-        identity = verified.identity
-        self._entries[token] = (verified, good_until_ms)
+    def _keep(self, token: str, entry: _Entry) -> None:
+        identity = entry.verified.identity
+        self._entries[token] = entry
         self._entries.move_to_end(token)
         self._tokens.setdefault((identity.user_id, identity.device_id), set()).add(token)
         while len(self._entries) > self._max_entries:

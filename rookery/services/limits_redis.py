@@ -25,9 +25,9 @@ class RedisCounts:
     it answers: nobody else waits for it. Counting in each process goes on meanwhile.
     """
 
-    def __init__(self, settings: Redis, clock_ms: Callable[[], int]) -> None:
+    def __init__(self, settings: Redis, steady_ms: Callable[[], int]) -> None:
         self._timeout_s = settings.timeout_s
-        self._clock_ms = clock_ms
+        self._steady_ms = steady_ms
         self._outage = Outage()
         self._pool = connection_pool(settings)
         self._storage = RedisStorage(
@@ -40,7 +40,7 @@ class RedisCounts:
 
     async def add(self, name: str, amount: int) -> int | None:
         """See `SharedCounts.add`."""
-        if not self._outage.may_ask(self._clock_ms()):
+        if not self._outage.may_ask(self._steady_ms()):
             return None
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -49,7 +49,7 @@ class RedisCounts:
             if not self._outage.is_on:
                 reason = str(error) or type(error).__name__
                 log.warning("Redis does not answer; limits are counted locally", reason=reason)
-            self._outage.failed(self._clock_ms())
+            self._outage.failed(self._steady_ms())
             return None
         if self._outage.is_on:
             log.info("Redis answers again; limits are shared")

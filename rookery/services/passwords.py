@@ -2,7 +2,7 @@
 
 One hash takes about 0.1 s of a core and 64 MiB on purpose, so it runs in threads of its own (the
 library releases the interpreter lock). Who waits for a thread waits in turn with the other
-addresses, and a bounded time.
+addresses, and a bounded time; who is known to the account does not wait for strangers.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 from argon2.low_level import ARGON2_VERSION
 
-from rookery.domain.turns import Turns
+from rookery.domain.turns import Lanes
 from rookery.errors import Overloaded
 
 T = TypeVar("T")
@@ -54,15 +54,19 @@ class _Job:
 
     work: Callable[[], Any]
     result: asyncio.Future[Any]
+    key: str
+    is_known: bool
 
 
 class Passwords:
     """Hashes and verifies on a small pool of threads, for one event loop. `close` it at the end.
 
     Callers name the key they wait under (the address of a client): the keys take turns, so
-    whoever sends many passwords at once waits for itself, and delays another by one hash. Nobody
-    waits longer than `wait_s`; `max_waiting` and `max_waiting_each` (of one key) bound memory. A
-    negative `max_waiting` leaves so many threads unused.
+    whoever sends many passwords at once waits for itself, and delays another by one hash. Callers
+    that `is_known` (from where the account was logged in to before) have a queue of their own, and
+    every second hash: strangers, however many keys they have, delay them by one. Nobody waits
+    longer than `wait_s`; `max_waiting` and `max_waiting_each` (of one key) bound the memory of
+    either queue. A negative `max_waiting` leaves so many threads unused.
     """
 
     def __init__(
@@ -82,20 +86,27 @@ class Passwords:
         )
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="passwords")
         self._free = max(0, threads + min(0, max_waiting))
-        self._turns: Turns[_Job] = Turns(max_waiting_each, max_waiting)
+        self._turns: Lanes[_Job] = Lanes(max_waiting_each, max_waiting)
         self._wait_s = wait_s
         self._nobody = self._unmatched_hash()
 
-    async def hash(self, password: str, key: str = "") -> str:
+    @property
+    def waiting(self) -> int:
+        """How many callers wait for a thread."""
+        return len(self._turns)
+
+    async def hash(self, password: str, key: str = "", *, is_known: bool = False) -> str:
         """The hash to keep for `password`; its parameters are part of it.
 
         Raises:
             Overloaded: no thread was free in time, or too many callers wait.
         """
         prepared = _prepared(password)
-        return await self._run(lambda: self._hasher.hash(prepared), key)
+        return await self._run(lambda: self._hasher.hash(prepared), key, is_known)
 
-    async def verify(self, password_hash: str | None, password: str, key: str = "") -> bool:
+    async def verify(
+        self, password_hash: str | None, password: str, key: str = "", *, is_known: bool = False
+    ) -> bool:
         """Whether `password` is the one of `password_hash`.
 
         With None (no such user, or one without a password) the answer is False after just as much
@@ -106,7 +117,7 @@ class Passwords:
         """
         expected = self._nobody if password_hash is None else password_hash
         prepared = _prepared(password)
-        return await self._run(lambda: self._verify(expected, prepared), key)
+        return await self._run(lambda: self._verify(expected, prepared), key, is_known)
 
     def needs_rehash(self, password_hash: str) -> bool:
         """Whether `password_hash` was made with other parameters than the present ones."""
@@ -127,24 +138,28 @@ class Passwords:
             log.error("stored password hash is unusable", exc_info=error)
             return False
 
-    async def _run(self, work: Callable[[], T], key: str) -> T:
+    async def _run(self, work: Callable[[], T], key: str, is_known: bool) -> T:
         loop = asyncio.get_running_loop()
-        job = _Job(work, loop.create_future())
+        job = _Job(work, loop.create_future(), key, is_known)
         if self._free:  # Then nobody waits.
             self._begin(loop, job)
-        elif not self._turns.add(key, job):
+        elif not self._turns.add(key, job, is_known):
             raise Overloaded(limit_name=WAITING)
-        giving_up = loop.call_later(self._wait_s, self._give_up, key, job)
+        giving_up = loop.call_later(self._wait_s, self._give_up, job)
         try:
             result: T = await job.result
             return result
         finally:
             giving_up.cancel()
-            self._turns.discard(key, job)
+            self._leave(job)
 
-    def _give_up(self, key: str, job: _Job) -> None:
+    def _leave(self, job: _Job) -> bool:
+        """Take a job out of its queue; whether it still waited."""
+        return self._turns.discard(job.key, job, job.is_known)
+
+    def _give_up(self, job: _Job) -> None:
         """End the waiting of a job; one that has begun goes on."""
-        if self._turns.discard(key, job) and not job.result.done():
+        if self._leave(job) and not job.result.done():
             job.result.set_exception(Overloaded(limit_name=WAITING))
 
     def _begin_next(self, loop: asyncio.AbstractEventLoop) -> None:

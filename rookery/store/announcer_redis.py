@@ -39,14 +39,14 @@ class RedisAnnouncer:
         self,
         settings: Redis,
         fallback: Announcer,
-        clock_ms: Callable[[], int],
+        steady_ms: Callable[[], int],
         *,
         max_length: int = MAX_LENGTH,
     ) -> None:
         self._client = connect(settings)
         self._key = stream_key(settings)
         self._fallback = fallback
-        self._clock_ms = clock_ms
+        self._steady_ms = steady_ms
         self._max_length = max_length
         self._cut_at = int(max_length * ROOM)
         self._outage = Outage()
@@ -57,7 +57,7 @@ class RedisAnnouncer:
     def announce(self, entries: Sequence[OutboxEntry]) -> None:
         if self._outage.is_on:
             self._fallback.announce(entries)
-            if self._outage.may_ask(self._clock_ms()):
+            if self._outage.may_ask(self._steady_ms()):
                 self._asking = asyncio.get_running_loop().create_task(self._ask())
             return
         if len(self._pending) + len(entries) > MAX_PENDING:
@@ -88,7 +88,7 @@ class RedisAnnouncer:
                 results = await pipeline.execute()
             except FAILURES as error:
                 log.warning("Redis does not take entries; the outbox has them", error=str(error))
-                self._outage.failed(self._clock_ms())
+                self._outage.failed(self._steady_ms())
             else:
                 self._look_at(results[-1])
                 return
@@ -98,7 +98,7 @@ class RedisAnnouncer:
         if length > self._max_length:
             if not self._outage.is_on:
                 log.warning("the stream is full; the outbox has what is new", length=length)
-            self._outage.failed(self._clock_ms())
+            self._outage.failed(self._steady_ms())
         else:
             self._outage.answered()
 
@@ -106,7 +106,7 @@ class RedisAnnouncer:
         try:
             self._look_at(await self._client.xlen(self._key))
         except FAILURES:
-            self._outage.failed(self._clock_ms())
+            self._outage.failed(self._steady_ms())
 
     async def close(self) -> None:
         """Give what waits a moment to be added."""

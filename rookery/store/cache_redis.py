@@ -93,11 +93,11 @@ class SharedCache:
     def __init__(
         self,
         settings: Redis,
-        clock_ms: Callable[[], int],
+        steady_ms: Callable[[], int],
         caught_up: Callable[[list[Changed]], object] = lambda _: None,
     ) -> None:
         self._settings = settings
-        self._clock_ms = clock_ms
+        self._steady_ms = steady_ms
         self._caught_up = caught_up
         self._client = connect(settings)
         self._replace: Any = self._client.register_script(_REPLACE)
@@ -111,7 +111,7 @@ class SharedCache:
     async def get_many(self, collection: Collection, keys: Sequence[Key]) -> list[Document | None]:
         """What is cached under each of `keys`; None where the store has to be asked."""
         missing: list[Document | None] = [None] * len(keys)
-        if not keys or not self._outage.may_ask(self._clock_ms()):
+        if not keys or not self._outage.may_ask(self._steady_ms()):
             self._counts["misses"] += len(keys)
             return missing
         try:
@@ -164,7 +164,7 @@ class SharedCache:
         """
         if not changes:
             return
-        if not self._outage.may_ask(self._clock_ms()) or not await self._told(changes):
+        if not self._outage.may_ask(self._steady_ms()) or not await self._told(changes):
             self._owe(changes)
 
     async def _told(self, changes: Mapping[Changed, Document | None]) -> bool:
@@ -208,7 +208,7 @@ class SharedCache:
     def _failed(self, error: BaseException) -> None:
         if not self._outage.is_on:
             log.warning("the shared cache does not answer; reading the store", error=str(error))
-        self._outage.failed(self._clock_ms())
+        self._outage.failed(self._steady_ms())
 
     def _answered(self) -> None:
         if self._outage.is_on:
@@ -231,7 +231,7 @@ class SharedCache:
 
 def opened(
     config: Config,
-    clock_ms: Callable[[], int],
+    steady_ms: Callable[[], int],
     caught_up: Callable[[list[Changed]], object] = lambda _: None,
 ) -> SharedCache | None:
     """The cache of the configured server; None where it has none, which is everywhere but in Redis
@@ -242,7 +242,7 @@ def opened(
     """
     if config.store.engine != "mongo" or not config.redis.url:
         return None
-    return SharedCache(config.redis, clock_ms, caught_up)
+    return SharedCache(config.redis, steady_ms, caught_up)
 
 
 def _value(collection: str, document: Document) -> bytes | None:

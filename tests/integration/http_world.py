@@ -175,7 +175,9 @@ async def http_world(
     authors, liked = Authors(store, clock_ms), LikedTweets(store, clock_ms)
     cards = invalidations.cards = Cards(store, clock_ms, authors, liked, capacity=1000)
     changes = CountChanges(cards, invalidations)
-    authenticator = invalidations.authenticator = Authenticator(keys, store, clock_ms)
+    authenticator = invalidations.authenticator = Authenticator(
+        keys, store, clock_ms, steady=clock_ms
+    )
     checks = {"store": True, "timelines": True}
 
     async def ready() -> Mapping[str, bool]:

@@ -177,6 +177,45 @@ def test_no_message_quotes_a_password(env: dict[str, str]) -> None:
     assert SECRET not in "".join(traceback.format_exception(refused.value))
 
 
+@pytest.mark.parametrize(
+    ("section", "name", "value", "schemes"),
+    [
+        ("store", "mongo_uri", f"u:{SECRET}@h:27017", r"mongodb:// or mongodb\+srv://"),
+        ("store", "mongo_uri", f"redis://{SECRET}", "mongodb://"),
+        ("redis", "url", f"{SECRET}@h", "redis:// or rediss:// or unix://"),
+        ("redis", "url", SECRET, "redis://"),
+        ("ray", "address", f"http://{SECRET}/", "HOST:PORT, ray://HOST:PORT"),
+        ("ray", "address", f"me:{SECRET}@h:6379", "HOST:PORT, ray://HOST:PORT"),
+        ("redis", "url", [f"u:{SECRET}@h"], r"redis\.url"),
+    ],
+)
+def test_an_address_of_an_unknown_scheme_is_refused(
+    section: str, name: str, value: object, schemes: str
+) -> None:
+    """With those that are known, and without a word of what may be a password."""
+    with pytest.raises(ConfigError, match=schemes) as refused:
+        load(environ={}, overrides={section: {name: value}})
+    assert SECRET not in "".join(traceback.format_exception(refused.value))
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value"),
+    [
+        ("store", "mongo_uri", "mongodb+srv://u:p@cluster.example/?tls=true"),
+        ("redis", "url", "rediss://:p@h:6380/1"),
+        ("redis", "url", "unix:///run/redis.sock?db=1"),
+        ("ray", "address", "auto"),
+        ("ray", "address", "10.0.0.7:6379"),
+        ("ray", "address", "ray://[fd00::7]:10001"),
+        ("live", "public_url", "wss://live.example.org/stream"),
+    ],
+)
+def test_addresses_of_known_schemes_are_taken(section: str, name: str, value: str) -> None:
+    """As they are."""
+    config = load(environ={}, overrides={section: {name: value}})
+    assert getattr(getattr(config, section), name) == value
+
+
 def test_settings_are_shown_without_passwords() -> None:
     """Where they turn up in a log or a debugger."""
     config: Config = _load(

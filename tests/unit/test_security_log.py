@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from rookery import security_log
+from rookery.errors import StartupError
 from rookery.security_log import MAX_SOURCES, Event, Origin, Refusals, record
 
 DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -68,6 +70,61 @@ def test_its_file_is_for_its_owner_and_may_be_moved(file: Path) -> None:
     assert [line["event"] for line in lines(file.with_suffix(".1"))] == ["log_out"]
     assert [line["event"] for line in lines(file)] == ["sign_up"]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_file_that_others_could_read_is_closed_to_them(file: Path) -> None:
+    """Made by somebody's touch, or an older release."""
+    file.touch()
+    file.chmod(0o644)
+    record(Event.SIGN_UP, "success")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert len(lines(file)) == 1
+
+
+def test_nothing_is_written_through_a_link(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever may make one in the folder would choose what is overgrown with lines."""
+    target = file.with_suffix(".target")
+    target.touch()
+    file.symlink_to(target)
+    record(Event.SIGN_UP, "success")
+    assert target.read_bytes() == b""
+    assert '"sign_up"' in capsys.readouterr().err
+
+
+def test_devices_keep_their_modes(tmp_path: Path) -> None:
+    """The null device of a whole machine must not be closed."""
+    before = stat.S_IMODE(Path("/dev/null").stat().st_mode)
+    security_log.configure("/dev/null")
+    record(Event.SIGN_UP, "success")
+    security_log.configure("")
+    assert stat.S_IMODE(Path("/dev/null").stat().st_mode) == before
+
+
+def test_a_file_that_cannot_be_written_is_told_at_the_start(tmp_path: Path) -> None:
+    """Which it is, and what to do; looking makes no file."""
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    os.mkfifo(tmp_path / "pipe")
+    for name, why in (
+        ("link", "is a link"),
+        ("missing/log", "No such file"),
+        ("link/log", "No such file"),
+        (".", "Is a directory"),
+        ("pipe", "cannot be written"),
+    ):
+        with pytest.raises(StartupError, match=f"auth.security_log_file .*{why}"):
+            security_log.check_file(str(tmp_path / name))
+    security_log.check_file(str(tmp_path / "log"))
+    security_log.check_file("")
+    assert not (tmp_path / "log").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_file_of_another_user_is_refused(tmp_path: Path) -> None:
+    """Who owns it can read it, whatever its mode."""
+    (tmp_path / "log").touch()
+    os.chown(tmp_path / "log", 65534, 65534)
+    with pytest.raises(StartupError, match="is not a file of user 0"):
+        security_log.check_file(str(tmp_path / "log"))
 
 
 @pytest.mark.parametrize("path", ["/dev/full", "/nonexistent/folder/security.log"])

@@ -64,6 +64,29 @@ def test_wrong_requests_have_close_codes(path: str, close_code: int) -> None:
     assert error.value.close_code == close_code
 
 
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("access_token=a&access_token=b", "access_token"),
+        ("access_token=a&access_token=a", "access_token"),
+        ("access_token=a&access%5Ftoken=", "access_token"),
+        ("ticket=a&ticket=b", "ticket"),
+        ("access_token=a&epoch=e&epoch=f&offset=1", "epoch"),
+        ("access_token=a&epoch=e&offset=1&offset=2", "offset"),
+        ("access_token=a&x=1&x=2", "x"),
+    ],
+)
+@pytest.mark.parametrize("authorization", [{}, {"Authorization": "Bearer h"}])
+def test_a_repeated_parameter_is_refused(
+    query: str, name: str, authorization: dict[str, str]
+) -> None:
+    """As in REST: which of them counts would be a guess. The text names it."""
+    with pytest.raises(RookeryError, match=f"^{name} is given more than once$") as error:
+        parse_request(Request(f"/stream?{query}", Headers(**authorization)))
+
+    assert error.value.close_code == 4400
+
+
 def test_the_subprotocol_that_the_client_prefers_is_chosen() -> None:
     """Its order counts; without any offer it is JSON."""
     names = [Subprotocol(n) for n in ("other", "rookery.v1.json", "rookery.v1.msgpack")]

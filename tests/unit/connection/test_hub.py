@@ -9,7 +9,7 @@ import pytest
 
 from rookery.connection.hub import Hub
 from rookery.connection.ports import Attached
-from rookery.connection.session import Phase
+from rookery.connection.session import LIMITS, Phase
 from rookery.connection.settings import StreamSettings
 from rookery.connection.wire import JSON
 from rookery.models import EventKind, TweetCounts
@@ -391,3 +391,21 @@ async def test_figures_count_what_was_sent(world: World) -> None:
     assert figures["bytes_sent"] == sum(map(len, peer.written))
     assert figures["push_batch_mean"] == 3
     assert figures["attaches"] == 1
+
+
+async def test_frames_of_all_sessions_of_a_user_are_bounded() -> None:
+    """Within the bound of each session, many together are too fast; other users are not touched."""
+    world = World(StreamSettings())
+    peers = [world.peer(7, f"d{number}") for number in range(10)]
+    other = world.peer(8)
+    for _ in range(150):
+        for peer in (*peers, other):
+            world.hub.frame_received(peer)
+    assert {peer.session.closing for peer in peers} == {(4400, "too many messages of this user")}
+    assert other.session.closing is None
+    await world.hub.stop()
+
+
+def test_a_user_who_is_too_fast_is_told_of_as_a_limit() -> None:
+    """The log calls it by a name of its own."""
+    assert LIMITS["too many messages of this user"] == "frames_per_user"

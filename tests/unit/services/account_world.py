@@ -60,7 +60,7 @@ class World:
         self.passwords = passwords
         self.invalidations = RecordedInvalidations()
         self.keys = KeyRing(self.store, self.clock)
-        self.authenticator = Authenticator(self.keys, self.store, self.clock)
+        self.authenticator = Authenticator(self.keys, self.store, self.clock, steady=self.clock)
         self.profiles = Profiles(self.store, self.invalidations)
         self.ids = Snowflakes(1, self.clock)
         self.accounts = self.accounts_with(passwords)

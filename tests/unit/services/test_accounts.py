@@ -234,7 +234,7 @@ async def test_unknown_users_cost_as_much(world: World, monkeypatch: pytest.Monk
     await change_user(world, session.user, password_hash=None)
     verified: list[str | None] = []
 
-    async def spy(password_hash: str | None, password: str, key: str) -> bool:
+    async def spy(password_hash: str | None, password: str, key: str, *, is_known: bool) -> bool:
         verified.append(password_hash)
         return False
 

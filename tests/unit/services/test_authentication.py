@@ -10,7 +10,13 @@ from rookery.services.tokens import KeyRing
 from rookery.store.devices import Devices
 from rookery.store.engine import Collection, Document, Key, WriteBatch
 from tests.unit.memory_store import MemoryStore
-from tests.unit.services.account_world import World, cheap_passwords, identity_of, sign_up_request
+from tests.unit.services.account_world import (
+    Clock,
+    World,
+    cheap_passwords,
+    identity_of,
+    sign_up_request,
+)
 
 
 @pytest.fixture
@@ -65,6 +71,42 @@ async def test_a_revoked_device_is_noticed_without_a_message(world: World) -> No
     world.clock.advance(1)
     with pytest.raises(DeviceRevoked):
         await world.authenticator.identify(session.access_token)
+
+
+async def test_a_clock_that_is_put_back_puts_no_re_check_off(world: World) -> None:
+    """Re-checks are timed by a clock that does not step; else a lost message would last."""
+    steady = Clock()
+    authenticator = Authenticator(world.keys, world.store, world.clock, steady=steady)
+    session = await world.sign_up()
+    await authenticator.identify(session.access_token)
+    await remove_device(world, session.user.id, session.device.device_id)
+    world.clock.advance(-3600)
+    steady.advance(RECHECK_S)
+    with pytest.raises(DeviceRevoked):
+        await authenticator.identify(session.access_token)
+
+
+async def test_a_clock_that_is_put_back_makes_no_outage_last(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store is asked again as soon as it would have been."""
+    steady = Clock()
+    authenticator = Authenticator(world.keys, world.store, world.clock, steady=steady)
+    session = await world.sign_up()
+    await authenticator.identify(session.access_token)
+    steady.advance(RECHECK_S)
+
+    async def fail(collection: Collection, keys: Sequence[Key]) -> list[Document | None]:
+        raise StoreUnavailable()
+
+    with monkeypatch.context() as broken:
+        broken.setattr(world.store, "get_many", fail)
+        await authenticator.identify(session.access_token)
+    await remove_device(world, session.user.id, session.device.device_id)
+    world.clock.advance(-3600)
+    steady.advance(RECHECK_S)
+    with pytest.raises(DeviceRevoked):
+        await authenticator.identify(session.access_token)
 
 
 async def test_forget_takes_effect_at_once(world: World) -> None:

@@ -1,6 +1,7 @@
 """Attempts to log in: what counts, for whom, and what is told of it."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,13 @@ from rookery.errors import BadCredentials, DeviceRevoked, Overloaded, TooManyReq
 from rookery.security_log import Origin
 from rookery.services.limits import Limits
 from rookery.services.passwords import Passwords
-from tests.unit.services.account_world import PASSWORD, World, cheap_passwords, sign_up_request
+from tests.unit.services.account_world import (
+    CHEAP,
+    PASSWORD,
+    World,
+    cheap_passwords,
+    sign_up_request,
+)
 
 HOME = Origin("192.0.2.1", "192.0.2.1")
 ELSEWHERE = Origin("198.51.100.7", "198.51.100.7")
@@ -136,3 +143,40 @@ async def test_a_log_in_ends_the_former_access_token_of_its_device(world: World)
     identity = await world.authenticator.identify(session.access_token)
     ended = [each for change in world.invalidations.changes for each in change.sign_ins]
     assert ended == [(identity.user_id, identity.device_id, first.device.session)]
+
+
+@pytest.mark.parametrize("by", ["device", "address"])
+async def test_an_owner_does_not_wait_for_strangers(
+    world: World, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """From a known device or address it is the next, however many addresses strangers have."""
+    session = await world.accounts.signup(sign_up_request(), HOME)
+    passwords = Passwords(CHEAP, threads=1)
+    accounts = world.accounts_with(passwords)
+    order: list[bytes] = []
+    gate = threading.Event()
+
+    def verify(expected: str, prepared: bytes) -> bool:
+        gate.wait(timeout=10)
+        order.append(prepared)
+        return prepared == PASSWORD.encode()
+
+    monkeypatch.setattr(passwords, "_verify", verify)
+    waiting: list[asyncio.Future[Any]] = []
+    for number in range(100):
+        origin = Origin(f"198.51.100.{number}", f"198.51.100.{number}")
+        waiting.append(asyncio.ensure_future(accounts.login("ada", "wrong", origin=origin)))
+    while passwords.waiting < 99:  # noqa: ASYNC110 - the test has a time limit
+        await asyncio.sleep(0)
+    if by == "device":
+        login = accounts.login("ada", PASSWORD, session.device.device_id, origin=NEW)
+    else:
+        login = accounts.login("ada", PASSWORD, origin=HOME)
+    owner = asyncio.ensure_future(login)
+    while passwords.waiting < 100:  # noqa: ASYNC110 - the test has a time limit
+        await asyncio.sleep(0)
+    gate.set()
+    assert (await owner).user.id == session.user.id
+    await asyncio.gather(*waiting, return_exceptions=True)
+    passwords.close()
+    assert order.index(PASSWORD.encode()) <= 2
