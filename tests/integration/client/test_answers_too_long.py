@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from rookery.client import ApiError, Disconnected, InvalidResponse
+from rookery.client import ApiError, Client, Disconnected, InvalidResponse
 from rookery.client import dialing as dialings
 from rookery.client import transport as transports
-from tests.integration.client.answering import QUICK, Client
+from tests.integration.client.answering import QUICK
 from tests.integration.client.scripted_server import Peer, ScriptedServer
 from tests.integration.client.streaming import QUICK as QUICK_STREAM
 from tests.integration.client.streaming import client_of, sends, take
