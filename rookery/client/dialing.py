@@ -28,6 +28,8 @@ from rookery.client.transport import Call, Transport
 from rookery.client.wire import SUBPROTOCOLS, Encoding
 
 CLOSE_TIMEOUT_S = 2.0
+MAX_MESSAGE_BYTES = 1 << 20
+"""So long a message may be, in all its fragments; far longer than any of the server's."""
 
 
 class StreamSettings(msgspec.Struct, frozen=True):
@@ -118,6 +120,7 @@ class Dialer:
                 subprotocols=[subprotocol],
                 additional_headers={"Authorization": f"Bearer {self._token or ''}"},
                 compression=None,
+                max_size=MAX_MESSAGE_BYTES,
                 proxy=None,
                 open_timeout=self._settings.open_timeout_s,
                 close_timeout=CLOSE_TIMEOUT_S,

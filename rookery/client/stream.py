@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
 
 from rookery.client.backoff import Backoff
 from rookery.client.closing import Action, action_after
@@ -312,6 +313,9 @@ class Stream:
             return broken
         if broken is None and closed.rcvd_then_sent is False:
             broken = closed  # the library closed, and the server echoed
+        if broken is None and closed.rcvd is None and closed.sent is not None:
+            if closed.sent.code == CloseCode.MESSAGE_TOO_BIG:
+                broken = closed  # the library closed, and did not wait for an echo
         if broken is not None:
             log.warning("a stream broke the protocol: %s", broken)
             return Cut(None, f"the server broke the protocol: {broken}")

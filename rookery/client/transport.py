@@ -39,6 +39,10 @@ PREFIX = "/api/v1"
 OnTokens: TypeAlias = Callable[[Tokens], Awaitable[None] | None]
 _USER_AGENT = f"rookery-client/1 ({platform.system()}) Python/{platform.python_version()}"
 """What names the device of whoever logs in without a name for it."""
+MAX_ANSWER_BYTES = 16 << 20
+"""So much is read of an answer, unpacked; far more than any of this API has."""
+MAX_ERROR_BYTES = 64 << 10
+"""So much of a refusal, of which a longer one is none of this API."""
 _REPEATABLE_METHODS = frozenset({"GET", "PUT", "PATCH", "DELETE"})
 
 
@@ -226,14 +230,20 @@ class Transport:
                 timeout=aiohttp.ClientTimeout(total=remaining_s),
                 allow_redirects=False,
             ) as response:
-                body = await response.read()
+                is_answer = 200 <= response.status < 300 or response.status in call.accepted
+                body = await _read(response, MAX_ANSWER_BYTES if is_answer else MAX_ERROR_BYTES)
         except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
             raise self._failure(error) from error
-        if 200 <= response.status < 300 or response.status in call.accepted:
+        if is_answer:
+            if body is None:
+                raise InvalidResponse(
+                    f"{call.method} {self._base}{call.path} was answered with more than "
+                    f"{MAX_ANSWER_BYTES} bytes"
+                )
             return body
         raise error_of(
             response.status,
-            body,
+            body or b"",
             retry_after=response.headers.get("Retry-After"),
             request_id=response.headers.get("X-Request-Id"),
         )
@@ -320,6 +330,20 @@ class Transport:
         self._renewal = None
         if not task.cancelled():
             task.exception()  # those who waited have it
+
+
+async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> bytes | None:
+    """The body of `response`, unpacked; None if it is longer, and nothing more is read of it then.
+
+    aiohttp unpacks it piece by piece, so what is unpacked ahead is bounded, too.
+    """
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > most_bytes:
+            response.close()
+            return None
+    return bytes(body)
 
 
 def _reason(error: Exception) -> str:

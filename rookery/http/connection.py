@@ -14,6 +14,7 @@ import structlog
 
 from rookery.http.message import Request, Response
 from rookery.http.reading import FREE_BYTES, RequestReader
+from rookery.http.requests import MAX_BODY_BYTES
 
 log = structlog.get_logger(__name__)
 
@@ -25,6 +26,9 @@ REQUEST_S = 60.0
 """So long a client may take to send one request, or to take in one answer."""
 LINGERING_S = 2.0
 """So long a client may go on sending after it was refused: a reset would lose the answer."""
+LINGERING_BYTES = MAX_BODY_BYTES + (256 << 10)
+"""And so much of it is read: a client that sends a body which is a little too large, and reads
+nothing before, gets to know it all the same; a refusal costs hardly more than what is taken."""
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n"
     b"Connection: close\r\n\r\n"
@@ -45,15 +49,19 @@ class Owner(Protocol):
     def closed(self, connection: "Connection") -> None:
         """The connection is gone, and what it was asked is answered."""
 
-    def hold(self, size_bytes: int) -> bool:
-        """Whether so many more bytes of unfinished messages may be held; `release` them."""
+    def hold(self, connection: "Connection", remote: str, size_bytes: int) -> bool:
+        """Whether it may hold so many more bytes of unfinished messages; `release` them.
 
-    def release(self, size_bytes: int) -> None: ...
+        Others may be ended for that.
+        """
 
-    def hold_unread(self, size_bytes: int) -> bool:
+    def release(self, connection: "Connection") -> None:
+        """It holds none any more."""
+
+    def hold_unread(self, connection: "Connection", remote: str, size_bytes: int) -> bool:
         """The same for answers that are not taken in, whose room is their own."""
 
-    def release_unread(self, size_bytes: int) -> None: ...
+    def release_unread(self, connection: "Connection") -> None: ...
 
     def limit_reached(self, limit: str, remote: str) -> None:
         """To be told in the log."""
@@ -75,10 +83,10 @@ class Connection(RequestReader, asyncio.Protocol):
         "_loop",
         "_owes_continue",
         "_owner",
+        "_passed_by_bytes",
         "_respond",
         "_transport",
         "_unparsed",
-        "_unread_bytes",
         "_waiting",
     )  # fmt: skip
 
@@ -90,7 +98,7 @@ class Connection(RequestReader, asyncio.Protocol):
         # What was received and is not parsed yet, and what is held beyond what everybody may.
         self._unparsed: memoryview | None = None
         self._held_bytes = 0
-        self._unread_bytes = 0
+        self._passed_by_bytes = 0  # What came after the last request that is taken.
         # Answering.
         self._waiting: deque[Request] = deque()
         self._answering: asyncio.Task[None] | None = None
@@ -117,6 +125,7 @@ class Connection(RequestReader, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._takes_no_more:
+            self._pass_by(len(data))
             return
         if len(data) <= SLICE_BYTES and self._unparsed is None:
             self.parse(data)
@@ -130,20 +139,17 @@ class Connection(RequestReader, asyncio.Protocol):
     def eof_received(self) -> bool:
         """Keep the connection open for the answers that are still to be given."""
         self._takes_no_more = True
-        return self.is_busy
+        return self._owes_answers
 
     def pause_writing(self) -> None:
         self._is_congested = True
         unread_bytes = self._transport.get_write_buffer_size()
-        if self._owner.hold_unread(unread_bytes):
-            self._unread_bytes += unread_bytes
-        else:
-            self._owner.limit_reached("unread_bytes", self._remote)
+        if not self._owner.hold_unread(self, self._remote, unread_bytes):
             self._transport.abort()
 
     def resume_writing(self) -> None:
         self._is_congested = False
-        self._taken_in()
+        self._owner.release_unread(self)
         self.active_s = self._loop.time()
         self._go_on()
 
@@ -159,13 +165,22 @@ class Connection(RequestReader, asyncio.Protocol):
         if rest is not None and not self.may_hold(len(rest)):
             self._transport.abort()
 
+    def _pass_by(self, size_bytes: int) -> None:
+        """Read what comes after the last request for a while; the rest waits to be cut.
+
+        It is not cut at once, for a client that reads meanwhile finds the answer.
+        """
+        self._passed_by_bytes += size_bytes
+        if self._passed_by_bytes > LINGERING_BYTES:
+            self._owner.limit_reached("lingering_bytes", self._remote)
+            self._transport.pause_reading()
+
     # The reader's side.
 
     def may_hold(self, size_bytes: int) -> bool:
         more_bytes = size_bytes - self._held_bytes
         if more_bytes > 0:
-            if not self._owner.hold(more_bytes):
-                self._owner.limit_reached("held_bytes", self._remote)
+            if not self._owner.hold(self, self._remote, more_bytes):
                 return False
             self._held_bytes = size_bytes
         return True
@@ -195,7 +210,12 @@ class Connection(RequestReader, asyncio.Protocol):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request is being answered, or waits for it."""
+        """Whether a request is being answered: it has an effect, of which the client is to know."""
+        return self._answering is not None
+
+    @property
+    def _owes_answers(self) -> bool:
+        """Whether a request is being answered, or waits for it, if only for a client that reads."""
         return self._answering is not None or bool(self._waiting)
 
     def _go_on(self) -> None:
@@ -239,23 +259,18 @@ class Connection(RequestReader, asyncio.Protocol):
                 self._forget()
             elif not transport.is_closing():
                 self._go_on()
-                if self._held_bytes and self._incoming is None and not self.is_busy:
+                if self._held_bytes and self._incoming is None and not self._owes_answers:
                     self._release()
 
     def _release(self) -> None:
         if self._held_bytes:
-            self._owner.release(self._held_bytes)
+            self._owner.release(self)
             self._held_bytes = 0
         self._allowed_bytes = FREE_BYTES
 
-    def _taken_in(self) -> None:
-        """Nothing that was answered waits for the client any more."""
-        self._owner.release_unread(self._unread_bytes)
-        self._unread_bytes = 0
-
     def _forget(self) -> None:
         self._release()
-        self._taken_in()
+        self._owner.release_unread(self)
         self._owner.closed(self)
 
     # The end.
@@ -284,7 +299,7 @@ class Connection(RequestReader, asyncio.Protocol):
 
     def close_if_idle(self) -> None:
         """End the connection, unless it owes an answer."""
-        if not self.is_busy:
+        if not self._owes_answers:
             self._transport.close()
 
     def turn_away(self) -> None:

@@ -37,6 +37,9 @@ _START = f"""SwaggerUIBundle({{
 }});
 """.encode()
 
+PAGE_TYPE = "text/html; charset=utf-8"
+"""Without it a client may take the text for another encoding (RFC 9110, section 8.3.2)."""
+
 PAGE_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -46,9 +49,9 @@ PAGE_HEADERS = {
 }
 
 ASSETS = {
-    "start.js": "text/javascript",
-    "swagger-ui.css": "text/css",
-    "swagger-ui-bundle.js": "text/javascript",
+    "start.js": "text/javascript; charset=utf-8",
+    "swagger-ui.css": "text/css; charset=utf-8",
+    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
     "favicon-32x32.png": "image/png",
 }
 """What the page may ask for, and its type."""

@@ -30,8 +30,9 @@ MAX_BLANK_BYTES = 64
 FREE_BYTES = 8 << 10
 """So much of a message is held for every connection; for more there is one budget for all."""
 _FIELD_BYTES = len(b": \r\n")
-_SPACES = frozenset((b" ", b"\t"))
-"""Optional whitespace around values (RFC 9110, section 5.6.3)."""
+_SPACE = ord(" ")
+_SMALL_DIGITS = len(str(MAX_BODY_BYTES)) - 1
+"""A length of no more digits is no body too large."""
 
 
 class RequestReader:
@@ -44,8 +45,8 @@ class RequestReader:
 
     __slots__ = (
         "_allowed_bytes", "_blank_bytes", "_body", "_body_bytes", "_head_bytes", "_headers",
-        "_in_head", "_incoming", "_is_shared_read", "_message_bytes", "_now_s", "_parser",
-        "_remote", "_repeated", "_takes_no_more", "_target", "_upgrading", "active_s",
+        "_in_head", "_incoming", "_is_shared_read", "_known_host", "_message_bytes", "_now_s",
+        "_parser", "_remote", "_repeated", "_takes_no_more", "_target", "_upgrading", "active_s",
     )  # fmt: skip
 
     def __init__(self, now_s: Callable[[], float]) -> None:
@@ -59,6 +60,7 @@ class RequestReader:
         self._headers: dict[bytes, bytes] = {}
         self._in_head = False
         self._target = b""
+        self._known_host: bytes | None = None  # Each request of a client names the same one.
         self._repeated: bytes | None = None
         self._upgrading: bytes | None = None  # A head that tells of the body alone.
         self._body: bytes | bytearray = b""
@@ -178,10 +180,11 @@ class RequestReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
             return  # A trailer, which nobody asked for.
-        self._head_bytes += len(name) + len(value) + _FIELD_BYTES
-        if self._head_bytes > MAX_HEAD_BYTES:
+        self._head_bytes = head_bytes = self._head_bytes + len(name) + len(value) + _FIELD_BYTES
+        if head_bytes > MAX_HEAD_BYTES:
             return  # Refused as soon as the head is complete.
-        if value[-1:] in _SPACES:  # The parser takes off only what stands before a value.
+        # The parser takes off only what stands before a value (RFC 9110, section 5.6.3).
+        if value and value[-1] <= _SPACE:
             value = value.rstrip(b" \t")
         headers, name = self._headers, name.lower()
         if name in headers:
@@ -194,7 +197,9 @@ class RequestReader:
         request = self._incoming
         if request is None:
             return
-        self._check_head(self._head_bytes)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._check_head(self._head_bytes)
+            return
         if self._takes_no_more:
             return
         self._in_head = False
@@ -206,11 +211,11 @@ class RequestReader:
             self._refuse(VersionNotSupported())
             return
         fault = self._head_fault(request)
-        if isinstance(fault, PayloadTooLarge):
-            self._over("body_bytes", fault)
-            return
         if fault is not None:
-            self._refuse(fault)
+            if isinstance(fault, PayloadTooLarge):
+                self._over("body_bytes", fault)
+            else:
+                self._refuse(fault)
             return
         if b"expect" in request.headers:
             self._expect(request.headers[b"expect"], request)
@@ -252,14 +257,22 @@ class RequestReader:
         if host is None:
             if not request.is_old:  # RFC 9112, section 3.2
                 return InvalidRequest("The request has no Host header", "Host")
-        elif not is_host(host):
-            return InvalidRequest("The Host header is not a host, with a port or without", "Host")
+        elif host != self._known_host:
+            if not is_host(host):
+                text = "The Host header is not a host, with a port or without"
+                return InvalidRequest(text, "Host")
+            self._known_host = host
         try:
             request.path, request.query = path_and_query(self._target)
         except ValueError:
             if request.method == "CONNECT":
                 return NotSupported("CONNECT is not known here")
             return InvalidRequest("The request's target is malformed")
+        if b"transfer-encoding" in headers:
+            return framing_fault(headers, request.is_old)
+        length = headers.get(b"content-length")
+        if length is None or (len(length) <= _SMALL_DIGITS and length.isdigit()):
+            return None
         return framing_fault(headers, request.is_old)
 
     def _check_head(self, size_bytes: int) -> None:

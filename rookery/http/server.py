@@ -10,6 +10,7 @@ from time import monotonic
 import structlog
 
 from rookery.capacity import has_descriptors
+from rookery.domain.budgets import Budget
 from rookery.domain.notices import Notice, Notices
 from rookery.domain.seats import Seats
 from rookery.errors import PortTaken
@@ -34,7 +35,7 @@ PlaceOf = Callable[[str], tuple[str, bool]]
 class ServerLimits:
     """How much a server takes. What a connection holds beyond `connection.FREE_BYTES` of an
     unfinished message counts towards `held_bytes`, of all together; so do answers that clients do
-    not take in, apart."""
+    not take in, apart. Where there is no room, the address that holds most gives way."""
 
     connections: int = 20_000
     connections_per_address: int = 2_000
@@ -51,13 +52,14 @@ class Server:
         place_of: PlaceOf | None = None,
     ) -> None:
         self._respond = respond
-        self._limits = limits = limits or ServerLimits()
+        limits = limits or ServerLimits()
         self._place_of = place_of or Addresses().place_of
         self._listener: asyncio.Server | None = None
         self._looking: asyncio.Task[None] | None = None
         self._seats: Seats[Connection] = Seats(limits.connections, limits.connections_per_address)
         self._notices = Notices()
-        self._held_bytes = self._unread_bytes = 0
+        self._held: Budget[Connection] = Budget(limits.held_bytes)
+        self._unread: Budget[Connection] = Budget(limits.held_bytes)
         self.connections: set[Connection] = set()
         self.is_draining = False
 
@@ -109,27 +111,39 @@ class Server:
         self.connections.discard(connection)
         self._seats.leave(connection)
 
-    def hold(self, size_bytes: int) -> bool:
+    def hold(self, connection: Connection, remote: str, size_bytes: int) -> bool:
         """See `Owner`."""
-        if self._held_bytes + size_bytes > self._limits.held_bytes:
+        return self._take(self._held, "held_bytes", connection, remote, size_bytes)
+
+    def release(self, connection: Connection) -> None:
+        """See `Owner`."""
+        self._held.release(connection)
+
+    def hold_unread(self, connection: Connection, remote: str, size_bytes: int) -> bool:
+        """See `Owner`."""
+        return self._take(self._unread, "unread_bytes", connection, remote, size_bytes)
+
+    def release_unread(self, connection: Connection) -> None:
+        """See `Owner`."""
+        self._unread.release(connection)
+
+    def _take(
+        self,
+        budget: Budget[Connection],
+        limit: str,
+        connection: Connection,
+        remote: str,
+        size_bytes: int,
+    ) -> bool:
+        address, is_trusted = self._place_of(remote)
+        leaving = budget.take(connection, address, is_trusted, size_bytes)
+        if leaving is None:
+            self._notices.count(limit, address)
             return False
-        self._held_bytes += size_bytes
+        for each, place in leaving.items():
+            self._notices.count(limit, place)
+            each.give_way()
         return True
-
-    def release(self, size_bytes: int) -> None:
-        """See `Owner`."""
-        self._held_bytes -= size_bytes
-
-    def hold_unread(self, size_bytes: int) -> bool:
-        """See `Owner`."""
-        if self._unread_bytes + size_bytes > self._limits.held_bytes:
-            return False
-        self._unread_bytes += size_bytes
-        return True
-
-    def release_unread(self, size_bytes: int) -> None:
-        """See `Owner`."""
-        self._unread_bytes -= size_bytes
 
     def limit_reached(self, limit: str, remote: str) -> None:
         """See `Owner`."""
@@ -140,8 +154,8 @@ class Server:
         limited = self._notices.totals.items()
         return {
             "http_connections": len(self.connections),
-            "http_held_bytes": self._held_bytes,
-            "http_unread_bytes": self._unread_bytes,
+            "http_held_bytes": self._held.held_bytes,
+            "http_unread_bytes": self._unread.held_bytes,
             **{f"http_limited_{limit}": times for limit, times in limited},
         }
 

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from rookery import __version__
-from rookery.http.documentation import ASSETS, PAGE, PAGE_HEADERS, asset
+from rookery.http.documentation import ASSETS, PAGE, PAGE_HEADERS, PAGE_TYPE, asset
 from rookery.http.endpoint import Auth, Call, Endpoint, Reply, endpoint
 from rookery.http.schemas import Answer, Nothing, Parameters
 from rookery.http.services import Services
@@ -84,7 +84,7 @@ async def ready(services: Services, call: Call[Nothing, Nothing, Nothing]) -> Re
     media_type="text/html",
 )
 async def docs(services: Services, call: Call[Nothing, Nothing, Nothing]) -> Reply:
-    return Reply(PAGE, media_type="text/html", headers=PAGE_HEADERS)
+    return Reply(PAGE, media_type=PAGE_TYPE, headers=PAGE_HEADERS)
 
 
 @endpoint(

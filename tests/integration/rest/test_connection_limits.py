@@ -8,6 +8,7 @@ import socket
 import pytest
 from structlog.testing import capture_logs
 
+from rookery.http import connection as connections
 from rookery.http import server as servers
 from rookery.http.addresses import Addresses
 from rookery.http.message import Request, Response
@@ -125,7 +126,7 @@ def _open_files() -> int:
 
 
 async def test_answers_that_nobody_takes_in_are_bounded_in_all() -> None:
-    """Whoever asks for one more that does not fit is cut; what was taken in counts no more."""
+    """An address alone makes room for itself, oldest first; what was taken in counts no more."""
     large = 4 << 20
 
     async def answer(request: Request) -> Response:
@@ -143,14 +144,90 @@ async def test_answers_that_nobody_takes_in_are_bounded_in_all() -> None:
                     await asyncio.sleep(0.005)
             greedy = await connect()
             greedy.send(GET % 1)
-            with pytest.raises((EOFError, OSError)):
-                await greedy.answer()
+            assert len(str((await greedy.answer())[1])) == large
             assert server.figures()["http_limited_unread_bytes"] == 1
-            assert len(str((await slow.answer())[1])) == large
+            with pytest.raises((EOFError, OSError)):
+                await slow.answer()
             async with asyncio.timeout(10):
                 while server.figures()["http_unread_bytes"]:  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
     assert [line["limit"] for line in logs if line["event"] == "limit reached"] == ["unread_bytes"]
+
+
+def _unfinished(size_bytes: int) -> bytes:
+    """A request whose body lacks its last byte."""
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size_bytes
+    return head + b"x" * (size_bytes - 1)
+
+
+async def test_unfinished_bodies_of_one_address_leave_room_for_the_others() -> None:
+    """The address that holds most gives way, its oldest request first."""
+    with capture_logs() as logs:
+        async with served(limits=ServerLimits(held_bytes=256 << 10)) as (server, connect):
+            hoarders = [await connect_from(server, "127.0.0.2") for _ in range(4)]
+            for each in hoarders:
+                before_bytes = server.figures()["http_held_bytes"]
+                each.send(_unfinished(60 << 10))
+                async with asyncio.timeout(10):
+                    while server.figures()["http_held_bytes"] < before_bytes + (60 << 10):  # noqa: ASYNC110
+                        await asyncio.sleep(0.005)
+            peer = await connect()
+            peer.send(_unfinished(100 << 10), b"x")
+            assert (await peer.answer())[0] == 200
+            assert await hoarders[0].is_closed()
+            for each in hoarders[2:]:
+                each.send(b"x")
+                assert (await each.answer())[0] == 200
+            assert server.figures()["http_held_bytes"] == 0
+            for each in hoarders:
+                each.writer.close()
+    lines = [line for line in logs if line["event"] == "limit reached"]
+    assert {(line["limit"], line["address"]) for line in lines} == {("held_bytes", "127.0.0.2")}
+
+
+async def test_unread_answers_of_one_address_leave_room_for_the_others() -> None:
+    """The address that reads nothing gives way, not who comes after it."""
+    large = 4 << 20
+
+    async def answer(request: Request) -> Response:
+        return Response(200, b'"%b"' % (b"x" * large), {})
+
+    async with served(answer, limits=ServerLimits(held_bytes=large + large // 2)) as (server, _):
+        hoarder = await connect_from(server, "127.0.0.2")
+        hoarder.send(GET % 1)
+        async with asyncio.timeout(10):
+            while not server.figures()["http_unread_bytes"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        peer = await connect_from(server, "127.0.0.3")
+        peer.send(GET % 1)
+        assert len(str((await peer.answer())[1])) == large
+        with pytest.raises((EOFError, OSError)):
+            await hoarder.answer()
+        peer.writer.close()
+        hoarder.writer.close()
+
+
+async def test_little_is_read_of_who_goes_on_sending_after_a_refusal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The answer was given; what comes after it waits until it is cut."""
+    monkeypatch.setattr(connections, "LINGERING_BYTES", 64 << 10)
+    monkeypatch.setattr(connections, "LINGERING_S", 0.2)
+    with capture_logs() as logs:
+        async with served() as (server, connect):
+            peer = await connect()
+            peer.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n")
+            assert (await peer.answer())[1]["fault"] == "payload_too_large"
+            sent_bytes, piece = 0, b"x" * 65536
+            with pytest.raises((OSError, RuntimeError)):
+                while sent_bytes < 48 << 20:
+                    peer.send(piece)
+                    await peer.writer.drain()
+                    sent_bytes += len(piece)
+            assert sent_bytes < 16 << 20
+            assert server.figures()["http_limited_lingering_bytes"] == 1
+    limits = [line["limit"] for line in logs if line["event"] == "limit reached"]
+    assert limits == ["body_bytes", "lingering_bytes"]
 
 
 async def test_the_kernel_holds_little_of_what_is_not_taken_in() -> None:

@@ -186,7 +186,10 @@ async def test_a_head_behind_others_in_one_packet_is_not_too_large() -> None:
 
 
 async def test_unfinished_bodies_have_one_budget() -> None:
-    """What strangers leave unfinished is bounded in sum, and told; small bodies go on."""
+    """What strangers leave unfinished is bounded in sum, and told; small bodies go on.
+
+    Where all of it is of one address, its oldest request makes room.
+    """
     limits = ServerLimits(held_bytes=200_000)
     with capture_logs() as logs:
         async with served(limits=limits) as (server, connect):
@@ -196,13 +199,21 @@ async def test_unfinished_bodies_have_one_budget() -> None:
                 while not server.figures()["http_held_bytes"]:  # noqa: ASYNC110
                     await asyncio.sleep(0.005)
             second.send(POST + b"Content-Length: 90000\r\n\r\n" + b"a" * 80_000)
-            assert (await second.answer())[1]["fault"] == "overloaded"
+            assert await first.is_closed()
             small.send(POST + b"Content-Length: 5\r\n\r\nhello")
             assert (await small.answer())[1]["body"] == "hello"
-            first.send(b"a" * 10_000)
-            assert (await first.answer())[0] == 200
+            second.send(b"a" * 10_000)
+            assert (await second.answer())[0] == 200
             assert server.figures()["http_held_bytes"] == 0
     assert [line["times"] for line in logs if line.get("limit") == "held_bytes"] == [1]
+
+
+async def test_a_body_larger_than_all_there_is_room_for_is_refused() -> None:
+    """Nobody has to go for it."""
+    async with served(limits=ServerLimits(held_bytes=60_000)) as (_, connect):
+        peer = await connect()
+        peer.send(POST + b"Content-Length: 90000\r\n\r\n" + b"a" * 80_000)
+        assert (await peer.answer())[1]["fault"] == "overloaded"
 
 
 HOSTS = {
