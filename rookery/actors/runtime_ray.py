@@ -371,6 +371,8 @@ class _Supervised:
         async def stop() -> None:
             try:
                 await self.handle.stop.remote()
+            except RayTaskError as error:
+                raise error.cause from error
             except (ActorDiedError, ActorUnschedulableError):
                 if self.cls.stage is Stage.STORE:
                     raise

@@ -1,5 +1,6 @@
 """The security log of commands that act on a store themselves, without a server."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,13 @@ from rookery.config import Config
 
 @contextmanager
 def auditing(config: Config, act: str, **facts: Any) -> Iterator[None]:
-    """Log an operator's act when it ends, with how it ended."""
+    """Log an operator's act when it ends, with how it ended.
+
+    On a terminal without a file for the log nothing is written: who acts is who reads it.
+    """
+    if not config.auth.security_log_file and sys.stderr.isatty():
+        yield
+        return
     security_log.configure(security_log.file_of(config.auth.security_log_file))
     what = {"act": act, "operator": security_log.operator(), **facts}
     try:

@@ -56,7 +56,13 @@ def _exit(number: int, frame: FrameType | None) -> NoReturn:
 
 @contextmanager
 def handled(on_signal: OnSignal) -> Iterator[None]:
-    """Have signals call `on_signal` meanwhile; in the main thread, between two instructions."""
+    """Have signals call `on_signal` meanwhile; in the main thread, between two instructions.
+
+    Other threads get no signals: from there nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     came = 0
 
     def handle(number: int, frame: FrameType | None) -> None:

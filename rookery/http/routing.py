@@ -218,7 +218,7 @@ class Router:
             if part.startswith("{"):
                 names.append(part[1:-1])
                 if step.parameter is None:
-                    step.parameter = _Step(names[-1])
+                    step.parameter = _Step()
                 step = step.parameter
             else:
                 step = step.parts.setdefault(part, _Step())
@@ -232,15 +232,14 @@ class Router:
             return refusal(request.fault, request)
         step = self._root
         values: list[str] = []
+        unreadable = -1
         for part in request.path.split("/"):
             following = step.parts.get(part)
             if following is None and "%" in part:
                 try:
-                    part = path_part(
-                        part, None if step.parameter is None else step.parameter.called
-                    )
-                except InvalidRequest as error:
-                    return refusal(error, request)
+                    part = path_part(part, None)
+                except InvalidRequest:
+                    unreadable = len(values)
                 following = step.parts.get(part)
             if following is not None:
                 step = following
@@ -252,6 +251,8 @@ class Router:
                 break
         handler = step.handlers.get(request.method)
         if handler is not None:
+            if unreadable >= 0:
+                return _unreadable(request, step.names[unreadable], values[unreadable])
             return await handler(request, _named(step, values))
         if not step.handlers:
             return await self._respond_otherwise(request)
@@ -277,15 +278,11 @@ class Router:
 
 
 class _Step:
-    """One step of a path: where each part leads, and who answers, given parameters by name.
+    """One step of a path: where each part leads, and who answers, given parameters by name."""
 
-    `called` is what the part that led here is called in messages, where it is a parameter.
-    """
+    __slots__ = ("handlers", "names", "parameter", "parts")
 
-    __slots__ = ("called", "handlers", "names", "parameter", "parts")
-
-    def __init__(self, called: str = "") -> None:
-        self.called = called
+    def __init__(self) -> None:
         self.parts: dict[str, _Step] = {}
         self.parameter: _Step | None = None
         self.names: list[str] = []
@@ -316,6 +313,15 @@ def _search(
     if found is None and part and step.parameter is not None:
         found = _search(step.parameter, parts, position + 1, [*values, part])
     return found
+
+
+def _unreadable(request: Request, name: str, part: str) -> Response:
+    """The refusal of a path in which the parameter `name` cannot be read."""
+    try:
+        path_part(part, name)
+    except InvalidRequest as error:
+        return refusal(error, request)
+    raise AssertionError(f"{part!r} can be read")
 
 
 def _method_refused(request: Request, step: _Step) -> Response:

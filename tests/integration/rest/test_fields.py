@@ -40,7 +40,7 @@ def _requests(endpoint: Endpoint, me: str) -> list[tuple[str, Any, str, Any]]:
                 body.setdefault("username", "xavier")
                 if field.encode_name == "email":
                     del body["username"]
-            path = endpoint.path.replace("{id}", me)
+            path = endpoint.path.replace("{id}", me).replace("{username}", "ada")
             found.append((path, body, field.encode_name, value))
     usual = None if is_bodiless else _filled(endpoint.body_type)
     for field in msgspec.structs.fields(endpoint.query_type):
