@@ -358,7 +358,7 @@ class _Supervised:
         """Return when its process is there again, or has ended for good."""
         while True:
             try:
-                await self.handle.address.remote()
+                await self.handle.contact.remote()
                 return
             except (ActorDiedError, ActorUnschedulableError):
                 return
