@@ -22,7 +22,11 @@ until (exec 3<>/dev/tcp/127.0.0.1/"${RAY_PORT:-6379}") 2>/dev/null; do
 done
 rookery serve &
 serve=$!
-[ -n "$stopping" ] || wait -n "$ray" "$serve"
+# A signal may come just before `wait`, which then does not end for it: look again every second.
+while [ -z "$stopping" ] && kill -0 "$ray" 2>/dev/null && kill -0 "$serve" 2>/dev/null; do
+    sleep 1 &
+    wait -n "$ray" "$serve" "$!"
+done
 [ -n "$stopping" ] || kill -KILL "$serve" 2>/dev/null
 
 # The controller first: it ends its actors in order, for which it needs Ray. SIGKILL for what hangs.
@@ -35,4 +39,7 @@ end() {
     kill -KILL "$1" 2>/dev/null
 }
 end "$serve" 31
+wait "$serve"
+status=$? # 3 tells that something was not stopped in order
 end "$ray" 25
+exit "$status"

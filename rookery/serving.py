@@ -29,7 +29,7 @@ from rookery.control import Command, ControlServer, audited, single
 from rookery.controller import Controller
 from rookery.domain.placement import ClusterView
 from rookery.errors import PortTaken, RookeryError, StartupError
-from rookery.models import Identity
+from rookery.models import Identity, Tweet
 from rookery.security_log import Event, record
 from rookery.services.accounts import SignUp
 from rookery.services.audit import Audit
@@ -179,6 +179,11 @@ class RunningServer:
         self._cluster: Cluster | None = None
         self.faults: list[str] = []
         """After `stop`: what did not stop in order."""
+
+    @property
+    def is_store_closed(self) -> bool:
+        """After `stop`: whether the store's file alone is the whole store."""
+        return not any(fault.startswith(names.STORE_WRITER) for fault in self.faults)
 
     @property
     def http_url(self) -> str:
@@ -466,6 +471,7 @@ class Commands:
         self._record_posting(arguments)
         use_cases = self._server.use_cases
         next_id = use_cases.backend.lease.next_id
+        # All are waited for, also after a failure: who asks again must find what was posted.
         posted = await asyncio.gather(
             *(
                 use_cases.tweets.create(
@@ -474,9 +480,13 @@ class Commands:
                     tweet_id=next_id(),
                 )
                 for author_id, text, reply_to, retweet_of in arguments["posts"]
-            )
+            ),
+            return_exceptions=True,
         )
-        return [tweet.id for tweet in posted]
+        for outcome in posted:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        return [tweet.id for tweet in posted if isinstance(tweet, Tweet)]
 
     def _record_posting(self, arguments: Mapping[str, Any]) -> None:
         """Log that an operator posts in others' names: once for a replay, which calls often."""

@@ -8,9 +8,12 @@ import asyncio
 from time import monotonic
 
 import numpy as np
+import structlog
 
 from rookery.actors.runtime import ActorRef
 from rookery.errors import RookeryError
+
+log = structlog.get_logger(__name__)
 
 WITHIN_S = 0.25
 """So long a post waits at the most for a call; then the fan-out brings it, as to all others."""
@@ -63,6 +66,8 @@ class OwnPostsEdge:
             self._silent_until_s = monotonic() + SILENT_S
         except RookeryError:
             pass  # it is dead: what is built anew comes from the store
+        except Exception:  # A fault of ours, for which no post may wait.
+            log.exception("a shard was not told of posts")
 
     async def aclose(self) -> None:
         if self._telling is not None:

@@ -89,6 +89,7 @@ class InlineRuntime:
     def __init__(self) -> None:
         self._incarnations: dict[str, _Incarnation] = {}  # in the order of their start
         self._hurry = Hurry()
+        self._faults: list[str] = []  # of starts that were broken off
 
     async def start(self, *specs: ActorSpec) -> None:
         """Start actors, together; may be called again with more of them.
@@ -109,15 +110,15 @@ class InlineRuntime:
                 for each in new:
                     group.create_task(each.start())
         except BaseExceptionGroup as refusals:
-            await self._end(new)
+            self._faults += await self._end(new)
             raise refusals.exceptions[0] from refusals
         except BaseException:
-            await self._end(new)
+            self._faults += await self._end(new)
             raise
 
     async def stop(self) -> list[str]:
         """See `Runtime.stop`; calls to what has stopped raise `ActorUnavailable`."""
-        return await self._end(list(self._incarnations.values()))
+        return self._faults + await self._end(list(self._incarnations.values()))
 
     def hurry(self) -> None:
         """See `Runtime.hurry`."""

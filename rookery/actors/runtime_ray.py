@@ -347,21 +347,22 @@ class _Supervised:
                 log.warning(
                     "actor died", actor=self.name, reason=_reason(error), next="Ray restarts it"
                 )
-                await self._until_back()
+                if not await self._until_back():
+                    continue
                 self.restarts += 1
                 took_s = round(monotonic() - began_s, 1)
                 log.warning(
                     "actor restarted", actor=self.name, after_s=took_s, restarts=self.restarts
                 )
 
-    async def _until_back(self) -> None:
-        """Return when its process is there again, or has ended for good."""
+    async def _until_back(self) -> bool:
+        """Return when its process is there again (True), or has ended for good."""
         while True:
             try:
                 await self.handle.contact.remote()
-                return
+                return True
             except (ActorDiedError, ActorUnschedulableError):
-                return
+                return False
             except RayError:
                 await asyncio.sleep(FIRST_RETRY_S)
 
@@ -399,6 +400,7 @@ class RayRuntime:
         self._connection: RayConnection | None = None
         self._connecting = asyncio.Lock()
         self._hurry = Hurry()
+        self._faults: list[str] = []  # of starts that were broken off
 
     async def start(self, *specs: ActorSpec) -> None:
         """Start actors, together; may be called again with more of them.
@@ -421,11 +423,12 @@ class RayRuntime:
                 for actor in new.values():
                     group.create_task(_begin(actor.handle))
         except BaseExceptionGroup as refusals:
-            await self._end(new)
+            self._faults += await self._end(new)
             raise refusals.exceptions[0] from refusals
         except BaseException:
-            self._hurry.set()  # nobody waits for those that have not begun
-            await self._end(new)
+            hurry = Hurry()  # of these alone: nobody waits for those that have not begun
+            hurry.set()
+            self._faults += await self._end(new, hurry)
             raise
         self._actors.update(new)
         for actor in new.values():
@@ -434,7 +437,7 @@ class RayRuntime:
     async def stop(self) -> list[str]:
         """See `Runtime.stop`; ends Ray itself, too, if `start` started it."""
         actors, self._actors = self._actors, {}
-        faults = await self._end(actors)
+        faults = self._faults + await self._end(actors)
         self._directory.close()
         if self._connection is not None:
             await asyncio.to_thread(self._connection.close)
@@ -525,14 +528,15 @@ class RayRuntime:
         actor_class: Any = ray.remote(shell)
         return actor_class.options(**options).remote(spec, self._options)
 
-    async def _end(self, actors: dict[str, _Supervised]) -> list[str]:
+    async def _end(self, actors: dict[str, _Supervised], hurry: Hurry | None = None) -> list[str]:
         """Let each stop in order, stage after stage, and kill it; what went wrong."""
+        hurry = self._hurry if hurry is None else hurry
         for actor in actors.values():
             actor.let_go()
         faults: list[str | None] = []
         for stage in Stage:
             of_stage = [actor for actor in reversed(actors.values()) if actor.cls.stage is stage]
-            faults += await asyncio.gather(*(actor.stop(self._hurry) for actor in of_stage))
+            faults += await asyncio.gather(*(actor.stop(hurry) for actor in of_stage))
             handles = [actor.handle for actor in of_stage]
             await asyncio.to_thread(finishes, partial(_kill, handles), KILLED_WITHIN_S)
         return [fault for fault in faults if fault is not None]

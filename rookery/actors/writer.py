@@ -11,18 +11,21 @@ from time import monotonic
 from typing import ClassVar
 
 import msgspec
+import structlog
 
 from rookery.actors import names
 from rookery.actors.announcing import announcer
 from rookery.actors.coalescer import Coalescer
 from rookery.actors.runtime import Actor, ActorContext, Directory, Stage
 from rookery.config import Config
-from rookery.errors import StoreUnavailable
+from rookery.errors import RookeryError, StoreUnavailable
 from rookery.models import OutboxEntry
 from rookery.store import clock_ms, open_writer
 from rookery.store.engine import Insert, WriteBatch
 from rookery.store.schema import COLLECTIONS, OUTBOX
 from rookery.store.sqlite import SqliteWriter
+
+log = structlog.get_logger(__name__)
 
 SWEEP_PERIOD_S = 60.0
 ANNOUNCED_WITHIN_S = 1.0
@@ -116,7 +119,10 @@ class StoreWriter(Actor):
     async def _sweep_expired(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_PERIOD_S)
-            await self._open.sweep(clock_ms())
+            try:
+                await self._open.sweep(clock_ms())
+            except RookeryError as error:  # The next one finds what this one has left.
+                log.warning("what has expired was not removed", error=str(error))
 
     def figures(self) -> Mapping[str, float]:
         return {f"store_{name}": value for name, value in self._open.figures().items()}

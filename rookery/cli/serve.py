@@ -99,7 +99,8 @@ async def _serve(config: Config) -> int:
         hurry.append(server.hurry)
         if not await _started(server, stopped):
             signals.say("stopped before it was ready")
-            signals.leave(0)  # what Ray's start has left in this process is not waited for
+            # What Ray's start has left in this process is not waited for.
+            signals.leave(0 if server.is_store_closed else UNCLEAN)
         collect_rarely()
         _announce(server.http_url, server.live_urls, config, time.monotonic() - began_s)
         await stopped.wait()

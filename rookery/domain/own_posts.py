@@ -46,6 +46,10 @@ class OwnPosts:
         """Let all of an author's go."""
         self._count -= len(self._posts.pop(author_id, ()))
 
+    def kinds(self, author_id: int) -> dict[int, int]:
+        """The `PostKind` bits of an author's, by tweet id."""
+        return dict(self._posts.get(author_id, {}))
+
     def of(self, author_id: int, before: int, mask: int) -> list[int]:
         """An author's below `before` (0: all) that have one of the bits of `mask` (0: all)."""
         posts = self._posts.get(author_id)

@@ -268,6 +268,7 @@ class WarmTimelines:
         kind_of = dict(zip(ids.tolist(), kinds.tolist(), strict=True))
         for celebrity in self._lists_of(row):
             kind_of.update(celebrity.entries())
+        kind_of.update(self._own.kinds(user_id))
         served, floor, is_cut = page
         return WarmTimeline(
             posts=[(i, kind_of[i]) for i in served if i not in self._deleted],

@@ -7,8 +7,12 @@ whichever gateway.
 import asyncio
 from collections.abc import Awaitable, Iterable
 
+import structlog
+
 from rookery.services.cards import Cards
 from rookery.services.ports import Invalidation, InvalidationPort
+
+log = structlog.get_logger(__name__)
 
 
 class CountChanges:
@@ -59,6 +63,8 @@ class CountChanges:
                 self._likers.clear()
                 try:
                     await self._port.broadcast(Invalidation(counts=counts, likers=likers))
+                except Exception:  # A fault of ours, for which no other change may wait.
+                    log.exception("changes of counts were not told")
                 finally:
                     told.set_result(None)
         finally:

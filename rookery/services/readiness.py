@@ -8,7 +8,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import NamedTuple, Protocol
 
-from rookery.errors import Unavailable
+from rookery.errors import RookeryError, Unavailable
 from rookery.store.engine import Reader
 from rookery.store.schema import SIGNING_KEYS
 
@@ -69,21 +69,19 @@ class WriteCheck:
     async def look(self) -> Writing:
         """The present state; returns in time and raises nothing."""
         if self._clock_s() >= self._found_s + FRESH_S:
-            if self._running is None:
+            if self._running is None or self._running.done():  # An old outcome says nothing now.
                 self._running = asyncio.create_task(self._try())
             running = self._running
             done, _ = await asyncio.wait([running], timeout=self._within_s)
             self._found = bool(done) and running.result()
             self._found_s = self._clock_s()
-            if done and self._running is running:
-                self._running = None
         was_refused = self._clock_s() < self._refused_s() + REFUSED_S
         return Writing(self._found and not was_refused, self._can_make_ids())
 
     async def _try(self) -> bool:
         try:
             await self._ids.renew()
-        except Unavailable:
+        except RookeryError:
             return False
         return True
 

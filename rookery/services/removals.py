@@ -53,12 +53,10 @@ class Removals:
         self,
         store: Store,
         ids: Callable[[], int],
-        clock_ms: Callable[[], int],
         on_change: Callable[[Invalidation], Awaitable[None]],
     ) -> None:
         self._store = store
         self._ids = ids
-        self._clock_ms = clock_ms
         self._on_change = on_change
         self._removals = RemovalRepository(store.reader)
         self._tweets = TweetRepository(store.reader)
@@ -127,10 +125,11 @@ class Removals:
     async def look(self) -> int:
         """Take up what other processes have left; how many removals were ended."""
         ended = position = 0
+        now_ms = time_ms_of(self._ids())  # Tokens are ids, whose time never goes back.
         while found := await self._removals.after(position, LOOKED_AT):
             position = found[-1].tweet_id
             for removal in found:
-                if time_ms_of(removal.token) + LOOK_S * 1000 <= self._clock_ms():
+                if time_ms_of(removal.token) + LOOK_S * 1000 <= now_ms:
                     ended += await self._take_up(removal)
         return ended
 

@@ -109,7 +109,7 @@ class Tweets:
         self._users = Users(store.reader)
         self._contexts = Contexts(store)
         self._turns = Turns()
-        self.removals = Removals(store, ids, clock_ms, self._invalidate)
+        self.removals = Removals(store, ids, self._invalidate)
         """What deletions leave to do; let it `run` in every process that deletes."""
 
     # Posting.

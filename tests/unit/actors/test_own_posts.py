@@ -74,3 +74,14 @@ async def test_who_gives_up_takes_nobody_along() -> None:
     shard.open.set()
     await patient
     assert shard.calls == [[1, 10, 0, 2, 11, 0]]
+
+
+async def test_a_fault_of_ours_leaves_nobody_waiting() -> None:
+    """Also not those whose posts came meanwhile."""
+    shard = Shard()
+    shard.error = KeyError("ours")
+    edge = OwnPostsEdge(shard)
+    async with asyncio.timeout(5):
+        await asyncio.gather(edge.tell(1, 10, 0), edge.tell(2, 12, 0))
+        await edge.tell(3, 13, 0)
+    assert sum(map(len, shard.calls)) == 9

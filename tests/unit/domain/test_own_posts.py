@@ -87,3 +87,12 @@ def test_what_is_held_is_bounded() -> None:
     for author in (0, 1):
         own.forget(author)
     assert not own and len(own) == 0
+
+
+def test_it_can_be_inspected_before_it_is_delivered() -> None:
+    """Whoever compares timelines with the store finds it, with its kind."""
+    timelines = warm(ADA)
+    timelines.posted(ADA, 10, 2)
+    seen = timelines.inspect(ADA, NOW_S)
+    assert seen is not None
+    assert seen.posts == [(10, 2)]

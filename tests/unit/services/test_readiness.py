@@ -87,3 +87,22 @@ async def test_a_refused_write_of_somebodys_counts_for_a_while(world: World) -> 
     assert not (await world.check.look()).writes
     world.now_s += 0.2
     assert (await world.check.look()).writes
+
+
+async def test_an_outcome_of_long_ago_says_nothing(world: World) -> None:
+    """A renewal that came to an end after whoever asked had gone is not what is true now."""
+    world.ids.hangs = True
+    assert not (await world.check.look()).writes
+    running = world.check._running
+    assert running is not None
+    running.cancel()
+    world.ids.hangs, world.ids.error = False, StoreUnavailable()
+    world.check._running = asyncio.create_task(_succeeding())
+    await asyncio.wait([world.check._running])
+    world.now_s += 60
+    assert not (await world.check.look()).writes
+    assert world.ids.renewals == 2
+
+
+async def _succeeding() -> bool:
+    return True

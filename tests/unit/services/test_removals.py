@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery.errors import NotFound, StoreUnavailable
+from rookery.ids import first_id_at
+from rookery.messages import Invalidation
 from rookery.models import EventKind, Identity, Tweet
-from rookery.services.removals import AWAITED_STEPS, LOOK_S, STEP
+from rookery.services.removals import AWAITED_STEPS, LOOK_S, STEP, Removals
 from rookery.services.tweets import NewTweet
 from rookery.store.engine import Insert, Put, WriteBatch
 from rookery.store.schema import (
@@ -113,6 +115,25 @@ async def test_a_removal_goes_on_where_a_dead_process_left_it() -> None:
     assert await other.tweets.removals.look() == 1
     assert likes_of(server) == listed_likes(server) == {}
     assert server.store.documents(REMOVALS) == []
+
+
+async def test_a_clock_that_is_put_back_puts_no_removal_off() -> None:
+    """Ages are told by ids, whose time never goes back."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweet = await liked_by_many(server, ann, STEP * (AWAITED_STEPS + 2))
+    await server.tweets.delete(ann, tweet.id)
+    await server.tweets.removals.close()  # as a kill would
+    later = server.clock.now_ms + int(LOOK_S * 1000) + 1
+    server.clock.now_ms -= 3_600_000
+    made = first_id_at(later)
+    other = Removals(server.store, lambda: made, _nothing)
+    assert await other.look() == 1
+    assert likes_of(server) == listed_likes(server) == {}
+
+
+async def _nothing(change: Invalidation) -> None:
+    """Nobody is to be told."""
 
 
 async def test_whoever_settles_does_not_wait_for_the_half_minute() -> None:
