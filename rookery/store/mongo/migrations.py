@@ -9,11 +9,12 @@ Whoever changes a declared collection adds a step here and in `rookery.store.sql
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import pymongo
 import structlog
 from bson import Int64
 from pymongo import ReplaceOne
@@ -33,6 +34,8 @@ VERSION = 3
 """The version that this program reads and writes: that of the last step."""
 SCHEMA = "schema"
 LEASE_MS = 30_000
+INDEX_TIMEOUT_S = 24 * 3600.0
+"""So long may an index take that is made of a collection that is full already."""
 _POLL_S = 0.1
 _EXISTS = 48
 _BATCH = 1000
@@ -73,13 +76,17 @@ async def _note_removals(
 ) -> None:
     """Note what tweets deleted so far left behind, and who retweets what.
 
-    The removals themselves are done by the running server, step by step, with their counts.
+    The removals themselves are done by the running server, step by step, with their counts. A
+    store may hold many millions of likes, and each command has to end within `store.timeout_s`:
+    so everything is read in the order of an index, `_BATCH` documents at a time.
     """
     by_name = shapes(collections)
     if not {"removals", "retweets", "posts", "tweets", "favouriters"} <= by_name.keys():
         return  # a part of the collections, as tests make it
-    async for some in _batches(database["posts"].find({"kind": {"$gt": 0}})):
-        ids = [post["tweet_id"] for post in some if post["kind"] & PostKind.RETWEET]
+    async for posts in _all(database["posts"], "_id", ("tweet_id", "kind")):
+        ids = [post["tweet_id"] for post in posts if (post.get("kind") or 0) & PostKind.RETWEET]
+        if not ids:
+            continue
         found = database["tweets"].find({"_id": {"$in": ids}}, {"retweet_of_id": 1})
         pairs = [(int(each["retweet_of_id"]), int(each["_id"])) async for each in found]
         rows = [by_name["retweets"].keyed(pair) for pair in pairs]
@@ -87,11 +94,8 @@ async def _note_removals(
         listed = [by_name["conversations"].id((tweet_id, tweet_id)) for _, tweet_id in pairs]
         await database["conversations"].delete_many({"_id": {"$in": listed}})
     for name, field in (("favouriters", "tweet_id"), ("retweets", "original_id")):
-        referred = await database[name].aggregate(
-            [{"$group": {"_id": f"${field}"}}], allowDiskUse=True
-        )
-        async for some in _batches(referred):
-            ids = [each["_id"] for each in some]
+        async for some in _all(database[name], field):
+            ids = sorted({each[field] for each in some})
             there = {
                 each["_id"]
                 async for each in database["tweets"].find({"_id": {"$in": ids}}, {"_id": 1})
@@ -100,16 +104,23 @@ async def _note_removals(
             await _put_all(database["removals"], rows)
 
 
-async def _batches(found: AsyncIterable[Stored]) -> AsyncIterator[list[Stored]]:
-    """What is found, `_BATCH` at a time."""
-    some: list[Stored] = []
-    async for each in found:
-        some.append(each)
-        if len(some) >= _BATCH:
-            yield some
-            some = []
-    if some:
+async def _all(
+    collection: AsyncCollection[Stored], field: str, others: Sequence[str] = ()
+) -> AsyncIterator[list[Stored]]:
+    """`field` and `others` of a collection's documents in the order of `field`, by `_BATCH`.
+
+    `field` must be `_id` or the first of an index. Documents that have the same value there as
+    the last one of a batch are left out: what is read is every value, not every document.
+    """
+    projection = {"_id": 0} | dict.fromkeys((field, *others), 1)
+    where: Stored = {}
+    while True:
+        found = collection.find(where, projection, limit=_BATCH, batch_size=_BATCH)
+        some = await found.sort(field, 1).to_list()
+        if not some:
+            return
         yield some
+        where = {field: {"$gt": some[-1][field]}}
 
 
 async def _put_all(collection: AsyncCollection[Stored], rows: Sequence[Stored]) -> None:
@@ -131,9 +142,10 @@ async def create_all(database: AsyncDatabase[Stored], collections: Iterable[Coll
                 raise
         for name, (fields, removes) in shape.indexes().items():
             options: dict[str, Any] = {"expireAfterSeconds": 0} if removes else {}
-            await database[shape.name].create_index(
-                [(field, 1) for field in fields], name=name, **options
-            )
+            with pymongo.timeout(INDEX_TIMEOUT_S):  # the client's own is that of a request
+                await database[shape.name].create_index(
+                    [(field, 1) for field in fields], name=name, **options
+                )
 
 
 async def stored_version(database: AsyncDatabase[Stored]) -> int:
@@ -159,6 +171,7 @@ async def migrate(database: AsyncDatabase[Stored], steps: Sequence[Migration]) -
         found = await stored_version(database)
         due = [step for step in steps if step.version > found] if _is_due(found, last) else []
         for step in due:
+            log.info("store migrates", database=database.name, version=step.version)
             try:
                 await step.apply(database)
             except OperationFailure as error:
