@@ -1,9 +1,11 @@
 """Compares counts with the lists they count, and finds what refers to tweets that are gone.
 
-The lists are the truth. Users go on writing meanwhile, so a count is only called wrong when it
-stood still while its list was counted, and it is put right only on condition that it still does.
+The lists are the truth. Users go on writing meanwhile, so a count is only called wrong when it and
+its list stood still while they were compared, over and over, and it is put right only on condition
+that it still does.
 """
 
+import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +19,7 @@ from rookery.store.engine import (
     Increment,
     Operation,
     Reader,
+    Row,
     Store,
     WriteBatch,
 )
@@ -37,6 +40,10 @@ from rookery.store.schema import (
 BATCH = 200
 ROWS = 5_000
 ATTEMPTS = 5
+AGREEING = 3
+"""So often a count and its list must be seen alike before the count is called wrong."""
+EXPECTED_ROWS = 100
+"""So much of a list is a condition of a repair; a batch is bounded."""
 CHANGED = "count changed"
 
 
@@ -44,23 +51,37 @@ CHANGED = "count changed"
 class Counted:
     """A column of counts, and the list whose length it is: that of the owner's rows."""
 
+    owners: Collection
     counts: Collection
     column: str
     listed: Collection
 
 
 OF_USERS = (
-    Counted(USER_COUNTS, "likes", FAVOURITES),
-    Counted(USER_COUNTS, "tweets", POSTS),
-    Counted(USER_COUNTS, "followers", FOLLOWERS),
-    Counted(USER_COUNTS, "followees", FOLLOWEES),
+    Counted(USERS, USER_COUNTS, "likes", FAVOURITES),
+    Counted(USERS, USER_COUNTS, "tweets", POSTS),
+    Counted(USERS, USER_COUNTS, "followers", FOLLOWERS),
+    Counted(USERS, USER_COUNTS, "followees", FOLLOWEES),
 )
 OF_TWEETS = (
-    Counted(TWEET_COUNTS, "likes", FAVOURITERS),
-    Counted(TWEET_COUNTS, "retweets", RETWEETS),
+    Counted(TWEETS, TWEET_COUNTS, "likes", FAVOURITERS),
+    Counted(TWEETS, TWEET_COUNTS, "retweets", RETWEETS),
 )
 REFERRING = (FAVOURITERS, RETWEETS)
 """Lists of a tweet, which go with it."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A list as it was read: `digest` is of all its rows, `first` are some of them.
+
+    Rows have ids of the time at which they were made, so a list that was changed and changed back
+    has another digest.
+    """
+
+    length: int
+    digest: bytes
+    first: tuple[Row, ...]
 
 
 class WrongReference(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -158,33 +179,62 @@ class References:
     ) -> WrongReference | None:
         """What is wrong with one count, if it is; put right where that is wanted."""
         for _ in range(ATTEMPTS):
-            (before,) = await _counts(self._store.reader, counted, [owner_id])
-            listed = await self._length(counted.listed, owner_id)
+            listed = await self._list(counted.listed, owner_id)
             (count,) = await _counts(self._store.reader, counted, [owner_id])
-            if count != before:
-                continue
-            if listed == count:
+            if listed.length == count:
                 return None
+            if not await self._stand_still(counted, owner_id, listed, count):
+                continue
+            if await self._store.reader.get(counted.owners, (owner_id,)) is None:
+                return None  # deleted meanwhile: the count is gone, and the list goes
             if not repair or await self._put_right(counted, owner_id, count, listed):
                 return WrongReference(
-                    owner=owner, id=owner_id, what=counted.column, counted=count, listed=listed
+                    owner=owner,
+                    id=owner_id,
+                    what=counted.column,
+                    counted=count,
+                    listed=listed.length,
                 )
         return None  # it changes all the time, so it is right or is found the next time
 
-    async def _put_right(self, counted: Counted, owner_id: int, count: int, listed: int) -> bool:
+    async def _stand_still(
+        self, counted: Counted, owner_id: int, listed: Listed, count: int
+    ) -> bool:
+        """Whether a list and its count are seen again and again as they were."""
+        for _ in range(AGREEING - 1):
+            if await self._list(counted.listed, owner_id) != listed:
+                return False
+            if await _counts(self._store.reader, counted, [owner_id]) != [count]:
+                return False
+        return await self._list(counted.listed, owner_id) == listed
+
+    async def _put_right(self, counted: Counted, owner_id: int, count: int, listed: Listed) -> bool:
+        """Whether it was done: the owner, the count and the beginning of the list are conditions.
+
+        That nothing was added to the list cannot be one; the count would have moved with it.
+        """
         key = (owner_id,)
         row = await self._store.reader.get(counted.counts, key)
-        expected = (
+        if (0 if row is None else row[counted.column] or 0) != count:
+            return False
+        fields = _fields(counted.listed)
+        operations: list[Operation] = [
+            Expect(counted.owners.name, key, True, label=CHANGED),
             Expect(counted.counts.name, key, False, label=CHANGED)
             if row is None
             else Expect(
                 counted.counts.name, key, True, {counted.column: row[counted.column]}, CHANGED
+            ),
+        ]
+        for each in listed.first:
+            values = dict(zip(fields, each, strict=True))
+            rest = tuple(values.pop(name) for name in list(counted.listed.key)[1:])
+            operations.append(
+                Expect(counted.listed.name, (owner_id, *rest), True, values, label=CHANGED)
             )
-        )
-        if (0 if row is None else row[counted.column] or 0) != count:
-            return False
-        change = Increment(counted.counts.name, key, {counted.column: listed - count})
-        return await self._written((expected, change))
+        change = {counted.column: listed.length - count}
+        operations.append(Increment(counted.counts.name, key, change))
+        return await self._written(tuple(operations))
 
     async def _written(self, operations: tuple[Operation, ...]) -> bool:
         try:
@@ -193,17 +243,20 @@ class References:
             return False
         return True
 
-    async def _length(self, listed: Collection, owner_id: int) -> int:
-        (_, field, *_) = listed.key
+    async def _list(self, listed: Collection, owner_id: int) -> Listed:
         length = after = 0
+        digest = hashlib.blake2b(digest_size=16)
+        first: tuple[Row, ...] = ()
         while True:
             rows = await self._store.reader.select(
-                listed, (field,), (owner_id,), after=(after,), limit=ROWS
+                listed, _fields(listed), (owner_id,), after=(after,), limit=ROWS
             )
+            first = first or tuple(map(tuple, rows[:EXPECTED_ROWS]))
+            digest.update(msgspec.msgpack.encode(rows))
             length += len(rows)
             if len(rows) < ROWS:
-                return length
-            ((after,), *_) = rows[::-1]
+                return Listed(length, digest.digest(), first)
+            after = rows[-1][0]
 
     async def _orphans(
         self, listed: Collection, ids: Sequence[int], repair: bool
@@ -215,7 +268,9 @@ class References:
         for tweet_id, tweet in zip(ids, tweets, strict=True):
             if tweet is not None or await self._removals.is_noted(tweet_id):
                 continue
-            length = await self._length(listed, tweet_id)
+            length = (await self._list(listed, tweet_id)).length
+            if not length:
+                continue  # cleared away since its id was read
             found.append(
                 WrongReference(
                     owner="tweet", id=tweet_id, what=listed.name, counted=0, listed=length
@@ -224,6 +279,11 @@ class References:
             if repair and await self._written((noting(Removal(tweet_id=tweet_id, token=1)),)):
                 await self._removals.finish(tweet_id)
         return found
+
+
+def _fields(listed: Collection) -> tuple[str, ...]:
+    """All fields of the rows of one owner, the key's first."""
+    return (*list(listed.key)[1:], *listed.columns)
 
 
 async def _counts(reader: Reader, counted: Counted, ids: Sequence[int]) -> list[int]:
