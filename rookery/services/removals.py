@@ -21,6 +21,7 @@ from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
 from rookery.store.outbox import adding, tweet_entry
 from rookery.store.removals import (
     OVERTAKEN,
+    Remains,
     Removal,
     RemovalRepository,
     beginning,
@@ -34,7 +35,8 @@ log = structlog.get_logger(__name__)
 STEP = 100
 """Of each kind of reference so many at a time."""
 AWAITED_STEPS = 3
-"""So many steps are done before a deletion is answered: enough for most tweets."""
+"""So many steps are done before a deletion is answered: enough for most tweets. One that deletes
+`STEP` retweets counts as much as all of them."""
 LOOK_S = 30.0
 """So often every process looks for what another one has left behind, and not sooner than that
 after the deletion: until then the other one may be at it."""
@@ -99,9 +101,10 @@ class Removals:
                 continue
             if steps and done >= steps:
                 return False
-            done += 1
+            remains = await self._removals.remains(removal, STEP)
+            done += 1 + len(remains.retweets) * (AWAITED_STEPS - 1) // STEP
             with suppress(ConditionFailed):  # it is looked at again
-                parent_id = await self._step(removal)
+                parent_id = await self._step(removal, remains)
                 if parent_id is not None:
                     waiting[-1:] = [parent_id]
         return True
@@ -138,7 +141,7 @@ class Removals:
         current: Removal | None = removal
         while current is not None:
             try:
-                await self._step(current)
+                await self._step(current, await self._removals.remains(current, STEP))
             except ConditionFailed:
                 return False
             current = await self._removals.get(removal.tweet_id)
@@ -171,13 +174,12 @@ class Removals:
         except RookeryError as error:
             log.warning("removal put off", tweet=tweet_id, error=str(error))
 
-    async def _step(self, removal: Removal) -> int | None:
+    async def _step(self, removal: Removal, remains: Remains) -> int | None:
         """One batch of a removal; the id of the deleted parent to be looked at again, if one is.
 
         Raises:
             ConditionFailed: somebody else did this step.
         """
-        remains = await self._removals.remains(removal, STEP)
         if remains.retweets:
             await self._delete_retweets(remains.retweets)
         operations = clearing(removal, remains)
@@ -197,14 +199,18 @@ class Removals:
         """
         found = [each for each in await self._tweets.get_many(tweet_ids) if each is not None]
         outcomes = await asyncio.gather(*map(self._delete_retweet, found), return_exceptions=True)
-        gone = [each.id for each, outcome in zip(found, outcomes, strict=True) if outcome is None]
+        gone = [each for each, outcome in zip(found, outcomes, strict=True) if outcome is None]
         if gone:
-            await self._on_change(Invalidation(tweets=gone))
-        for outcome in outcomes:
-            if outcome is not None:
+            lowered = {target for each in gone for target in targets_of(each)}
+            lowered -= {each.retweet_of_id for each in gone}  # gone itself
+            change = Invalidation(tweets=[each.id for each in gone], counts=sorted(lowered))
+            await self._on_change(change)
+        finished = await asyncio.gather(
+            *(self.finish(each.id, AWAITED_STEPS) for each in gone), return_exceptions=True
+        )
+        for outcome in (*outcomes, *finished):
+            if isinstance(outcome, BaseException):
                 raise outcome
-        for tweet_id in gone:
-            await self.finish(tweet_id, AWAITED_STEPS)
 
     async def _delete_retweet(self, tweet: Tweet) -> None:
         targets = targets_of(tweet)

@@ -93,6 +93,10 @@ def ending(removal: Removal, remains: Remains, token: int) -> list[Operation]:
         if (parent := remains.parent) is not None:
             again = Removal(tweet_id=parent.id, token=token, reply_to_id=parent.reply_to_id)
             operations.append(noting(again))
+        else:
+            # Whoever deletes the parent meanwhile may still see this reply, and leave it its place.
+            key = (removal.reply_to_id,)
+            operations.append(Expect(TOMBSTONES.name, key, False, label=OVERTAKEN))
     return operations
 
 

@@ -14,7 +14,8 @@ from rookery.messages import Invalidation
 from rookery.models import EventKind, Identity, Tweet
 from rookery.services.removals import AWAITED_STEPS, LOOK_S, STEP, Removals
 from rookery.services.tweets import NewTweet
-from rookery.store.engine import Insert, Put, WriteBatch
+from rookery.store.engine import Expect, Insert, Put, WriteBatch
+from rookery.store.removals import OVERTAKEN
 from rookery.store.schema import (
     CONVERSATIONS,
     FAVOURITERS,
@@ -271,6 +272,80 @@ async def test_a_deleted_reply_keeps_its_place_for_as_long_as_it_leads_somewhere
     await server.tweets.delete(ann, leaf.id)
     assert server.store.documents(REPLIES) == []
     assert [row["tweet_id"] for row in server.store.documents(CONVERSATIONS)] == [root.id]
+
+
+async def test_a_deleted_parent_does_not_stay_because_its_last_reply_goes_at_once() -> None:
+    """Either's last step may see the other one's tweet as it was before."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    root = await server.post(ann, "root")
+    parent = await server.post(ann, "parent", root)
+    reply = await server.post(ann, "reply", parent)
+    other = Server(server.store, server.clock, worker=1)
+
+    async def parent_first(batch: WriteBatch) -> None:
+        if any(isinstance(each, Expect) and each.label == OVERTAKEN for each in batch.operations):
+            server.store.before_write = None
+            await other.tweets.delete(ann, parent.id)
+
+    server.store.before_write = parent_first
+    await server.tweets.delete(ann, reply.id)
+    assert server.store.documents(REPLIES) == server.store.documents(REMOVALS) == []
+
+
+async def test_a_deletion_is_answered_before_hundreds_of_retweets_are_gone() -> None:
+    """They go in the background; the first ones, and those of most tweets, at once."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweet = await server.post(ann)
+    for _ in range(3 * STEP + 50):
+        await server.tweets.create(ann, NewTweet(text="", retweet_of_id=tweet.id))
+    written = len(server.store.batches)
+    await server.tweets.delete(ann, tweet.id)
+    assert len(server.store.batches) - written <= 2 + 2 * STEP
+    await server.tweets.removals.finish(tweet.id)
+    await server.tweets.removals.close()
+    await server.tweets.removals.settle()
+    assert server.store.documents(TWEETS) == server.store.documents(RETWEETS) == []
+    assert server.store.documents(REMOVALS) == []
+
+
+async def test_the_removals_of_retweets_are_done_together() -> None:
+    """Each takes a commit, and a commit may carry all of them."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweet = await server.post(ann)
+    for _ in range(20):
+        await server.tweets.create(ann, NewTweet(text="", retweet_of_id=tweet.id))
+    at_once: list[int] = []
+    waiting = 0
+
+    async def wait(batch: WriteBatch) -> None:
+        nonlocal waiting
+        waiting += 1
+        at_once.append(waiting)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        waiting -= 1
+
+    server.store.before_write = wait
+    await server.tweets.delete(ann, tweet.id)
+    assert server.store.documents(REMOVALS) == []
+    assert at_once.count(20) == 2
+
+
+async def test_a_retweet_that_goes_tells_of_the_counts_that_it_lowers() -> None:
+    """It may be a reply as well, whose parent stays."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweet, parent = await server.post(ann), await server.post(ann)
+    new = NewTweet(text="", retweet_of_id=tweet.id, reply_to_id=parent.id)
+    retweet = await server.tweets.create(ann, new)
+    await server.changes.settled()
+    server.broadcasts.sent.clear()
+    await server.tweets.delete(ann, tweet.id)
+    [change] = [each for each in server.broadcasts.sent if retweet.id in each.tweets]
+    assert list(change.counts) == [parent.id]
 
 
 async def test_a_tombstone_holds_nothing_of_author_or_content() -> None:
