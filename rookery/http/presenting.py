@@ -3,11 +3,22 @@
 import functools
 from collections.abc import Sequence
 
+import msgspec
+
 from rookery.domain.cursors import encode
 from rookery.errors import NotFound
 from rookery.http.services import Services
 from rookery.services.profiles import Profile
 from rookery.views import UserView, user_view
+
+
+class _Named(msgspec.Struct):
+    """What is read of a rendered tweet."""
+
+    id: str
+
+
+_decode = msgspec.json.Decoder(_Named).decode
 
 
 @functools.lru_cache(maxsize=16_384)
@@ -51,11 +62,10 @@ async def tweets_or_graves(
     rendered = await services.cards.tweets_json(viewer_id, ids)
     if len(rendered) == len(ids):
         return rendered
-    shown = []
-    for tweet_id in ids:  # what is there has just been cached
-        found = await services.cards.tweets_json(viewer_id, [tweet_id])
-        shown += found or [b'{"id":"%d","unavailable":"deleted"}' % tweet_id]
-    return shown
+    by_id = {int(_decode(each).id): each for each in rendered}
+    return [
+        by_id.get(tweet_id) or b'{"id":"%d","unavailable":"deleted"}' % tweet_id for tweet_id in ids
+    ]
 
 
 def profile_view(profile: Profile, viewer_id: int | None) -> UserView:

@@ -20,6 +20,8 @@ MAX_ANCESTORS = 100
 """The nearest ones; those above are the ancestors of the first of them."""
 MAX_DEPTH = 100
 """So many levels below a tweet are shown; what is below that is the context of those."""
+NEIGHBOUR_READS = 2
+"""So often tweets are read together in the hope that ancestors are among them."""
 
 
 class Context(NamedTuple):
@@ -62,15 +64,16 @@ class Contexts:
         found: list[int] = []
         known: dict[int, Tweet] = {}
         parent_id = tweet.reply_to_id
+        reads = 0
         while parent_id is not None and len(found) < MAX_ANCESTORS:
             found.append(parent_id)
-            if parent_id not in known:
+            is_beyond = not known or parent_id < min(known)
+            if is_beyond and reads < NEIGHBOUR_READS:
                 # Who writes a thread mostly answers a neighbour: one read for many steps.
                 known |= await self._neighbours(tweet.conversation_id, parent_id)
-            parent: Tweet | Tombstone | None = known.get(parent_id)
-            if parent is None:
-                parent = (await self._tweets.tombstones([parent_id])).get(parent_id)
-            parent_id = None if parent is None else parent.reply_to_id
+                reads += 1
+            parent = known.get(parent_id)
+            parent_id = await self._parent_of(parent_id) if parent is None else parent.reply_to_id
         return found[::-1]
 
     async def _neighbours(self, conversation_id: int, tweet_id: int) -> dict[int, Tweet]:

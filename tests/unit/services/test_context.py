@@ -1,13 +1,15 @@
 """What stands above and below a tweet in its conversation."""
 
 import random
+from collections.abc import Sequence
 
 import pytest
 
 from rookery.errors import InvalidCursor, NotFound
 from rookery.models import Identity, Tweet
+from rookery.services import context
 from rookery.services.context import MAX_ANCESTORS, MAX_DEPTH
-from rookery.store.engine import Delete, WriteBatch
+from rookery.store.engine import Collection, Delete, Document, Key, WriteBatch
 from rookery.store.schema import TOMBSTONES
 from tests.unit.services.server import Server
 
@@ -75,6 +77,43 @@ async def test_ancestors_are_bounded() -> None:
     context = await server.tweets.context(tweets[-1].id, 0, 20)
     assert context.ancestors == [tweet.id for tweet in tweets[-MAX_ANCESTORS - 1 : -1]]
     assert sum(server.store.reads.values()) < 10
+
+
+async def test_ancestors_far_apart_are_read_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a few reads of neighbours among which the next one never was."""
+    monkeypatch.setattr(context, "MAX_ANCESTORS", 6)
+    server = Server()
+    ann = await server.sign_up("ann")
+    links = [await server.post(ann)]
+    for _ in range(8):
+        for _ in range(7):
+            await server.post(ann, "between", links[0])
+        links.append(await server.post(ann, "link", links[-1]))
+    bodies = 0
+    get_many = server.store.get_many
+
+    async def counted(collection: Collection, keys: Sequence[Key]) -> list[Document | None]:
+        nonlocal bodies
+        bodies += len(keys)
+        return await get_many(collection, keys)
+
+    monkeypatch.setattr(server.store, "get_many", counted)
+    found = await server.tweets.context(links[-1].id, 0, 20)
+    assert found.ancestors == [tweet.id for tweet in links[-7:-1]]
+    assert bodies <= context.NEIGHBOUR_READS * 7
+
+
+async def test_deleted_ancestors_are_read_alone() -> None:
+    """Where their neighbours are known already, nothing is gained by reading those again."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweets = await chain(server, ann, 12)
+    for tweet in tweets[2:10:2]:
+        await server.tweets.delete(ann, tweet.id)
+    server.store.reads.clear()
+    found = await server.tweets.context(tweets[-1].id, 0, 20)
+    assert found.ancestors == [tweet.id for tweet in tweets[:-1]]
+    assert server.store.reads["select"] <= 2
 
 
 async def test_descendants_come_as_one_reads_them() -> None:
