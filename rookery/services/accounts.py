@@ -92,16 +92,19 @@ class Accounts:
         self._sign_ins = SignIns(store, clock_ms, self._issuer, invalidation, max_devices)
         self._grace_ms = int(grace_s * 1000)
 
-    async def signup(self, request: SignUp, origin: Origin = NOWHERE) -> Session:
+    async def signup(
+        self, request: SignUp, origin: Origin = NOWHERE, attempts: LoginAttempts | None = None
+    ) -> Session:
         """Make an account and sign its first device in.
 
         With an `Idempotency-Key`, the same request again (the password included) signs the same
-        device of the same account in again.
+        device of the same account in again; that is an attempt to log in to it, as of `login`.
 
         Raises:
             InvalidRequest: a field breaks its rule; see `rookery.services.validation`.
             Conflict: the username or email (its `field`) is taken.
             IdempotencyMismatch: the key was used for a different request.
+            TooManyRequests: `attempts` does not let the password be tried.
             Overloaded: no thread to hash the password was free in time.
         """
         request = _validated(request)
@@ -110,7 +113,7 @@ class Accounts:
             return await self._create(request, recorder, origin)
 
         async def replay(result: Result) -> Session:
-            return await self._sign_up_again(request, result, origin)
+            return await self._sign_up_again(request, result, origin, attempts)
 
         # The password is not among what is digested: the record would let it be guessed.
         repeated = ["signup", request.email, request.username, request.name, request.device_name]
@@ -149,24 +152,14 @@ class Accounts:
         name = _canonical(identifier)
         user = await self._find(name)
         source = await self._known_source(user, device_id, origin)
-        account = f"name {name}" if user is None else f"user {user.id}"
-        attempt = None if attempts is None else await attempts.login(account, source)
-        password_hash = None if user is None else user.password_hash
-        try:
-            matches = await self._passwords.verify(
-                password_hash, password, origin.key, is_known=bool(source)
-            )
-        except Unavailable:
-            if attempt is not None:
-                attempt.take_back()
-            raise
-        if user is None or password_hash is None or not matches:
+        matches = await self._tried(user, name, password, source, origin, attempts)
+        if user is None or user.password_hash is None or not matches:
             _record(Event.LOG_IN, user, "", origin, "bad_credentials", "failure")
             raise BadCredentials()
         if user.status != "active":
             _record(Event.LOG_IN, user, "", origin, "account_not_active", "failure")
         require_active(user)
-        if self._passwords.needs_rehash(password_hash):
+        if self._passwords.needs_rehash(user.password_hash):
             user = await self._rehash(user, password, origin)
         session = await self._sign_ins.begin(user, device_id, device_name, origin)
         _record(Event.LOG_IN, user, session.device.device_id, origin)
@@ -289,16 +282,47 @@ class Accounts:
         _record(Event.SIGN_UP, user, device.device_id, origin)
         return self._issuer.session(user, device, token)
 
-    async def _sign_up_again(self, request: SignUp, result: Result, origin: Origin) -> Session:
+    async def _sign_up_again(
+        self, request: SignUp, result: Result, origin: Origin, attempts: LoginAttempts | None
+    ) -> Session:
         user = await self._users.get(result["user_id"])
-        password_hash = None if user is None else user.password_hash
-        matches = await self._passwords.verify(password_hash, request.password, origin.key)
-        if user is None or not matches:
+        # Not by the device: who has the key has not shown that it is there.
+        source = await self._known_source(user, None, origin)
+        matches = await self._tried(
+            user, request.username, request.password, source, origin, attempts
+        )
+        if user is None or user.password_hash is None or not matches:
+            _record(Event.LOG_IN, user, "", origin, "bad_credentials", "failure")
             raise IdempotencyMismatch()
         require_active(user)
         session = await self._sign_ins.begin(user, result["device_id"], request.device_name, origin)
         _record(Event.SIGN_UP, user, session.device.device_id, origin, "repeated")
         return session
+
+    async def _tried(
+        self,
+        user: User | None,
+        name: str,
+        password: str,
+        source: str,
+        origin: Origin,
+        attempts: LoginAttempts | None,
+    ) -> bool:
+        """Whether the password is the user's; counted, before it is known, for the account.
+
+        `name` is whose it would be without a user.
+        """
+        account = f"name {name}" if user is None else f"user {user.id}"
+        attempt = None if attempts is None else await attempts.login(account, source)
+        password_hash = None if user is None else user.password_hash
+        try:
+            return await self._passwords.verify(
+                password_hash, password, origin.key, is_known=bool(source)
+            )
+        except Unavailable:
+            if attempt is not None:
+                attempt.take_back()
+            raise
 
     async def _find(self, name: str) -> User | None:
         """The user with this username or email. As many reads whether there is one or not."""

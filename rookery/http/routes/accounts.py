@@ -112,6 +112,7 @@ async def signup(services: Services, call: Call[Nothing, Nothing, SignUpBody]) -
             idempotency_key=call.idempotency_key,
         ),
         call.origin,
+        services.limits,
     )
     return SignedUp(
         user_id=str(session.user.id),

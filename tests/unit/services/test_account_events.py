@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from rookery import security_log
-from rookery.errors import DeviceRevoked
+from rookery.errors import DeviceRevoked, IdempotencyMismatch
 from rookery.security_log import Origin
 from tests.unit.services.account_world import (
     PASSWORD,
@@ -74,3 +75,14 @@ async def test_a_name_that_nobody_has_is_not_logged(world: World, file: Path) ->
         "bad_credentials",
     )
     assert "hunter22" not in json.dumps(event)
+
+
+async def test_a_wrong_password_in_a_repeated_sign_up(world: World, file: Path) -> None:
+    """Is told as a log-in that failed, with whose account it was."""
+    session = await world.sign_up(key="key")
+    guess = msgspec.structs.replace(sign_up_request(key="key"), password="wrong password")
+    with pytest.raises(IdempotencyMismatch):
+        await world.accounts.signup(guess, HERE)
+    (event,) = [each for each in told(file) if each["event"] == "log_in"]
+    assert (event["outcome"], event["reason"]) == ("failure", "bad_credentials")
+    assert (event["user_id"], event["address"]) == (str(session.user.id), "2001:db8::1")

@@ -5,11 +5,19 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from rookery.config import Limits as LimitSettings
-from rookery.errors import BadCredentials, DeviceRevoked, Overloaded, TooManyRequests
+from rookery.errors import (
+    BadCredentials,
+    DeviceRevoked,
+    IdempotencyMismatch,
+    Overloaded,
+    TooManyRequests,
+)
 from rookery.security_log import Origin
+from rookery.services.accounts import Accounts
 from rookery.services.limits import Limits
 from rookery.services.passwords import Passwords
 from tests.unit.services.account_world import (
@@ -119,6 +127,44 @@ async def test_what_was_not_tried_does_not_count(world: World, limits: Limits) -
             await accounts.login("ada", PASSWORD, attempts=limits, origin=ELSEWHERE)
     full.close()
     await world.accounts.login("ada", PASSWORD, attempts=limits, origin=ELSEWHERE)
+
+
+async def _guess_by_sign_up(accounts: Accounts, limits: Limits, number: int) -> str:
+    """As `_guess`, by a repetition of ada's sign-up, each from an address of its own."""
+    request = sign_up_request("ada", "key")
+    guess = msgspec.structs.replace(request, password=f"wrong password {number}")
+    try:
+        await accounts.signup(guess, Origin(f"198.51.100.{number}", str(number)), limits)
+    except IdempotencyMismatch:
+        return "."
+    except TooManyRequests:
+        return "x"
+    raise AssertionError("a wrong password was right")
+
+
+async def test_guesses_by_a_repeated_sign_up_are_attempts_at_the_account(
+    world: World, limits: Limits
+) -> None:
+    """Of the one budget of strangers; the owner's address has its own."""
+    await world.accounts.signup(sign_up_request("ada", "key"), HOME, limits)
+    told = [await _guess_by_sign_up(world.accounts, limits, each) for each in range(ATTEMPTS + 1)]
+    assert told == [*"....x"]
+    assert await _guess(world, limits, "ada") == "x"
+    await world.accounts.signup(sign_up_request("ada", "key"), HOME, limits)
+
+
+async def test_a_repeated_sign_up_that_was_not_tried_does_not_count(
+    world: World, limits: Limits
+) -> None:
+    """A server without room gives the attempt back."""
+    await world.accounts.signup(sign_up_request("ada", "key"), HOME)
+    full = Passwords(threads=1, max_waiting=-1)
+    accounts = world.accounts_with(full)
+    for number in range(3 * ATTEMPTS):
+        with pytest.raises(Overloaded):
+            await _guess_by_sign_up(accounts, limits, number)
+    full.close()
+    assert await _guess_by_sign_up(world.accounts, limits, 1) == "."
 
 
 async def test_a_log_in_reads_as_much_for_nobody(world: World, limits: Limits) -> None:
