@@ -19,8 +19,11 @@ FILE_MODE = 0o600
 OTHERS = 0o077
 """Whatever users other than the owner may do."""
 
-OURS = ("rookery.sqlite*", "*.lock", "control.json")
-"""The files by which a data folder is known, and which must be nobody else's."""
+OURS = ("rookery.sqlite", "rookery.sqlite-*", "writer.lock", "server.lock", "control.json")
+"""The files by which a folder of ours is known, and which must be nobody else's.
+
+All of them, and no pattern that others' files have: a project's folder has locks, too.
+"""
 
 
 def keep_private() -> None:

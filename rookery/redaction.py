@@ -12,6 +12,8 @@ HIDDEN = "***"
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>`]*")
 _OPTION = re.compile(r"([^=&;]*)(=)([^&;]*)")
 _HOST = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(:(\d*|\{?port\}?):?)?", re.IGNORECASE)
+_HOST_END = re.compile(r"[:/?]")
+"""What follows a host, and is rare in the value of an option."""
 _SENSITIVE = ("pass", "pwd", "secret", "token", "auth", "cred", "key", "user")
 _HARMLESS = {"authsource", "authmechanism", "tlscertificatekeyfile"}
 """Options whose names would make them sensitive, and that tell an operator what is wrong."""
@@ -35,7 +37,10 @@ def redacted_address(address: str) -> str:
         return HIDDEN if "@" in address else address
     head, mark, options = rest.partition("?")
     if "@" in options and not _is_query(options):
-        head, mark, options = f"{HIDDEN}@{rest.rpartition('@')[2]}", "", ""
+        head, mark, options = rest.rpartition("@")[2].partition("?")
+        head = f"{HIDDEN}@{head}"
+    elif any(_HOST_END.search(each) for each in options.split("@")[1:]):
+        return f"{scheme}://{HIDDEN}"  # the value of an option, or the end of a password and a host
     elif "@" in head:
         head = f"{HIDDEN}@{head.rpartition('@')[2]}"
     elif not all(map(_is_host, head.partition("/")[0].split(","))):
@@ -50,7 +55,8 @@ def _is_host(text: str) -> bool:
 
 def _is_query(options: str) -> bool:
     """Whether each @ stands in the value of an option, rather than behind a password with a ?."""
-    return all("=" in each for each in re.split("[&;]", options) if "@" in each)
+    parts = (each.partition("@") for each in re.split("[&;]", options))
+    return all("=" in before for before, mark, _ in parts if mark)
 
 
 def _redacted_option(found: "re.Match[str]") -> str:

@@ -189,7 +189,12 @@ class Accounts:
                     return self._issuer.session(user, rotated, successor)
             elif self._is_repeated(token, device, now_ms):
                 return self._issuer.session(user, device, token.successor(device.rotation_salt))
-            elif await self._sign_ins.written(self._devices.remove_unchanged(device)):
+            elif await self._sign_ins.written(
+                (
+                    *self._devices.remove_unchanged(device),
+                    self._sign_ins.forgotten(device.user_id, device.device_id),
+                )
+            ):
                 await self._end_stolen(user, device, origin)
                 raise DeviceRevoked("This refresh token was used before; the device is logged out")
         raise Unavailable()
@@ -221,7 +226,7 @@ class Accounts:
             NotFound: the user has no such device.
         """
         await self._sign_ins.require(identity.user_id, device_id)
-        told = await self._sign_ins.end(identity.user_id, [device_id])
+        told = await self._sign_ins.end(identity.user_id, [device_id], forget=True)
         _record(Event.DEVICE_REVOKED, identity, device_id, origin, "by_user")
         return told
 
@@ -234,7 +239,7 @@ class Accounts:
             for device in await self.devices(identity)
             if not (except_current and device.device_id == identity.device_id)
         ]
-        told = await self._sign_ins.end(identity.user_id, ids)
+        told = await self._sign_ins.end(identity.user_id, ids, forget=True)
         for device_id in ids:
             _record(Event.DEVICE_REVOKED, identity, device_id, origin, "by_user")
         return len(ids), told

@@ -38,6 +38,7 @@ class SignIns:
         self._invalidation = invalidation
         self._max_devices = max_devices
         self._devices = Devices(store.reader)
+        self._sources = LoginSources(store.reader)
         self._users = Users(store.reader)
 
     async def begin(
@@ -65,7 +66,8 @@ class SignIns:
                 idle = await self._too_many(user.id, now_ms)
                 removals = [self._devices.remove(user.id, idle_id) for idle_id in idle]
                 operations = (self._devices.add(device), *removals)
-            operations += sources_of(device, origin, now_ms)
+            known = sources_of(device, origin, now_ms)
+            operations += (*await self._sources.beyond(user.id, len(known)), *known)
             if await self.written(operations):
                 await self._announce_begun(user, former, idle, origin)
                 return self._issuer.session(user, device, token)
@@ -128,13 +130,23 @@ class SignIns:
         if await self._devices.get(user_id, device_id, self._clock_ms()) is None:
             raise NotFound("Device not found")
 
-    async def end(self, user_id: int, device_ids: Sequence[str]) -> bool:
-        """Log devices out; whether every process was told."""
+    async def end(self, user_id: int, device_ids: Sequence[str], *, forget: bool = False) -> bool:
+        """Log devices out; whether every process was told.
+
+        With `forget` they are no known sources of log-ins any more: somebody else may have them.
+        """
         if not device_ids:
             return True
-        removals = tuple(self._devices.remove(user_id, device_id) for device_id in device_ids)
-        await self._writer.write(WriteBatch(removals))
+        removals = [self._devices.remove(user_id, device_id) for device_id in device_ids]
+        if forget:
+            removals += [self.forgotten(user_id, device_id) for device_id in device_ids]
+        await self._writer.write(WriteBatch(tuple(removals)))
         return await self.announce_ended(user_id, device_ids)
+
+    @staticmethod
+    def forgotten(user_id: int, device_id: str) -> Operation:
+        """What makes a device an unknown source of log-ins."""
+        return LoginSources.remove(user_id, device_source(device_id))
 
     async def announce_ended(self, user_id: int, device_ids: Sequence[str]) -> bool:
         """Tell every cache and connection; after the commit, so that none looks up too early."""

@@ -5,11 +5,15 @@ An attempt to log in from one of these has a budget of its own, which strangers 
 
 from collections.abc import Sequence
 
-from rookery.store.engine import Operation, Put, Reader
+from rookery.store.engine import Delete, Operation, Put, Reader
 from rookery.store.schema import LOGIN_SOURCES
 
 KNOWN_MS = 90 * 86_400_000
 """How long a source is known after the last log-in from it."""
+MAX_SOURCES = 200
+"""So many are kept for a user. Each is a further budget of guesses, and a row of the store."""
+_READ = 1000
+"""So many of a user's are looked at; more than `MAX_SOURCES` there are only from before."""
 
 
 def device_source(device_id: str) -> str:
@@ -37,6 +41,18 @@ class LoginSources:
             for source, document in zip(sources, documents, strict=True)
             if document is not None and int(document["expires_ms"]) > now_ms
         ]
+
+    async def beyond(self, user_id: int, adding: int) -> tuple[Operation, ...]:
+        """What makes room for `adding` more of the user's: those that expire soonest go."""
+        fields = ("expires_ms", "source")
+        found = await self._reader.select(LOGIN_SOURCES, fields, (user_id,), limit=_READ)
+        too_many = max(0, len(found) + adding - MAX_SOURCES)
+        return tuple(self.remove(user_id, source) for _, source in sorted(found)[:too_many])
+
+    @staticmethod
+    def remove(user_id: int, source: str) -> Operation:
+        """Know `source` no more."""
+        return Delete(LOGIN_SOURCES.name, (user_id, source))
 
     @staticmethod
     def add(user_id: int, source: str, now_ms: int) -> Operation:

@@ -122,3 +122,24 @@ def test_a_file_that_another_user_has_put_there_is_refused(tmp_path: Path) -> No
     os.chown(tmp_path / "rookery.sqlite", NOBODY, NOBODY)
     with pytest.raises(StartupError, match="not a file of user"):
         private_folder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["uv.lock", "poetry.lock", "rookery.sqlite.md"])
+def test_a_project_with_a_lock_of_its_own_is_not_ours(tmp_path: Path, name: str) -> None:
+    """Neither the folder nor the file is closed, or a server that is refused has changed them."""
+    folder = tmp_path / "project"
+    folder.mkdir(0o755)
+    (folder / name).touch(0o644)
+    with pytest.raises(StartupError, match="chmod 700"):
+        private_folder(folder)
+    assert (mode(folder), mode(folder / name)) == (0o755, 0o644)
+
+
+@pytest.mark.parametrize("name", ["writer.lock", "server.lock", "control.json"])
+def test_every_file_of_ours_tells_a_folder(tmp_path: Path, name: str) -> None:
+    """Alone: a cluster's data folder has no store, and Ray's has nothing but its lock."""
+    folder = tmp_path / "data"
+    folder.mkdir(0o755)
+    (folder / name).touch(0o644)
+    private_folder(folder)
+    assert (mode(folder), mode(folder / name)) == (0o700, 0o600)

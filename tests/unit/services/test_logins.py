@@ -20,11 +20,15 @@ from rookery.security_log import Origin
 from rookery.services.accounts import Accounts
 from rookery.services.limits import Limits
 from rookery.services.passwords import Passwords
+from rookery.store.engine import WriteBatch
+from rookery.store.login_sources import MAX_SOURCES, LoginSources
+from rookery.store.schema import LOGIN_SOURCES
 from tests.unit.services.account_world import (
     CHEAP,
     PASSWORD,
     World,
     cheap_passwords,
+    identity_of,
     sign_up_request,
 )
 
@@ -226,3 +230,44 @@ async def test_an_owner_does_not_wait_for_strangers(
     await asyncio.gather(*waiting, return_exceptions=True)
     passwords.close()
     assert order.index(PASSWORD.encode()) <= 2
+
+
+async def _sources(world: World) -> set[str]:
+    found = await world.store.reader.range(LOGIN_SOURCES, limit=10_000)
+    return {document["source"] for document in found}
+
+
+async def test_the_known_sources_of_an_account_are_bounded(world: World) -> None:
+    """Those that were used last are kept."""
+    session = await world.accounts.signup(sign_up_request(), HOME)
+    former = [
+        LoginSources.add(session.user.id, f"device:{number}", world.clock.now_ms + number)
+        for number in range(MAX_SOURCES + 50)
+    ]
+    await world.store.writer.write(WriteBatch(tuple(former)))
+    world.clock.advance(3600)
+    last = await world.accounts.login("ada", PASSWORD, origin=NEW)
+    found = await _sources(world)
+    assert len(found) == MAX_SOURCES
+    assert {f"device:{last.device.device_id}", f"address:{NEW.key}", "device:249"} <= found
+    assert "device:0" not in found
+    assert f"device:{session.device.device_id}" not in found
+
+
+@pytest.mark.parametrize("how", ["revoked", "all others revoked", "all revoked", "stolen"])
+async def test_a_device_that_may_be_another_s_is_not_known(world: World, how: str) -> None:
+    """Its id gives no budget of guesses any more."""
+    lost = await world.accounts.signup(sign_up_request(), HOME)
+    here = identity_of(await world.accounts.login("ada", PASSWORD, origin=HOME))
+    if how == "revoked":
+        await world.accounts.revoke(here, lost.device.device_id)
+    elif how == "stolen":
+        await world.accounts.refresh(lost.refresh_token)
+        world.clock.advance(60)
+        with pytest.raises(DeviceRevoked):
+            await world.accounts.refresh(lost.refresh_token)
+    else:
+        await world.accounts.revoke_all(here, except_current=how == "all others revoked")
+    found = await _sources(world)
+    assert f"device:{lost.device.device_id}" not in found
+    assert (f"device:{here.device_id}" in found) is (how != "all revoked")
