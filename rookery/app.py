@@ -411,7 +411,7 @@ class StreamSurface:
         )
         self._tickets = StreamTickets(self._keys, store, clock_ms)
         self._devices = Devices(store.reader)
-        self._endings = 0  # of sign-ins, as far as told
+        self._endings = 0  # of sign-ins, as far as told, and of the keys that they stand on
         self._refusals = Refusals()
         self._addresses = Addresses(config.http.trusted_proxies)
         self._listener = ConnectionListener(
@@ -473,7 +473,10 @@ class StreamSurface:
     async def _redeem(self, ticket: str) -> tuple[Identity, int]:
         endings = self._endings
         identity, until_ms = await self._tickets.redeem(ticket)
-        return await self._still_in(endings, identity), until_ms
+        await self._still_in(endings, identity)
+        if endings != self._endings:  # its key may have been revoked meanwhile
+            self._tickets.verify(ticket)
+        return identity, until_ms
 
     async def _still_in(self, endings: int, identity: Identity) -> Identity:
         """`identity`, unless its sign-in ended since there were so many `endings`.
@@ -516,7 +519,11 @@ class StreamSurface:
             self._refusals.refused(error.code, lambda: Origin(address, key), endpoint="stream")
 
     def _keys_revoked(self) -> None:
-        """End the streams: whatever opened them was signed by a key that is revoked."""
+        """End the streams: whatever opened them was signed by a key that is revoked.
+
+        What is being opened looks at its key again, because that counts as an ending.
+        """
+        self._endings += 1
         self._hub.close_all(4402, "the token was ended; refresh it and reconnect")
 
     async def reload_keys(self) -> None:

@@ -597,6 +597,14 @@ def _variable(path: str) -> str:
     return f"{PREFIX}{path.replace('.', '_')}".upper()
 
 
+def _ipv4_of(network: IPv6Network) -> IPv4Network | None:
+    """The IPv4 network that is written as one of IPv6 (``::ffff:10.0.0.0/104``)."""
+    first = network.network_address.ipv4_mapped
+    if first is None or network.prefixlen < 96:
+        return None
+    return IPv4Network((int(first), network.prefixlen - 96))
+
+
 def _check(config: Config) -> None:
     """Refuse settings that contradict each other."""
     live, http = config.live, config.http
@@ -612,6 +620,7 @@ def _check(config: Config) -> None:
             "the inline runtime has one gateway and one shard;"
             " leave http.gateways and timelines.shards alone, or use server.runtime = ray"
         )
+    networks: dict[int, list[Any]] = {4: [], 6: []}
     for proxy in filter(None, map(str.strip, http.trusted_proxies.split(","))):
         try:
             network = ip_network(proxy)
@@ -620,11 +629,17 @@ def _check(config: Config) -> None:
                 f"http.trusted_proxies: {_quoted(proxy)} does not appear to be an address or a"
                 " network without bits beyond its length; write some as 127.0.0.1, 10.0.0.0/8"
             ) from None
-        if network.prefixlen == 0:
+        if isinstance(network, IPv6Network) and (mapped := _ipv4_of(network)) is not None:
             raise ConfigError(
-                f"http.trusted_proxies: {proxy} is everybody, who could then pretend to come from"
-                " anywhere; name the proxies' own addresses"
+                f"http.trusted_proxies: {proxy} would never be met, because IPv4 addresses are taken"
+                f" for such; write {mapped}"
             )
+        networks[network.version].append(network)
+    if any(each.prefixlen == 0 for of in networks.values() for each in collapse_addresses(of)):
+        raise ConfigError(
+            f"http.trusted_proxies: {http.trusted_proxies} is everybody, who could then pretend to"
+            " come from anywhere; name the proxies' own addresses"
+        )
     for origin in origins_of(http.allowed_origins):
         if origin != ANY_ORIGIN and _ORIGIN.fullmatch(origin) is None:
             raise ConfigError(

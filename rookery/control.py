@@ -68,7 +68,7 @@ class ControlServer:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), self._secret.encode()):
+        if not hmac.compare_digest(given.encode(errors="surrogateescape"), self._secret.encode()):
             self._refusals.refused("control_secret", lambda: Origin(request.remote or ""))
             raise web.HTTPUnauthorized
         command = self._commands.get(request.match_info["command"])
@@ -197,13 +197,16 @@ def audited(
 ) -> Command:
     """`command` as one that the security log hears of, however it ends.
 
-    `facts` says what of its arguments is logged.
+    `facts` says what of its arguments is logged. Processes that an answer says were `missed` are
+    logged, too.
     """
 
     async def logged(arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
         what = {"act": name, "operator": arguments.get("operator", ""), **facts(arguments)}
         try:
             async for answer in command(arguments):
+                if isinstance(answer, Mapping) and answer.get("missed"):
+                    what["missed"] = answer["missed"]
                 yield answer
         except RookeryError as error:
             record(Event.OPERATOR, "failure", reason=error.code, **what)

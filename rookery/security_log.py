@@ -2,16 +2,17 @@
 
 Leaf module. Events are of the kind ``security``: on the ordinary log's stderr, or in a file of
 their own that can be shipped apart. They are written whatever the log's level is. What is logged
-are names, ids, addresses and reasons that this program chose; no text that a stranger typed but
-the name of an account that exists, and never a password, token, ticket or e-mail address.
+are names, ids, addresses and reasons that this program chose. Of what a stranger typed there is
+the name of an account that exists, and the request's id, which clients may choose (`X-Request-Id`,
+up to 128 visible ASCII characters); never a password, token, ticket or e-mail address.
 docs/operations.md has the table of events.
 """
 
 import asyncio
 import errno
-import getpass
 import json
 import os
+import pwd
 import stat
 import sys
 from collections import Counter
@@ -228,10 +229,13 @@ def _write(line: str) -> None:
 
 
 def operator() -> str:
-    """The account of the operating system that this process runs as."""
+    """The account of the operating system that this process runs as; its number if it has no name.
+
+    Whatever the environment says, which is whatever an operator likes.
+    """
     try:
-        return getpass.getuser()
-    except (OSError, KeyError):
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
         return str(os.getuid())
 
 

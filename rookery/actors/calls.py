@@ -64,7 +64,7 @@ class Fault(msgspec.Struct, frozen=True):
         kind = type(error).__name__
         if _kind(kind) is not type(error):
             return cls("RookeryError", [f"An actor failed: {kind}"])
-        return cls(kind, [each if _is_scalar(each) else repr(each) for each in _arguments(error)])
+        return cls(kind, [_sendable(each) for each in _arguments(error)])
 
     def error(self) -> Exception:
         """The error, to be raised again."""
@@ -74,8 +74,20 @@ class Fault(msgspec.Struct, frozen=True):
         return kind(*self.args)
 
 
-def _is_scalar(value: object) -> bool:
-    return isinstance(value, int | float | str | None)
+def _sendable(value: object) -> _Scalar:
+    """An argument as MessagePack can carry it: what it has no form for is told as text.
+
+    It must not fail: an error that cannot be sent would be an answer that never comes.
+    """
+    if isinstance(value, float | bool | None):
+        return value
+    if isinstance(value, int) and -(2**63) <= value < 2**64:
+        return value
+    try:
+        text = value if isinstance(value, str) else repr(value)
+    except Exception:  # of somebody's __repr__, or an int with too many digits
+        text = f"(a {type(value).__name__})"
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _arguments(error: BaseException) -> tuple[Any, ...]:

@@ -27,6 +27,8 @@ from typing import cast
 
 import structlog
 
+from rookery.domain.notices import EVERY_S, Notice, Notices
+
 log = structlog.get_logger(__name__)
 
 MAX_FRAME_BYTES = 256 * 2**20
@@ -62,10 +64,14 @@ def here() -> str:
         return ""
 
 
-def _is_own_user(connection: socket.socket) -> bool:
+def _user_of(connection: socket.socket) -> int:
     packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     _, uid, _ = _CREDENTIALS.unpack(packed)
-    return bool(uid == os.getuid())
+    return int(uid)
+
+
+def _is_own_user(connection: socket.socket) -> bool:
+    return _user_of(connection) == os.getuid()
 
 
 def _proof(secret: bytes, side: bytes, other_nonce: bytes, own_nonce: bytes) -> bytes:
@@ -238,12 +244,15 @@ class _Answering(_Frames):
         super().__init__(server.secret)
         self._server = server
         self._alarm: asyncio.TimerHandle | None = None
+        self._user = -1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._expected_bytes = _NONCE_BYTES + _PROOF_BYTES
         self._server.connections.add(self)
-        if not _is_own_user(transport.get_extra_info("socket")):
+        connection = transport.get_extra_info("socket")
+        self._user = _user_of(connection)
+        if not _is_own_user(connection):
             self._refuse("another user's")
             return
         self._transport.write(self._nonce)
@@ -253,7 +262,7 @@ class _Answering(_Frames):
     def _greeted(self, said: bytes) -> bool:
         nonce, proof = said[:_NONCE_BYTES], said[_NONCE_BYTES:]
         if not hmac.compare_digest(proof, _proof(self._secret, b"client", self._nonce, nonce)):
-            log.warning("a call was refused: its process does not know the secret")
+            self._server.refused("without the secret", self._user)
             return False
         self._expected_bytes = 0
         if self._alarm is not None:
@@ -262,7 +271,7 @@ class _Answering(_Frames):
         return True
 
     def _refuse(self, whose: str) -> None:
-        log.warning("a connection for calls was refused", process=whose)
+        self._server.refused(whose, self._user)
         self._transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -293,6 +302,8 @@ class ChannelServer:
         self.connections: set[_Answering] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
+        self._notices = Notices()
+        self._telling: asyncio.TimerHandle | None = None
 
     async def start(self) -> Address:
         """Listen; the address for `Channel.open`."""
@@ -305,6 +316,29 @@ class ChannelServer:
         self._server = await loop.create_unix_server(lambda: _Answering(self), sock=listening)
         return Address(here(), name, self.secret)
 
+    def refused(self, whose: str, user: int) -> None:
+        """Log it now and then, with how often: every local user can connect as often as it likes."""
+        loop = asyncio.get_running_loop()
+        self._notices.count(whose, str(user))
+        due = self._notices.due(loop.time())
+        self._tell(due)
+        if not due and self._telling is None:
+            self._telling = loop.call_later(EVERY_S, self._tell_rest)
+
+    def _tell_rest(self) -> None:
+        self._telling = None
+        self._tell(self._notices.rest())
+
+    @staticmethod
+    def _tell(notices: list[Notice]) -> None:
+        for each in notices:
+            log.warning(
+                "connections for calls were refused",
+                process=each.limit,
+                user=each.address,
+                times=each.times,
+            )
+
     def begin(self, answering: Awaitable[None]) -> None:
         task: asyncio.Task[None] = asyncio.ensure_future(answering)
         self._tasks.add(task)
@@ -314,6 +348,9 @@ class ChannelServer:
         """Break all connections; calls that are being answered are given up."""
         if self._server is not None:
             self._server.close()
+        if self._telling is not None:
+            self._telling.cancel()
+        self._tell_rest()
         for connection in list(self.connections):
             connection.close()
         for task in self._tasks:

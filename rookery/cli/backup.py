@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from rookery.cli.auditing import auditing
 from rookery.cli.console import Bars, ConfigOption, DataOption, out, settings
 from rookery.config import Config
 from rookery.errors import ConfigError
@@ -35,14 +36,16 @@ def backup(
     For store.engine = mongo use MongoDB's own mongodump --oplog (see docs/operations.md).
     """
     chosen = settings(config, data)
-    _back_up(chosen, target, force)
+    with auditing(chosen, "backup", target=str(target or FOLDER)):
+        _back_up(chosen, target, force)
 
 
 def _back_up(config: Config, target: Path | None, force: bool) -> None:
     if config.store.engine == "mongo":
         raise ConfigError(
-            "this copies the embedded store only; back MongoDB up with: mongodump --uri"
-            ' "$ROOKERY_STORE_MONGO_URI" --oplog --gzip --archive=rookery.gz'
+            "this copies the embedded store only; back MongoDB up with: mongodump --config FILE"
+            " --oplog --gzip --archive=rookery.gz, where FILE is closed to others and has the line"
+            " uri: 'ADDRESS' (in the arguments every user would see the password)"
         )
     from rookery.store import SQLITE_FILE
     from rookery.store.sqlite.backup import back_up

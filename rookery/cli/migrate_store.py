@@ -46,19 +46,21 @@ async def _migrate(source: str, target: str) -> bool:
     one, other = addresses.parse(source), addresses.parse(target)
     if one.name == other.name:
         raise Conflict(f"FROM and TO are the same store, {one.name}")
-    with auditing(load(), "migrate-store", source=one.name, target=other.name):
+    with auditing(load(), "migrate-store", source=one.name, target=other.name) as audit:
         async with one.opened(exists=True) as old, other.opened(exists=False) as new:
             migration = Migration(
                 Side(one.name, old.reader), Side(other.name, new.reader), new.writer, clock_ms
             )
             with Bars() as bars:
                 compared = await migration.run(bars.show)
+        differing = [each for each in compared if not each.is_same]
+        if differing:
+            audit["reason"] = "stores_differ"
     rows = table("collection", "documents", "hash")
     for each in compared:
         if each.is_same and each.source.documents:
             rows.add(each.collection, f"{each.source.documents:,}", each.source.digest)
     out.print(rows)
-    differing = [each for each in compared if not each.is_same]
     for each in differing:
         out.print(line((f"{each.collection} differs:", "red"), f" {each.described}"))
     if differing:

@@ -57,10 +57,19 @@ class StreamTickets:
 
     async def _verified(self, ticket: str) -> VerifiedTicket:
         try:
-            try:
-                return self._keys.verify_ticket(ticket, self._clock_ms())
-            except UnknownKey:
-                await self._keys.reload_for(ticket)
-                return self._keys.verify_ticket(ticket, self._clock_ms())
+            return self.verify(ticket)
+        except UnknownKey:
+            await self._keys.reload_for(ticket)
+            return self.verify(ticket)
+
+    def verify(self, ticket: str) -> VerifiedTicket:
+        """What a ticket says, by the keys that are known now; whether it was used is not seen.
+
+        Raises:
+            UnknownKey, InvalidToken: as of `KeyRing.verify`.
+            TokenExpired: its time is over, or its key is not good any more.
+        """
+        try:
+            return self._keys.verify_ticket(ticket, self._clock_ms())
         except TokenExpired as error:
             raise TokenExpired("The ticket has expired; ask for another") from error

@@ -7,7 +7,16 @@ one succeeds. The newest is never removed, so no number is used twice.
 import msgspec
 
 from rookery.models import SigningKey
-from rookery.store.engine import ConditionFailed, Delete, Insert, Operation, Put, Store, WriteBatch
+from rookery.store.engine import (
+    ConditionFailed,
+    Delete,
+    Expect,
+    Insert,
+    Operation,
+    Put,
+    Store,
+    WriteBatch,
+)
 from rookery.store.schema import SIGNING_KEYS
 
 _MAX_KEYS = 1000
@@ -31,11 +40,14 @@ class SigningKeys:
         """Add the key after `former` (None: the first), which is retired at `now_ms`.
 
         With `revoke` it is removed instead, and all before it. Nothing happens, and the answer is
-        False, if another process added the key already: read again to see which one is there.
+        False, if another process added the key already, or removed `former`: read again to see
+        which one is there.
         """
         number = 1 if former is None else int(former.kid) + 1
         key = SigningKey(kid=str(number), secret=secret, created_ms=now_ms)
         operations: list[Operation] = [Insert(SIGNING_KEYS.name, msgspec.structs.asdict(key))]
+        if former is not None:  # else a revoked one would come back, if others rotated meanwhile
+            operations.insert(0, Expect(SIGNING_KEYS.name, (former.kid,), True, {}, "former key"))
         if former is not None and revoke:
             known = await self.all()
             operations += [

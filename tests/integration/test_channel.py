@@ -6,11 +6,12 @@ import socket
 import struct
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import pytest
 import uvloop
+from structlog.testing import capture_logs
 
 from rookery.actors.channel import MAX_FRAME_BYTES, Address, Channel, ChannelServer, here
 
@@ -162,6 +163,27 @@ with socket.socket(socket.AF_UNIX) as connection:
         told, _ = await process.communicate()
         assert told.decode().strip() == "b''"
         assert heard == []
+
+
+@pytest.mark.parametrize("whose", ["another user's", "without the secret"])
+async def test_a_flood_of_refused_connections_is_a_few_lines(
+    monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    """With how many there were, the last when the server stops."""
+    if whose == "another user's":
+        monkeypatch.setattr("rookery.actors.channel._is_own_user", lambda _: False)
+    with capture_logs() as logs:
+        async with serving(echo) as address:
+            for _ in range(200):
+                reader, writer = await raw(address)
+                writer.write(bytes(64))
+                with suppress(ConnectionError):
+                    await reader.read()
+                writer.close()
+    assert 1 <= len(logs) <= 4
+    assert {each["process"] for each in logs} == {whose}
+    assert {each["user"] for each in logs} == {str(os.getuid())}
+    assert sum(each["times"] for each in logs) == 200
 
 
 async def test_who_does_not_know_the_secret_is_refused() -> None:

@@ -148,6 +148,11 @@ def test_what_is_no_file_of_settings_is_not_read_to_its_end() -> None:
         ("live", "public_url", "localhost:8001"),
         ("http", "trusted_proxies", "0.0.0.0/0"),
         ("http", "trusted_proxies", "10.0.0.1/8"),
+        ("http", "trusted_proxies", "0.0.0.0/1,128.0.0.0/1"),
+        ("http", "trusted_proxies", "10.0.0.0/8, 8000::/1, ::/1"),
+        ("http", "trusted_proxies", "::ffff:10.0.0.0/104"),
+        ("http", "trusted_proxies", "::ffff:10.0.0.1"),
+        ("http", "trusted_proxies", "::ffff:0:0/96"),
     ],
 )
 def test_text_that_cannot_be_used_is_refused(section: str, name: str, value: str) -> None:
@@ -302,3 +307,9 @@ def test_what_no_browser_sends_as_an_origin_is_refused(origin: str) -> None:
     """It would never match, and nobody would know why."""
     with pytest.raises(ConfigError, match=r"allowed_origins: .* is no origin"):
         load(environ={"ROOKERY_HTTP_ALLOWED_ORIGINS": f"https://ok.example, {origin}"})
+
+
+def test_a_proxy_in_ipv6_s_form_of_ipv4_is_told_how_it_is_written() -> None:
+    """Peers are looked for as IPv4, so it would never be found."""
+    with pytest.raises(ConfigError, match=r"write 10\.0\.0\.0/8"):
+        load(environ={}, overrides={"http": {"trusted_proxies": "::ffff:10.0.0.0/104"}})

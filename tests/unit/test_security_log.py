@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import pwd
 import re
 import stat
 from collections.abc import Iterator
@@ -183,3 +184,12 @@ async def test_limits_are_told_apart(file: Path) -> None:
         ("refused", "logins_per_account"),
         ("refused_many", "reads_per_address"),
     ]
+
+
+def test_the_operator_is_who_the_system_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not who the environment says; a user without a name has its number."""
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody-else")
+    assert security_log.operator() == pwd.getpwuid(os.getuid()).pw_name
+    monkeypatch.setattr(os, "getuid", lambda: 3_999_999_999)
+    assert security_log.operator() == "3999999999"

@@ -217,3 +217,33 @@ def test_other_errors_are_faults_of_ours_that_name_them() -> None:
 
     with pytest.raises(RookeryError, match="An actor failed: Strange"):
         read_answer(Actor, "ping", write_error(Strange(object())))
+
+
+class _Unspeakable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    ("argument", "arrives"),
+    [
+        ("caf\udce9", "caf\\udce9"),
+        (2**63, 2**63),
+        (2**64 - 1, 2**64 - 1),
+        (2**64, str(2**64)),
+        (-(2**63), -(2**63)),
+        (-(2**63) - 1, str(-(2**63) - 1)),
+        (10**5000, "(a int)"),
+        (["\ud800"], "['\\ud800']"),
+        (b"\xff", "b'\\xff'"),
+        (_Unspeakable(), "(a _Unspeakable)"),
+        (True, True),
+        (None, None),
+    ],
+)
+def test_an_error_can_be_sent_whatever_its_arguments_are(argument: object, arrives: object) -> None:
+    """Or its caller would wait for an answer that never comes."""
+    with pytest.raises(ValueError) as told:  # noqa: PT011 - its arguments are what is looked at
+        read_answer(StoreWriter, "write", write_error(ValueError(argument)))
+    assert told.value.args == (arrives,)
+    assert type(told.value.args[0]) is type(arrives)

@@ -43,3 +43,17 @@ async def test_remove(keys: SigningKeys) -> None:
     await keys.remove(["1"])
     await keys.remove([])
     assert [key.kid for key in await keys.all()] == ["2"]
+
+
+@pytest.mark.parametrize("revoke", [False, True])
+async def test_a_rotation_that_stalled_brings_no_revoked_key_back(
+    keys: SigningKeys, revoke: bool
+) -> None:
+    """Though its number is free again, because the key that had it was revoked, too."""
+    await keys.add_next(None, b"leaked", 1)
+    (leaked,) = await keys.all()
+    for number in (2, 3):
+        former = (await keys.all())[-1]
+        assert await keys.add_next(former, b"new", number, revoke=True)
+    assert not await keys.add_next(leaked, b"late", 4, revoke=revoke)
+    assert [key.kid for key in await keys.all()] == ["3"]
