@@ -11,6 +11,8 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 bin=$(dirname "$here")/.venv/bin
+# It holds secrets, and in a copied checkout it is open to all users.
+[ ! -e "$here/cluster.env" ] || chmod 600 "$here/cluster.env"
 
 stop() {
     sudo systemctl stop rookery-node.service 2>/dev/null || true

@@ -14,7 +14,7 @@ import tomllib
 import unicodedata
 from collections.abc import Mapping
 from difflib import get_close_matches
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from math import isfinite
 from pathlib import Path
 from string import Formatter

@@ -79,10 +79,12 @@ def _sendable(value: object) -> _Scalar:
 
     It must not fail: an error that cannot be sent would be an answer that never comes.
     """
-    if isinstance(value, float | bool | None):
+    if isinstance(value, bool | None):
         return value
+    if isinstance(value, float):
+        return float(value)  # of a subclass, such as numpy's
     if isinstance(value, int) and -(2**63) <= value < 2**64:
-        return value
+        return int(value)
     try:
         text = value if isinstance(value, str) else repr(value)
     except Exception:  # of somebody's __repr__, or an int with too many digits

@@ -109,8 +109,9 @@ class Passwords:
     ) -> bool:
         """Whether `password` is the one of `password_hash`.
 
-        With None (no such user, or one without a password) the answer is False after just as much
-        work, so that the time taken does not tell which names exist.
+        With None (no such user, or one without a password) the answer is False after as much work
+        as the present parameters take, so that the time does not tell which names exist. It does
+        for a hash with former parameters, until its user logs in and it is renewed.
 
         Raises:
             Overloaded: no thread was free in time, or too many callers wait.

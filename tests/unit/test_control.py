@@ -1,11 +1,15 @@
 """`rookery.control`: who may speak to the operator's channel."""
 
 import asyncio
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rookery.control import ControlServer, find
+from rookery import security_log
+from rookery.control import ControlServer, audited, find, single
 
 
 @pytest.mark.parametrize("given", [b"Bearer \xff", b"Bearer guessed", b"\xc3\x28", b""])
@@ -23,3 +27,22 @@ async def test_who_does_not_know_the_secret_is_refused(tmp_path: Path, given: by
         writer.close()
     finally:
         await server.stop()
+
+
+@pytest.mark.parametrize("missed", [[], ["gateway 2"]])
+async def test_the_log_tells_which_processes_an_act_missed(
+    tmp_path: Path, missed: list[str]
+) -> None:
+    """New keys are not in use there yet."""
+
+    async def rotate(arguments: Mapping[str, Any]) -> dict[str, Any]:
+        return {"key": "2", "missed": missed}
+
+    security_log.configure(str(tmp_path / "log"))
+    try:
+        command = audited("rotate-keys", single(rotate), lambda _: {})
+        assert [each async for each in command({})] == [{"key": "2", "missed": missed}]
+    finally:
+        security_log.configure("")
+    told = json.loads((tmp_path / "log").read_text())
+    assert told.get("missed", []) == missed

@@ -240,6 +240,7 @@ class _Unspeakable:
         (True, True),
         (None, None),
     ],
+    ids=lambda value: type(value).__name__,
 )
 def test_an_error_can_be_sent_whatever_its_arguments_are(argument: object, arrives: object) -> None:
     """Or its caller would wait for an answer that never comes."""
