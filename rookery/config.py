@@ -631,8 +631,8 @@ def _check(config: Config) -> None:
             ) from None
         if isinstance(network, IPv6Network) and (mapped := _ipv4_of(network)) is not None:
             raise ConfigError(
-                f"http.trusted_proxies: {proxy} would never be met, because IPv4 addresses are taken"
-                f" for such; write {mapped}"
+                f"http.trusted_proxies: {proxy} would never be met, because IPv4 addresses are"
+                f" taken for such; write {mapped}"
             )
         networks[network.version].append(network)
     if any(each.prefixlen == 0 for of in networks.values() for each in collapse_addresses(of)):

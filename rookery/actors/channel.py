@@ -317,7 +317,7 @@ class ChannelServer:
         return Address(here(), name, self.secret)
 
     def refused(self, whose: str, user: int) -> None:
-        """Log it now and then, with how often: every local user can connect as often as it likes."""
+        """Log it now and then, with how often: every local user can connect as it likes."""
         loop = asyncio.get_running_loop()
         self._notices.count(whose, str(user))
         due = self._notices.due(loop.time())

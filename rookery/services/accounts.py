@@ -141,7 +141,7 @@ class Accounts:
         Raises:
             InvalidRequest: the device name breaks its rule.
             BadCredentials: no such user, wrong password, or a user without one; which of them
-                also the time taken does not tell.
+                also the time taken does not tell (but see `Passwords.verify`).
             Forbidden: the account is not active.
             TooManyRequests: `attempts` does not let it be tried.
             Overloaded: no thread to hash the password was free in time.
