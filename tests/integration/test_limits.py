@@ -139,6 +139,19 @@ async def test_guessing_at_one_account_is_slowed_down_whether_it_exists_or_not()
         await world.nobody.ok("POST", "/login", {"username": "bob", "password": PASSWORD})
 
 
+async def test_guesses_by_a_repeated_sign_up_are_slowed_down() -> None:
+    """With its key, which the server answers from what it did before."""
+    async with http_world(limits=_limits(logins_per_account=3), clock_ms=Clock()) as world:
+        body = {"email": "c@example.org", "username": "cyd", "password": PASSWORD, "name": "Cyd"}
+        headers = {"Idempotency-Key": "key"}
+        told = []
+        for number in range(6):
+            guess = {**body, "password": f"wrong wrong {number}"} if number else body
+            status, _, _ = await world.nobody.request("POST", "/signup", guess, headers=headers)
+            told.append(status)
+        assert told == [201, 422, 422, 422, 429, 429]
+
+
 FAULTY = [
     {"username": "ada"},
     {"username": "ada", "password": PASSWORD, "deviceId": ""},
