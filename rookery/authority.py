@@ -49,8 +49,9 @@ def host_of(field: str | None) -> str | None:
         return None
     if found["six"] is not None:
         try:
-            return f"[{IPv6Address(found['six'])}]"
+            address = IPv6Address(found["six"])
         except ValueError:
             return None
+        return None if address.is_unspecified else f"[{address}]"
     name = found["name"]
     return None if _NAME.fullmatch(name) is None or is_wildcard(name) else name.lower()

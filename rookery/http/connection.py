@@ -18,8 +18,9 @@ from rookery.http.requests import MAX_BODY_BYTES
 
 log = structlog.get_logger(__name__)
 
-SLICE_BYTES = 8 << 10
-"""So much is parsed at a time: no more requests are made of what was received than can wait."""
+SLICE_BYTES = 1 << 10
+"""So much is parsed at a time: no more requests are made of what was received than can wait, some
+dozens of the smallest."""
 KEEP_ALIVE_S = 75.0
 """For so long a connection may be idle."""
 REQUEST_S = 60.0
@@ -111,6 +112,7 @@ class Connection(RequestReader, asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=FREE_BYTES)
         peer = transport.get_extra_info("peername")
         self._remote = peer[0] if peer else ""
         self._owner.opened(self, self._remote)
@@ -202,7 +204,7 @@ class Connection(RequestReader, asyncio.Protocol):
         self._owes_continue = False
         self._waiting.append(request)
         self._go_on()
-        if self._waiting and not self._takes_no_more:
+        if self._waiting and not self._takes_no_more and not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
 
@@ -232,11 +234,15 @@ class Connection(RequestReader, asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _read_on(self) -> None:
-        """Go on with what was received already, then with what comes."""
+        """Go on with what was received already, then with what comes.
+
+        After a refusal that is read, too: a connection that ends with unread bytes is reset.
+        """
         self._is_paused = False
         if self._unparsed is not None:
             self._parse_on()
-        if not self._waiting and not self._transport.is_closing():
+        has_turn = not self._waiting or self._takes_no_more
+        if has_turn and not self._transport.is_closing():
             self._transport.resume_reading()
 
     async def _answer(self, request: Request) -> None:

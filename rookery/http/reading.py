@@ -23,6 +23,8 @@ from rookery.http.message import Request
 from rookery.http.requests import MAX_BODY_BYTES, too_large
 
 MAX_HEAD_BYTES = 16 << 10
+MAX_HEAD_FIELDS = 100
+"""So many fields of different names; those of one name are one field, which the bytes bound."""
 MAX_FRAMING_BYTES = 64 << 10
 """What may come with a body beyond the head: sizes and extensions of chunks, trailers."""
 MAX_BLANK_BYTES = 64
@@ -30,6 +32,8 @@ MAX_BLANK_BYTES = 64
 FREE_BYTES = 8 << 10
 """So much of a message is held for every connection; for more there is one budget for all."""
 _FIELD_BYTES = len(b": \r\n")
+_HELD_FIELD_BYTES = 160
+"""What a field takes beyond its bytes while it is held."""
 _SPACE = ord(" ")
 _SMALL_DIGITS = len(str(MAX_BODY_BYTES)) - 1
 """A length of no more digits is no body too large."""
@@ -127,14 +131,17 @@ class RequestReader:
         """Bound what was received of a message that has not come to its end."""
         if not self._is_shared_read:  # Else nobody knows how much of it belongs to this message.
             self._message_bytes += size_bytes
+        held_bytes = self._message_bytes
         if self._in_head:
-            self._check_head(self._message_bytes)
+            self._check_head(held_bytes)
+            self._check_fields()
+            held_bytes += _HELD_FIELD_BYTES * len(self._headers)
         elif self._message_bytes - self._body_bytes > MAX_HEAD_BYTES + MAX_FRAMING_BYTES:
             self._over("framing_bytes", InvalidRequest(
                 f"More than {MAX_FRAMING_BYTES} bytes of chunk sizes, extensions and trailers"
             ))  # fmt: skip
-        if self._message_bytes > self._allowed_bytes:
-            self._allowed_bytes = max(2 * self._allowed_bytes, self._message_bytes)
+        if held_bytes > self._allowed_bytes:
+            self._allowed_bytes = max(2 * self._allowed_bytes, held_bytes)
             if not self.may_hold(self._allowed_bytes):
                 self._refuse(Overloaded())
 
@@ -142,7 +149,8 @@ class RequestReader:
         text = str(error)
         is_of_method = isinstance(error, httptools.HttpParserInvalidMethodError)
         is_first = not self._is_shared_read and not self._message_bytes
-        if text == "Invalid HTTP version":
+        is_preface = self._parser.get_method() == b"PRI"  # Of HTTP/2: RFC 9113, section 3.4
+        if text == "Invalid HTTP version" or is_preface:
             self._refuse(VersionNotSupported())
         elif is_of_method and is_first and is_unknown_method(bytes(data)):
             self._refuse(NotSupported("The request's method is not known"))
@@ -166,6 +174,8 @@ class RequestReader:
     # The parser's side.
 
     def on_message_begin(self) -> None:
+        if self._takes_no_more:
+            return
         self._incoming = request = Request(self._remote)
         self._headers = request.headers
         self._in_head = True
@@ -200,7 +210,8 @@ class RequestReader:
         if self._head_bytes > MAX_HEAD_BYTES:
             self._check_head(self._head_bytes)
             return
-        if self._takes_no_more:
+        if self._takes_no_more or len(request.headers) > MAX_HEAD_FIELDS:
+            self._check_fields()
             return
         self._in_head = False
         parser = self._parser
@@ -279,6 +290,12 @@ class RequestReader:
         if size_bytes > MAX_HEAD_BYTES:
             text = f"The request's head is over {MAX_HEAD_BYTES} bytes"
             self._over("head_bytes", InvalidRequest(text))
+
+    def _check_fields(self) -> None:
+        if len(self._headers) > MAX_HEAD_FIELDS:
+            text = f"The request's head has more than {MAX_HEAD_FIELDS} fields"
+            self._over("head_fields", InvalidRequest(text))
+            self._headers.clear()
 
     def _upgrade_offered(self, request: Request) -> None:
         """Keep in mind how the body ends, for a parser that knows of no upgrade."""

@@ -46,7 +46,20 @@ def test_what_is_no_wildcard_is_reached_as_it_is() -> None:
         ("my_host-1.local:1", "my_host-1.local"),
         ("example.org:", "example.org"),
         *((bad, None) for bad in (None, "", ":80", "a b", "a,b", "a/b", "a@b", "a?b", "a#b")),
-        *((bad, None) for bad in ("[::1", "::1", "[zz]", "a:b", "a:123456", "-a", "a\r\nb: c")),
+        *(
+            (bad, None)
+            for bad in (
+                "[::1",
+                "::1",
+                "[zz]",
+                "[::]",
+                "[::0]:80",
+                "a:b",
+                "a:123456",
+                "-a",
+                "a\r\nb: c",
+            )
+        ),
         *((bad, None) for bad in ("a" * 300, "\xe9.org", "{host}", "a%00", "0.0.0.0", "a\\b")),
     ],
 )
