@@ -63,6 +63,7 @@ class ConnectionListener:
         self._handshakes: Seats[Connection] = Seats(
             self.settings.max_handshakes, self.settings.max_handshakes_per_address
         )
+        self._takes_clients = True
         self._notices = Notices()
         self._wheel: TimerWheel[Connection] = TimerWheel(time.monotonic())
         self._ticker: asyncio.Task[None] | None = None
@@ -104,8 +105,7 @@ class ConnectionListener:
 
     async def stop(self) -> None:
         """Stop listening, close all connections with 1001, and end within `stop_timeout_s`."""
-        if self._server is not None:
-            self._server.close()
+        self._stop_listening()
         self.hub.close_all(1001, "the server is going away")
         for connection in list(self._connections):
             connection.close(1001, "the server is going away")
@@ -125,14 +125,18 @@ class ConnectionListener:
 
         They are closed with 1001, so that their clients reconnect elsewhere; not all at once.
         """
-        if self._server is not None:
-            self._server.close()
+        self._stop_listening()
         while len(self.hub) and within_s > 0:
             share = ceil(len(self.hub) * DRAIN_STEP_S / within_s)
             self.hub.close_some(share, 1001, "this server is being drained; reconnect")
             await asyncio.sleep(DRAIN_STEP_S)
             within_s -= DRAIN_STEP_S
         self.hub.close_all(1001, "this server is being drained; reconnect")
+
+    def _stop_listening(self) -> None:
+        self._takes_clients = False
+        if self._server is not None:
+            self._server.close()
 
     def has_room(self) -> bool:
         """See `Listener`."""
@@ -148,19 +152,23 @@ class ConnectionListener:
 
         Where there is no room, the oldest silent one goes, of the address that has most.
         """
-        sessions = len(self._connections) - len(self._handshakes)
         self._connections.add(connection)
         self._empty.clear()
+        self._wheel.set(connection, time.monotonic() + self.settings.handshake_timeout_s)
+        self._seat(connection, remote)
+
+    def _seat(self, connection: Connection, remote: str, goes_first: bool = False) -> None:
+        """Give a seat to one that is no session, or none any more, and end who goes for that."""
         settings = self.settings
-        self._wheel.set(connection, time.monotonic() + settings.handshake_timeout_s)
+        sessions = len(self._connections) - len(self._handshakes) - 1
         address, is_trusted = self._place_of(remote)
         self._handshakes.most = max(
             1, min(settings.max_handshakes, settings.max_connections - sessions)
         )
-        eviction = self._handshakes.take(connection, address, is_trusted)
+        eviction = self._handshakes.take(connection, address, is_trusted, goes_first)
         if eviction is not None:
             self._notices.count(eviction.limit, eviction.address)
-            if eviction.holder is connection:
+            if eviction.holder is connection and not goes_first:
                 connection.turn_away()
             else:
                 eviction.holder.abort()
@@ -174,12 +182,16 @@ class ConnectionListener:
         self._handshakes.leave(connection)
         self._wheel.cancel(connection)
 
-    def ending(self, connection: Connection) -> None:
+    def ending(self, connection: Connection, remote: str) -> None:
         """The connection is closing; it has `close_timeout_s` for that.
 
-        One that was no session is still a stranger's, and makes room like the others.
+        One that was no session is still a stranger's, and makes room like the others. One that was
+        makes room before them, for it counts as no session of its user any more.
         """
         self._wheel.set(connection, time.monotonic() + self.settings.close_timeout_s)
+        is_seated = not connection.was_session or connection in self._handshakes
+        if self._takes_clients and not is_seated:
+            self._seat(connection, remote, goes_first=True)
 
     def lost(self, connection: Connection) -> None:
         """The connection is gone."""

@@ -24,6 +24,7 @@ class StreamSettings:
     Strangers: a connection that is no session yet holds up to `max_head_bytes` and, while its token
     is looked at, `max_early_bytes`; there are at most `max_handshakes` of them, of an address
     `max_handshakes_per_address` (0: no bound by address), and the oldest silent ones make room.
+    Sessions that are closing count among them, and make room first.
     Sessions and handshakes together keep below `max_connections`, which the open files allow.
     """
 

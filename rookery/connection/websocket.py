@@ -39,6 +39,9 @@ _protocol_log = logging.getLogger("rookery.connection.protocol")
 _protocol_log.setLevel(logging.ERROR)  # the library tells of each opening and closing
 
 
+SLICE_BYTES = 4 << 10
+"""So much of what a client sent is parsed before its frames are counted: some hundred of them."""
+
 OnRefused: TypeAlias = Callable[[RookeryError, str, Request], None]
 """Told why a stream was refused, of which peer's address, and its request."""
 
@@ -64,7 +67,7 @@ class Listener(Protocol):
     def handshake_done(self, connection: "Connection") -> None:
         """The connection becomes a session; its time is the hub's from now on."""
 
-    def ending(self, connection: "Connection") -> None:
+    def ending(self, connection: "Connection", remote: str) -> None:
         """The connection is closing, and has a bounded time for that."""
 
     def lost(self, connection: "Connection") -> None:
@@ -116,6 +119,11 @@ class Connection(asyncio.Protocol):
     def session(self) -> Session:
         assert self._session is not None
         return self._session
+
+    @property
+    def was_session(self) -> bool:
+        """Whether it is one, or was one before it began to end."""
+        return self._session is not None
 
     # Called by the event loop
 
@@ -302,14 +310,19 @@ class Connection(asyncio.Protocol):
     # Frames
 
     def _frames_received(self, protocol: ServerProtocol, data: bytes) -> None:
-        protocol.receive_data(data)
-        self._send_protocol()
-        for frame in protocol.events_received():
-            if self._stage is not _Stage.OPEN:
-                return
-            self._listener.hub.frame_received(self)
-            if isinstance(frame, Frame):
-                self._frame(frame)
+        """Take in what a client sent, in pieces: what comes after the limit was reached costs
+        nothing, and is dropped."""
+        for at in range(0, len(data), SLICE_BYTES):
+            protocol.receive_data(data[at : at + SLICE_BYTES])
+            self._send_protocol()
+            for frame in protocol.events_received():
+                if self._stage is not _Stage.OPEN:
+                    return
+                self._listener.hub.frame_received(self)
+                if isinstance(frame, Frame):
+                    self._frame(frame)
+            if self._stage is not _Stage.OPEN or protocol.state is not State.OPEN:
+                break
         if protocol.state is not State.OPEN and self._stage is _Stage.OPEN:
             sent = protocol.close_sent
             if sent is not None and sent.code == 1009:
@@ -397,25 +410,27 @@ class Connection(asyncio.Protocol):
         """Write what the protocol has left, and let the client close; by force after a while."""
         self._stage = _Stage.ENDING
         self._buffer = None
-        self._listener.ending(self)
         self._send_protocol()
+        peer = self._transport.get_extra_info("peername")
+        self._listener.ending(self, peer[0] if peer else "")
 
     def _send_protocol(self) -> None:
         protocol = self._protocol
         transport = self._transport
         if protocol is None:
             return
-        for data in protocol.data_to_send():
-            if transport.is_closing():
-                return
-            if data:
-                transport.write(data)
-            elif protocol.state is State.CLOSING and protocol.close_rcvd is not None:
-                transport.close()
-            elif transport.can_write_eof():
-                transport.write_eof()
-            else:
-                transport.close()
+        pending = protocol.data_to_send()
+        if not pending or transport.is_closing():
+            return
+        if data := b"".join(pending):
+            transport.write(data)
+        if pending[-1]:  # Else the library ends the stream, by an empty piece behind the others.
+            return
+        is_answered = protocol.state is State.CLOSING and protocol.close_rcvd is not None
+        if is_answered or not transport.can_write_eof():
+            transport.close()
+        else:
+            transport.write_eof()
 
     def _fail(self) -> None:
         """A fault of ours: end this connection only."""

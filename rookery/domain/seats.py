@@ -60,21 +60,27 @@ class Seats(Generic[H]):
     def __len__(self) -> int:
         return len(self._places) + len(self._trusted)
 
-    def take(self, holder: H, address: str, is_trusted: bool = False) -> Eviction[H] | None:
+    def __contains__(self, holder: H) -> bool:
+        return holder in self._places or holder in self._trusted
+
+    def take(
+        self, holder: H, address: str, is_trusted: bool = False, goes_first: bool = False
+    ) -> Eviction[H] | None:
         """Give `holder` a seat; who has to go for that, which may be `holder` itself.
 
-        Whoever has to go has no seat any more; the caller ends its connection.
+        Whoever has to go has no seat any more; the caller ends its connection. One that
+        `goes_first` does so before the others of its address.
         """
         eviction = self._make_room(holder, address, is_trusted)
         if eviction is not None:
             self.leave(eviction.holder)
             if eviction.holder is holder:
                 return eviction
-        if is_trusted:
-            self._trusted[holder] = holder.active_s
-        else:
-            crowd = self._crowds.setdefault(address, OrderedDict())
-            crowd[holder] = holder.active_s
+        crowd = self._trusted if is_trusted else self._crowds.setdefault(address, OrderedDict())
+        crowd[holder] = holder.active_s
+        if goes_first:
+            crowd.move_to_end(holder, last=False)
+        if not is_trusted:
             self._places[holder] = address
             self._resized(address, len(crowd) - 1, len(crowd))
         return eviction

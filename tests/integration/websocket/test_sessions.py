@@ -16,11 +16,13 @@ from tests.integration.websocket.serving import (
     JSON,
     MSGPACK,
     SETTINGS,
+    UPGRADE,
     WITHIN_S,
     Server,
     card,
     close_code,
     closed,
+    frame,
     raw_message,
     raw_session,
     read,
@@ -267,4 +269,60 @@ async def test_a_client_that_does_not_read_is_closed_and_costs_little(
     await until(lambda: not server.listener._connections)
 
     assert 40_000 < most <= 50_000
+    writer.close()
+
+
+async def test_sessions_that_end_make_room_before_strangers(start: Callable[..., Any]) -> None:
+    """Whoever is closed and does not go holds no more places than one who says nothing."""
+    settings = replace(
+        SETTINGS, max_sessions_per_user=1, max_handshakes=3, max_connections=6, close_timeout_s=60.0
+    )
+    server = await start(settings)
+    head = b"GET /stream?access_token=7/d HTTP/1.1\r\n" + UPGRADE + b"\r\n"
+    writers = []
+    async with AsyncExitStack() as stack:
+        first = await server.welcomed(stack, "7/a")
+        stranger = await asyncio.open_connection("127.0.0.1", server.port)
+        writers.append(stranger[1])
+        for _ in range(12):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writers.append(writer)
+            writer.write(head)
+            await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), WITHIN_S)
+            assert await close_code(reader) == 4429
+        await until(lambda: len(server.listener._connections) <= 1 + 3)
+        stranger[1].write(head.replace(b"7/d", b"8/d"))
+        answer = await asyncio.wait_for(stranger[0].readuntil(b"\r\n\r\n"), WITHIN_S)
+        assert answer.startswith(b"HTTP/1.1 101 ")
+        await first.ping()
+    for writer in writers:
+        writer.close()
+
+
+class _Counted:
+    """A transport that counts what is written to it."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.writes = 0
+        self.written_bytes = 0
+
+    def write(self, data: bytes) -> None:
+        self.writes += 1
+        self.written_bytes += len(data)
+        self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+async def test_little_is_parsed_of_a_read_full_of_frames(server: Server) -> None:
+    """Frames are counted as they are read: what comes after too many of them costs nothing."""
+    _, writer = await raw_session(server)
+    (connection,) = server.listener._connections
+    counted: Any = _Counted(connection._transport)
+    connection._transport = counted
+    connection.data_received(frame(0x89, b"") * 40_000)
+    assert counted.writes < 10
+    assert counted.written_bytes < 4096
     writer.close()
