@@ -12,7 +12,7 @@ import msgspec
 
 from rookery.errors import RookeryError, Unauthenticated
 from rookery.http.message import Request
-from rookery.http.requests import bearer_token
+from rookery.http.requests import SMALL_BODY_BYTES, bearer_token
 from rookery.http.schemas import Parameters
 from rookery.http.services import Services
 from rookery.models import Identity
@@ -122,7 +122,8 @@ class Endpoint:
 
     `path` is below `PREFIX`, with `{name}` for the fields of `path_type`. `answers` maps status
     to shape, the usual one first; `errors` are those that its use-case raises (what the surface
-    itself refuses is added by `openapi`). A `hidden` one is not in the document.
+    itself refuses is added by `openapi`). A `hidden` one is not in the document. A body has at most
+    `max_body_bytes`, unpacked, too.
     """
 
     method: str
@@ -138,6 +139,7 @@ class Endpoint:
     media_type: str
     hidden: bool
     rate: Rate
+    max_body_bytes: int
 
     @property
     def status(self) -> int:
@@ -165,6 +167,7 @@ def endpoint(
     media_type: str = JSON_TYPE,
     hidden: bool = False,
     rate: Rate | None = None,
+    max_body_bytes: int = SMALL_BODY_BYTES,
 ) -> Callable[[Handler[P, Q, B]], Endpoint]:
     """Declare the decorated handler as an endpoint.
 
@@ -189,6 +192,7 @@ def endpoint(
             media_type=media_type,
             hidden=hidden,
             rate=counted,
+            max_body_bytes=max_body_bytes,
         )
 
     return declare

@@ -149,8 +149,9 @@ class RequestReader:
         text = str(error)
         is_of_method = isinstance(error, httptools.HttpParserInvalidMethodError)
         is_first = not self._is_shared_read and not self._message_bytes
-        is_preface = self._parser.get_method() == b"PRI"  # Of HTTP/2: RFC 9113, section 3.4
-        if text == "Invalid HTTP version" or is_preface:
+        parser = self._parser
+        is_preface = parser.get_method() == b"PRI" and parser.get_http_version() == "2.0"
+        if text == "Invalid HTTP version" or is_preface:  # RFC 9113, section 3.4
             self._refuse(VersionNotSupported())
         elif is_of_method and is_first and is_unknown_method(bytes(data)):
             self._refuse(NotSupported("The request's method is not known"))

@@ -27,6 +27,9 @@ T = TypeVar("T")
 P = TypeVar("P", bound=Parameters)
 
 MAX_BODY_BYTES = 1 << 20
+"""What is read of any body; an endpoint takes less (`Endpoint.max_body_bytes`)."""
+SMALL_BODY_BYTES = 64 << 10
+"""What most endpoints take, unpacked, too."""
 MAX_QUERY_FIELDS = 32
 MAX_MEMBERS = 1000
 """So many parts a compressed body may have; an empty one takes 20 bytes and some microseconds."""
@@ -264,12 +267,12 @@ def check_content_type(content_type: str | None) -> None:
     raise UnsupportedMediaType("The body must be JSON in UTF-8, sent as application/json")
 
 
-def decompressed(raw: bytes, encoding: bytes) -> bytes:
+def decompressed(raw: bytes, encoding: bytes, most_bytes: int = MAX_BODY_BYTES) -> bytes:
     """A body that came with a ``Content-Encoding``.
 
     Raises:
         InvalidRequest: cut off, or not compressed as announced.
-        PayloadTooLarge: over `MAX_BODY_BYTES` once unpacked.
+        PayloadTooLarge: over `most_bytes` once unpacked.
         UnsupportedMediaType: another encoding than gzip and deflate.
     """
     name = encoding.strip().lower()
@@ -279,7 +282,7 @@ def decompressed(raw: bytes, encoding: bytes) -> bytes:
         raise UnsupportedMediaType("The body may be compressed by gzip or deflate only")
     body, rest = bytearray(), memoryview(raw)
     for _ in range(MAX_MEMBERS):
-        rest = _unpack_member(rest, body)
+        rest = _unpack_member(rest, body, most_bytes)
         if not rest:
             return bytes(body)
         if name == b"deflate":
@@ -287,7 +290,7 @@ def decompressed(raw: bytes, encoding: bytes) -> bytes:
     raise InvalidRequest("The compressed body has something behind it, or too many parts")
 
 
-def _unpack_member(raw: memoryview, body: bytearray) -> memoryview:
+def _unpack_member(raw: memoryview, body: bytearray, most_bytes: int) -> memoryview:
     """Append the first member of `raw` to `body`; the rest.
 
     Several members in a row are one gzip file (RFC 1952, section 2.2). What is fed at a time is
@@ -297,19 +300,19 @@ def _unpack_member(raw: memoryview, body: bytearray) -> memoryview:
     for at in range(0, len(raw), MEMBER_STEP_BYTES):
         piece = raw[at : at + MEMBER_STEP_BYTES]
         try:
-            body += unpacking.decompress(piece, MAX_BODY_BYTES + 1 - len(body))
+            body += unpacking.decompress(piece, most_bytes + 1 - len(body))
         except zlib.error as error:
             raise InvalidRequest("The body is not compressed as announced") from error
-        if len(body) > MAX_BODY_BYTES:
-            raise too_large()
+        if len(body) > most_bytes:
+            raise too_large(most_bytes)
         if unpacking.eof:
             return raw[at + len(piece) - len(unpacking.unused_data) :]
     raise InvalidRequest("The compressed body is cut off")
 
 
-def too_large() -> PayloadTooLarge:
-    """The refusal of a body over `MAX_BODY_BYTES`."""
-    return PayloadTooLarge(f"The body is larger than {MAX_BODY_BYTES} bytes")
+def too_large(most_bytes: int = MAX_BODY_BYTES) -> PayloadTooLarge:
+    """The refusal of a body over `most_bytes`."""
+    return PayloadTooLarge(f"The body is larger than {most_bytes} bytes")
 
 
 def check_no_body(raw: bytes) -> None:

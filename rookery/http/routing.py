@@ -39,6 +39,7 @@ from rookery.http.requests import (
     decompressed,
     idempotency_key,
     path_part,
+    too_large,
     usable_request_id,
 )
 from rookery.http.schemas import Nothing, Parameters
@@ -80,6 +81,7 @@ def handler_of(endpoint: Endpoint, services: Services) -> HttpHandler:
     read_query = QueryReader(endpoint.query_type).read
     default_query = endpoint.query_type()
     body_reader = None if endpoint.body_type is Nothing else BodyReader(endpoint.body_type)
+    most_bytes = endpoint.max_body_bytes
     is_post = endpoint.method == "POST"
     user_limit = services.limits.by_user.get(endpoint.rate)
     address_limit = services.limits.by_address.get(endpoint.rate)
@@ -129,10 +131,16 @@ def handler_of(endpoint: Endpoint, services: Services) -> HttpHandler:
             query = read_query(request.query) if request.query else default_query
             key = idempotency_key(request.header(b"idempotency-key")) if is_post else None
             body_raw = request.body
-            if body_raw and b"content-encoding" in request.headers:
-                body_raw = decompressed(body_raw, request.headers[b"content-encoding"])
+            if body_raw:
+                request.body = b""  # Nobody reads it again, and the answer may take long.
+                if len(body_raw) > most_bytes:
+                    raise too_large(most_bytes)
+                if b"content-encoding" in request.headers:
+                    encoding = request.headers[b"content-encoding"]
+                    body_raw = decompressed(body_raw, encoding, most_bytes)
             if body_reader is not None:
                 body = body_reader.read(request.header(b"content-type"), body_raw)
+                body_raw = b""
             elif body_raw:
                 check_no_body(body_raw)
             result = await act(

@@ -94,6 +94,14 @@ def _trusted(name: str) -> list[str]:
     return [each.strip() for each in _variables(name)["ROOKERY_HTTP_TRUSTED_PROXIES"].split(",")]
 
 
+def test_nginx_names_a_host_to_gateways_whatever_it_was_asked() -> None:
+    """HTTP/1.0 knows requests without one, which a gateway refuses over HTTP/1.1."""
+    text = _text("deploy/nginx.conf")
+    assert re.findall(r"proxy_set_header Host (\S+);", text) == ["$asked_host"]
+    fallbacks = dict(re.findall(r"map \S+ \$(\w+_host) \{[^}]*\'\'\s+(\S+);", text))
+    assert fallbacks == {"asked_host": "$own_host", "own_host": "$server_addr:$server_port"}
+
+
 def test_compose_believes_nginx_alone() -> None:
     """By its own address, which nobody else can be given."""
     spec = _documents("compose.yaml")[0]

@@ -27,6 +27,8 @@ from rookery.views import Entities, TweetView, entities_view, iso_time
 
 MAX_TEXT_CHARS = 25_000
 """A bound for the document and against abuse; the rules of `rookery.text` are narrower."""
+TWEET_BODY_BYTES = 12 * MAX_TEXT_CHARS + (4 << 10)
+"""JSON may write a character as two escapes of six bytes each."""
 Text = Annotated[
     str,
     Meta(
@@ -102,6 +104,7 @@ class ReplyPage(Answer, frozen=True, kw_only=True):
     "Post a tweet",
     answers={201: TweetCreated},
     errors=(InvalidText, NotFound, IdempotencyMismatch),
+    max_body_bytes=TWEET_BODY_BYTES,
 )
 async def create(services: Services, call: Call[Nothing, Nothing, NewTweetBody]) -> bytes:
     body = call.body
@@ -161,6 +164,7 @@ async def _edit(services: Services, call: Call[IdPath, Nothing, EditBody]) -> by
     "Edit a tweet of one's own",
     answers={200: TweetView},
     errors=(InvalidText, NotFound, Forbidden),
+    max_body_bytes=TWEET_BODY_BYTES,
 )
 async def edit(services: Services, call: Call[IdPath, Nothing, EditBody]) -> bytes:
     return await _edit(services, call)
@@ -172,6 +176,7 @@ async def edit(services: Services, call: Call[IdPath, Nothing, EditBody]) -> byt
     "Edit a tweet of one's own",
     answers={200: TweetView},
     errors=(InvalidText, NotFound, Forbidden),
+    max_body_bytes=TWEET_BODY_BYTES,
 )
 async def replace(services: Services, call: Call[IdPath, Nothing, EditBody]) -> bytes:
     return await _edit(services, call)

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import gzip
 import json
 from collections.abc import AsyncIterator, Mapping
 
@@ -61,6 +62,8 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 LATIN = {"Content-Type": "application/json; charset=latin-1"}
 TOO_HIGH = '{"text": "a", "replyToTweetId": "9999999999999999999"}'
 MEDIA = "unsupported_media_type"
+LOGIN = b'{"username": "ada", "password": "wrong"}'
+PADDING = b" " * ((64 << 10) + 1)
 BAD = [
     post("empty body", b""),
     post("no JSON", "{text: 1}"),
@@ -107,6 +110,12 @@ BAD = [
     post("key with space", TEXT, "Idempotency-Key", headers={**JSON, "Idempotency-Key": "a b"}),
     post("key with umlaut", TEXT, "Idempotency-Key", headers={**JSON, "Idempotency-Key": "ä"}),
     post("too large", b'"' + b"x" * (1 << 20) + b'"', status=413, code="payload_too_large"),
+    Bad("padded log-in", "POST", "/login", 413, "payload_too_large", None, LOGIN + PADDING),
+    Bad(
+        "padded log-in, packed", "POST", "/login", 413, "payload_too_large", None,
+        gzip.compress(LOGIN + PADDING), {**JSON, "Content-Encoding": "gzip"},
+    ),
+    Bad("padding alone", "POST", "/users/5/follow", 413, "payload_too_large", None, PADDING),
     Bad("body on GET", "GET", "/timeline/home", 400, "invalid_request", None, b'{"a": 1}'),
     Bad("body on follow", "POST", "/users/5/follow", 400, "invalid_request", None, b'{"a": 1}'),
     get("limit 0", "/timeline/home?limit=0", "limit"),
@@ -320,7 +329,8 @@ async def test_request_without_a_path_is_not_found(world: World) -> None:
         (b"GET /api/v1/health HTTP/9.9", b"505", "version_not_supported"),
         (b"GET /api/v1/health HTTP/2.0", b"505", "version_not_supported"),
         (b"GET /api/v1/health HTTP/1.2", b"505", "version_not_supported"),
-        (b"PRI * HTTP/2.0", b"400", "invalid_request"),
+        (b"PRI * HTTP/2.0", b"505", "version_not_supported"),
+        (b"PRI * HTTP/1.1", b"400", "invalid_request"),
     ],
 )
 async def test_what_we_do_not_speak_has_its_own_status(
