@@ -125,9 +125,9 @@ async def test_few_requests_are_made_for_a_client_that_does_not_read() -> None:
 async def test_reading_goes_on_after_a_refusal_among_what_waited() -> None:
     """Else the connection would end with unread bytes, and the reset would lose the answer."""
     _, connection, transport = connected()
-    connection.data_received(
-        TINY * (2 * SLICE_BYTES // len(TINY)) + b"no HTTP\r\n\r\n" + b"x" * 2000
-    )
+    whole_slices = TINY * 315 + b"\r\n"
+    assert len(whole_slices) == 8 << 10
+    connection.data_received(whole_slices + b"no HTTP\r\n\r\n")
     assert not transport.is_reading_now
     async with asyncio.timeout(5):
         while b" 400 " not in transport.sent:  # noqa: ASYNC110
