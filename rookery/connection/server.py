@@ -98,8 +98,11 @@ class ConnectionListener:
                 f"Port {self._port} on {self._host} is in use by another process; "
                 "stop it, or set live.port to another port"
             ) from error
-        # Inherited by each accepted socket: bounds what the kernel holds for a slow client.
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.settings.send_buffer_bytes)
+        # Inherited by each accepted socket: bounds what the kernel holds for a client that reads
+        # slowly, or of one that is not read.
+        settings = self.settings
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, settings.receive_buffer_bytes)
         listening.setblocking(False)
         return listening
 

@@ -16,7 +16,8 @@ class StreamSettings:
     Back-pressure: up to `soft_buffer_bytes` events wait singly for a slow client; above it they
     are merged, until what waits has drained to a quarter of it. A client still merging after
     `slow_grace_s`, or with more than `hard_buffer_bytes` waiting, is closed. `send_buffer_bytes`
-    bounds what the kernel holds beside it, for each connection.
+    bounds what the kernel holds beside it, for each connection, and `receive_buffer_bytes` what it
+    holds of a client that is not read.
 
     What a client sends: `message_rate` frames a second after a burst of `message_burst`; of all
     sessions of a user together `user_message_rate`, as a mean over `user_message_window_s`.
@@ -53,6 +54,7 @@ class StreamSettings:
     soft_buffer_bytes: int = 256 * 1024
     hard_buffer_bytes: int = 1024 * 1024
     send_buffer_bytes: int = 256 * 1024
+    receive_buffer_bytes: int = 32 * 1024
     slow_grace_s: float = 30.0
 
     held_events: int = 1_000

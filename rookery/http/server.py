@@ -26,6 +26,8 @@ BACKLOG = 1024
 SEND_BUFFER_BYTES = 64 * 1024
 """What the kernel may hold of answers that a client does not take in, for each connection; it takes
 that twice, and without a bound megabytes."""
+RECEIVE_BUFFER_BYTES = 64 * 1024
+"""The same of what a client sends while nothing is read of it."""
 
 PlaceOf = Callable[[str], tuple[str, bool]]
 """What a peer's address counts as, and whether it is a trusted proxy."""
@@ -73,6 +75,7 @@ class Server:
         )
         for each in self._listener.sockets:  # Inherited by each accepted one.
             each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         self._looking = asyncio.create_task(self._look_after_connections())
 
     @property

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import random
-import re
 import signal
 import socket
 import sys
@@ -25,7 +24,6 @@ START_S = 120.0
 STOP_S = 60.0
 PORTS = range(28_000, 29_000)
 """Below those that Linux gives to connections."""
-_SESSION = re.compile(r"(/[^\s=]+/session_[0-9][\w-]*)")
 
 
 class Server:
@@ -45,7 +43,6 @@ class Server:
         self.data_dir = folder / "data"
         self.http_port, self.live_port = _free_ports(2)
         self.stderr = folder / "server.log"
-        self.session_dir: Path | None = None
         """Where Ray keeps its logs."""
 
     @property
@@ -75,7 +72,6 @@ class Server:
         except BaseException:
             await self.stop()
             raise
-        self.session_dir = self._find_session()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -95,16 +91,6 @@ class Server:
                     pass
                 await asyncio.sleep(0.1)
         raise RuntimeError(f"the server did not start: {self.stderr.read_text()[-2000:]}")
-
-    def _find_session(self) -> Path | None:
-        for process in family(self.process):
-            try:
-                found = _SESSION.search(" ".join(process.cmdline()))
-            except psutil.Error:
-                continue
-            if found:
-                return Path(found[1])
-        return None
 
     async def stop(self) -> list[str]:
         """Stop it as systemd does; what was wrong with its end. A second time does nothing."""
@@ -145,11 +131,9 @@ class Server:
     def logs(self) -> list[Path]:
         """All files that it logs to, Ray's processes included."""
         found = [self.stderr, self._folder / "server.out"]
-        if self.session_dir is not None:
-            found += sorted(
-                each for each in (self.session_dir / "logs").rglob("*") if each.is_file()
-            )
-        found += sorted(self.data_dir.rglob("*.log"))
+        ray = self.data_dir / "ray" / "session_latest" / "logs"
+        found += sorted(each for each in ray.rglob("*") if each.is_file())
+        found += sorted(self.data_dir.glob("*.log"))
         return found
 
 

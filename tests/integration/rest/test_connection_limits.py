@@ -12,7 +12,7 @@ from rookery.http import connection as connections
 from rookery.http import server as servers
 from rookery.http.addresses import Addresses
 from rookery.http.message import Request, Response
-from rookery.http.server import SEND_BUFFER_BYTES, Server, ServerLimits
+from rookery.http.server import RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, Server, ServerLimits
 from tests.integration.rest.test_connection import GET, Peer, echo, served
 
 
@@ -238,6 +238,7 @@ async def test_the_kernel_holds_little_of_what_is_not_taken_in() -> None:
         (connection,) = server.connections
         sock = connection._transport.get_extra_info("socket")
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * SEND_BUFFER_BYTES
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 2 * RECEIVE_BUFFER_BYTES
         peer.send(GET % 1)
         assert (await peer.answer())[0] == 200
 
