@@ -20,6 +20,8 @@ PEAK_BYTES = 768 << 20
 """How far memory may rise above the figure after the warm-up while the attack goes on."""
 TCP_BYTES = 256 << 20
 """How far the kernel's memory for TCP may rise: past its limit nothing on the machine connects."""
+GUESSES_PER_MINUTE = 10
+"""At one account, by all strangers together, whatever they call it: `limits.logins_per_account`."""
 SPARE_DESCRIPTORS = 24
 IDLE_CPU_FACTOR = 2.0
 IDLE_CPU_SPARE = 0.1
@@ -96,6 +98,7 @@ def judge(seen: Seen, logs: Logs, bounds: Bounds) -> list[str]:
     """What is to be said against the server, or against the run itself."""
     return [
         *_of_attackers(seen),
+        *_of_guesses(seen),
         *_of_victim(seen, bounds),
         *_of_resources(seen, bounds),
         *_of_state(seen),
@@ -133,6 +136,13 @@ def _of_attackers(seen: Seen) -> Iterable[str]:
         if outcome.partition(" ")[0] in BEHAVIOURS[name].never or is_endless:
             example = examples.get(f"{name}: {outcome}", "")
             yield f"{name}: {count} times {outcome}, which nothing may be answered: {example}"
+
+
+def _of_guesses(seen: Seen) -> Iterable[str]:
+    tried = outcomes_of(seen.reports)[("log-ins at one account", "401 bad_credentials")]
+    allowed = ceil(GUESSES_PER_MINUTE * (seen.seconds / 60 + 2))  # of begun minutes, too
+    if tried > allowed:
+        yield f"{tried} passwords of one account were tried, where {allowed} are allowed"
 
 
 def _of_victim(seen: Seen, bounds: Bounds) -> Iterable[str]:
