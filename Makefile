@@ -65,6 +65,7 @@ run: install ## Install, and start the server on its embedded defaults
 test: install-dev services ## Install what tests need, and run them all
 	$(BIN)/python -m pytest tests/unit -n 2 $(PYTEST_ARGS)
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-parts test-servers
+	$(BIN)/python -m pytest tests/strangers $(PYTEST_ARGS)
 
 # Both mostly wait for processes and disks; what they print comes when each is done.
 LOADS := $(addprefix tests/integration/,test_bench.py test_bench_capacity.py test_bench_nchan.py test_locust.py)
@@ -74,7 +75,7 @@ test-parts:
 		$(LOADS:%=--ignore=%) $(PYTEST_ARGS)
 
 test-servers:
-	$(BIN)/python -m pytest tests/integration/server tests/chaos tests/strangers $(LOADS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/integration/server tests/chaos $(LOADS) $(PYTEST_ARGS)
 	$(BIN)/python -m pytest tests/cluster -m "not slow" $(PYTEST_ARGS)
 
 test-nodes: install-dev services ## Nodes that join, die and are restarted under load (minutes; run it alone)

@@ -60,9 +60,10 @@ _READS = frozenset({"nonsense in paths", "pipelined floods", "forged tokens"})
 _HTTP_CROWDS = frozenset({"silent connections", "kept connections"})
 _LIVE_CROWDS = frozenset({"silent WebSocket connections"})
 
+# Log-ins and sign-ups count as writes of the address, too: whichever is used up first refuses them.
 BITES = (
-    Bite("attempts to log in", "429 .*", r"log_?ins", _LOG_INS),
-    Bite("sign-ups", "429 .*", r"sign_?ups", frozenset({"sign-ups"})),
+    Bite("attempts to log in", "429 .*", r"log_?ins|writes", _LOG_INS),
+    Bite("sign-ups", "429 .*", r"sign_?ups|writes", frozenset({"sign-ups"})),
     Bite("requests of an address", "429 .*", r"reads|writes", _READS),
     Bite("hashing", "503 overloaded", r"password|hash", _LOG_INS | {"sign-ups"}),
     Bite("size of a head", "4(00|31) .*|cut", r"head", frozenset({"huge heads"})),
