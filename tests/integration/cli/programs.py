@@ -15,6 +15,10 @@ ROOT = Path(__file__).resolve().parents[3]
 WITHIN_S = 30.0
 
 
+def _hear_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def environment(**variables: str) -> dict[str, str]:
     """The present one without what colours output or sets anything of Rookery."""
     kept = {
@@ -39,6 +43,8 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # Tests that run in a shell's background ignore Ctrl-C, and what they start would, too.
+            preexec_fn=_hear_interrupts,
         )
         self._readers = [
             threading.Thread(target=self._read, args=pair, daemon=True)
