@@ -1,5 +1,6 @@
-"""How many connections this process may hold: each takes a file descriptor. Leaf module."""
+"""What this process may hold: connections, each a file descriptor, and memory. Leaf module."""
 
+import ctypes
 import errno
 import os
 import resource
@@ -8,6 +9,13 @@ MOST_FILES = 1 << 20
 """Linux's own limit (``fs.nr_open``) where there is no other."""
 SPARE_FILES = 192
 """Kept for what a process opens later: files of the store, sockets to other parts."""
+
+# mallopt(3), <malloc.h>
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_LARGE_BYTES = 1 << 20
+"""Blocks from this size on have pages of their own, which go back to the kernel with them."""
+_TRIM_BYTES = 4 << 20
+"""So much may lie free at the heap's end, or it would be grown and cut all the time."""
 
 
 def raise_file_limit() -> int:
@@ -46,3 +54,22 @@ def has_descriptors() -> bool:
     except OSError as error:
         return error.errno not in (errno.EMFILE, errno.ENFILE)
     return True
+
+
+def return_freed_memory() -> bool:
+    """Let large blocks go back to the kernel when they are freed; returns whether it is arranged.
+
+    glibc raises its thresholds with the largest block that was ever freed, up to 32 MB: after a few
+    large bodies everything of that size comes from the heap, where one small block that lives on
+    keeps all below it (mallopt(3), "dynamic mmap threshold"). Whoever set a threshold in the
+    environment keeps it.
+    """
+    if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
+        return False
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError):  # Not glibc.
+        return False
+    return bool(
+        mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES) and mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)
+    )

@@ -60,6 +60,7 @@ from rookery.actors.runtime_ray_cluster import (
     finishes,
 )
 from rookery.actors.stopping import Hurry, stop_in_time
+from rookery.capacity import return_freed_memory
 from rookery.errors import ActorUnavailable, RookeryError, StartupError
 from rookery.logs import configure
 from rookery.permissions import keep_private
@@ -88,6 +89,7 @@ class _Shell:
     # Signature fixed by Ray: an async __init__ is awaited on the actor's loop.
     async def __init__(self, spec: ActorSpec, options: RayOptions) -> None:  # type: ignore[misc]
         keep_private()  # on other nodes it was not this program that started Ray
+        return_freed_memory()
         configure(options.log_level)
         security_log.configure(options.security_log_file)
         # Ray takes each call in on a thread of its own, which must win Python's lock from a loop

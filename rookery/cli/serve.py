@@ -12,6 +12,7 @@ import typer
 
 from rookery.actors.runtime import collect_rarely
 from rookery.authority import is_wildcard
+from rookery.capacity import return_freed_memory
 from rookery.cli import signals
 from rookery.cli.console import ConfigOption, DataOption, err, line, out, settings
 from rookery.config import Config, Server, ignored
@@ -88,6 +89,7 @@ async def _serve(config: Config) -> int:
 
     with signals.handled(on_signal):
         began_s = time.monotonic()
+        return_freed_memory()
         configure(config.server.log_level)
         security_log.configure(security_log.file_of(config.auth.security_log_file))
         if unknown := ignored(os.environ):

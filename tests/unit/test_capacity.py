@@ -43,3 +43,40 @@ def test_running_out_of_files_is_seen() -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert has_descriptors()
+
+
+AFTER_LARGE_BODIES = """
+import sys
+from rookery.capacity import return_freed_memory
+if sys.argv[1] == "returned":
+    assert return_freed_memory()
+def resident():
+    pages = int(open("/proc/self/statm").read().split()[1])
+    return pages * 4096
+bytearray(b"x") * (24 << 20)  # from now on glibc takes blocks up to this size from the heap
+before = resident()
+bodies, lives_on = [], []
+for _ in range(6):
+    bodies.append(bytearray(b"x") * (8 << 20))
+    lives_on.append(bytes(100_000))
+del bodies
+print((resident() - before) >> 20)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of glibc alone")
+@pytest.mark.parametrize(("case", "least", "most"), [("returned", 0, 4), ("kept", 16, 64)])
+def test_freed_memory_goes_back(case: str, least: int, most: int) -> None:
+    """Large blocks at once, whatever was allocated behind them; without it most of it is kept."""
+    environment = {name: value for name, value in os.environ.items() if "MALLOC" not in name}
+    command = [sys.executable, "-c", AFTER_LARGE_BODIES, case]
+    told = subprocess.check_output(command, text=True, env=environment)
+    assert least <= int(told) <= most
+
+
+def test_an_operators_own_settings_of_malloc_stand() -> None:
+    """Whatever is set in the environment is not changed."""
+    program = "from rookery.capacity import return_freed_memory; print(return_freed_memory())"
+    environment = os.environ | {"MALLOC_ARENA_MAX": "2"}
+    told = subprocess.check_output([sys.executable, "-c", program], text=True, env=environment)
+    assert told == "False\n"
