@@ -10,9 +10,9 @@ from bench.report import Options
 from bench.server import free_port
 from rookery.actors.gateway import Gateway
 from rookery.actors.runtime import Actor, Runtime
-from rookery.app import specs
+from rookery.compose.app import specs
+from rookery.compose.serving import make_runtime
 from rookery.config import Config, load
-from rookery.serving import make_runtime
 
 
 def config(options: Options, data_dir: Path, **sections: Mapping[str, Any]) -> Config:

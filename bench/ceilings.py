@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 
 from bench import children
 from bench.server import free_port
-from rookery.http.routes.tweets import NewTweetBody
+from rookery.http.native.routes.tweets import NewTweetBody
 from rookery.text import parse
 
 

@@ -14,12 +14,12 @@ from bench.world import Plan, World, build
 from rookery.actors import names
 from rookery.actors.runtime import ActorContext, Runtime
 from rookery.actors.shard import TimelineShard
-from rookery.actors.topology import fixed_view
-from rookery.app import UseCases
-from rookery.backend import Backend
+from rookery.cluster.topology import fixed_view
+from rookery.compose.app import UseCases
+from rookery.compose.backend import Backend
 from rookery.config import Config
 from rookery.models import Identity
-from rookery.services.tweets import NewTweet
+from rookery.services.tweets.tweets import NewTweet
 
 REQUIRED = 25_000_000
 """Deliveries a second of each shard."""

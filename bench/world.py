@@ -12,15 +12,15 @@ import msgspec
 
 from rookery.ids import first_id_at
 from rookery.models import Identity, Tweet, User
-from rookery.services.composing import stored_entities
-from rookery.services.tokens import KeyRing
+from rookery.services.accounts.tokens import KeyRing
+from rookery.services.tweets.composing import stored_entities
 from rookery.store import SQLITE_FILE, clock_ms
-from rookery.store.devices import Devices, StoredDevice
 from rookery.store.engine import Increment, Operation, Put, WriteBatch
+from rookery.store.records.devices import Devices, StoredDevice
+from rookery.store.records.tweets import creating
+from rookery.store.records.users import Users
 from rookery.store.schema import COLLECTIONS, FOLLOWEES, FOLLOWERS, USER_COUNTS
 from rookery.store.sqlite.store import SqliteStore
-from rookery.store.tweets import creating
-from rookery.store.users import Users
 from rookery.text import parse
 
 DEVICE_ID = "bench"

@@ -36,8 +36,8 @@ Leaf module: imports nothing of the project.
 The columns are the HTTP status, the WebSocket close code and the stable code a client may test.
 ``str(error)`` is safe to show to anyone; what only operators may see goes into ``__cause__``.
 Each class passes all its arguments to ``super().__init__``, of which another process makes the
-same error again (`rookery.actors.calls`); so does pickling. `rookery.http.errors` alone turns an
-error into a response.
+same error again (`rookery.actors.calls`); so does pickling. `rookery.http.declaring.errors` alone
+turns an error into a response.
 """
 
 from typing import Any, ClassVar

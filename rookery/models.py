@@ -23,6 +23,8 @@ class PostKind(IntFlag):
     RETWEET = 2
     MEDIA = 4
     QUOTE = 8
+    RESTRICTED = 16
+    """Not for everybody; whether for whom, the facts say."""
 
 
 class EventKind(IntEnum):
@@ -47,6 +49,9 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     avatar_url: str = ""
     banner_url: str = ""
     is_private: bool = False
+    hide_likes: bool = False
+    discoverable: bool = True
+    who_may_message: str = "everyone"
     role: str = "user"
     status: str = "active"
     version: int = 1
@@ -77,7 +82,11 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tweet(msgspec.Struct, frozen=True, kw_only=True):
-    """A post. `entities` is as `rookery.text` extracted them; mentions carry the user's id."""
+    """A post. `entities` is as `rookery.text` extracted them; mentions carry the user's id.
+
+    `is_counted`: whether the counts of the tweet that it replies to or quotes include it. One that
+    was not for everybody when it was posted would be given away by them.
+    """
 
     id: int
     author_id: int
@@ -93,6 +102,7 @@ class Tweet(msgspec.Struct, frozen=True, kw_only=True):
     sensitive: bool = False
     lang: str | None = None
     visibility: str = "public"
+    is_counted: bool = True
     version: int = 1
     edited_ms: int | None = None
 
@@ -120,12 +130,13 @@ class TweetEdit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TweetCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """Engagement with a tweet."""
+    """Engagement with a tweet. `pins` is 1 where its author has pinned it."""
 
     likes: int = 0
     retweets: int = 0
     replies: int = 0
     quotes: int = 0
+    pins: int = 0
 
 
 class UserCounts(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +146,7 @@ class UserCounts(msgspec.Struct, frozen=True, kw_only=True):
     followees: int = 0
     tweets: int = 0
     likes: int = 0
+    pins: int = 0
 
 
 class SigningKey(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,9 +10,9 @@ from rookery.actors.coalescer import Coalescer
 from rookery.actors.runtime import Directory
 from rookery.config import Config
 from rookery.models import OutboxEntry
-from rookery.store.announcer_redis import RedisAnnouncer
 from rookery.store.leases import steady_ms
 from rookery.store.queue import Announcer
+from rookery.store.redis.announcer import RedisAnnouncer
 
 _encoder = msgspec.msgpack.Encoder()
 

@@ -5,7 +5,7 @@ import asyncio
 from rookery.actors.coalescer import Coalescer
 from rookery.actors.revocations import Revocations
 from rookery.actors.runtime import ActorRef, Directory
-from rookery.actors.topology import Topology
+from rookery.cluster.topology import Topology
 from rookery.domain.placement import ClusterView
 from rookery.errors import RookeryError
 from rookery.messages import Invalidation

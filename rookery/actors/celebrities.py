@@ -8,8 +8,8 @@ from typing import Any
 from rookery.actors import names
 from rookery.actors.runtime import Actor, ActorContext
 from rookery.actors.shards import Shards, until_available
-from rookery.actors.topology import Topology
 from rookery.actors.writer import group_writer
+from rookery.cluster.topology import Topology
 from rookery.config import Config
 from rookery.domain.celebrity import CelebrityList, is_celebrity
 from rookery.domain.placement import ClusterView
@@ -17,7 +17,7 @@ from rookery.errors import RookeryError
 from rookery.messages import Delivery
 from rookery.models import EventKind
 from rookery.store import StoreParts, open_reader
-from rookery.store.celebrities import CelebrityRepository
+from rookery.store.records.celebrities import CelebrityRepository
 
 
 class CelebrityLists(Actor):

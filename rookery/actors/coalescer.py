@@ -1,8 +1,7 @@
 """Many single submissions in, few batched calls out: one `Coalescer` per destination.
 
 An actor call costs about the same for one item as for a thousand, so each caller→actor edge goes
-through one of these. The asyncio shell of `coalescing`, which holds the rules. Must not import
-Ray or aiohttp.
+through one of these. The asyncio shell of `coalescing`, which holds the rules.
 """
 
 import asyncio

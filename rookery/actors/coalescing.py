@@ -1,7 +1,7 @@
 """The rules by which items become batches: bounds, order, deadlines, retries.
 
-Pure state machine: time and randomness are arguments. Must not import asyncio, Ray, aiohttp or a
-driver; `coalescer` is the asyncio shell around it.
+Pure state machine: time and randomness are arguments; `coalescer` is the asyncio
+shell around it.
 
 Life of an item: `QUEUED` → `SENT` → `DONE`. It leaves early, from either state, when its
 deadline passes or whoever waits for it is gone. A failed batch that may be retried goes back from

@@ -12,23 +12,24 @@ from rookery.actors import names
 from rookery.actors.broadcast import Broadcast
 from rookery.actors.runtime import Actor, ActorContext
 from rookery.actors.shards import Shards, until_available
-from rookery.actors.topology import Topology
 from rookery.actors.writer import group_writer
+from rookery.cluster.topology import Topology
 from rookery.config import Config
 from rookery.domain.placement import ClusterView
 from rookery.errors import RookeryError, Unavailable
 from rookery.ids import RisingClock, first_id_at, time_ms_of
 from rookery.messages import Delivery, Invalidation
 from rookery.models import EventKind, OutboxEntry
-from rookery.store import StoreParts, cache_redis, clock_ms, open_reader
-from rookery.store.cache_redis import Changed
+from rookery.store import StoreParts, clock_ms, open_reader
 from rookery.store.leases import steady_ms
-from rookery.store.outbox import Outbox
 from rookery.store.queue import Queue
 from rookery.store.queue_outbox import OutboxQueue
-from rookery.store.queue_redis import RedisQueue
+from rookery.store.records.outbox import Outbox
+from rookery.store.records.tweets import TweetRepository
+from rookery.store.redis import cache as cache_redis
+from rookery.store.redis.cache import Changed
+from rookery.store.redis.queue import RedisQueue
 from rookery.store.schema import TWEETS
-from rookery.store.tweets import TweetRepository
 
 log = structlog.get_logger(__name__)
 

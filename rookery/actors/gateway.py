@@ -1,7 +1,7 @@
 """Gateways and connection servers as actors: life cycle and messages; what they do is composed.
 
 The surfaces behind them (REST, WebSocket) stand in `rookery.http` and `rookery.connection`, which
-actors do not import; `rookery.app` hands in a function that makes one.
+actors do not import; `rookery.compose.app` hands in a function that makes one.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import structlog
 
 from rookery.actors.runtime import Actor, ActorContext, Stage
 from rookery.actors.shards import until_available
-from rookery.actors.topology import Topology
+from rookery.cluster.topology import Topology
 from rookery.config import Config
 from rookery.domain.placement import ClusterView
 from rookery.errors import PortTaken

@@ -9,8 +9,8 @@ import msgspec
 import structlog
 
 from rookery.config import Redis
-from rookery.store.redis_connection import FAILURES, connect
-from rookery.store.redis_names import revocations_channel
+from rookery.store.redis.connection import FAILURES, connect
+from rookery.store.redis.names import revocations_channel
 
 log = structlog.get_logger(__name__)
 

@@ -1,6 +1,6 @@
 """All actors inside this process: small servers, debugging, fast tests.
 
-Must not import Ray. Keeps the promises of `runtime` as a process per actor would: a call goes on
+Keeps the promises of `runtime` as a process per actor would: a call goes on
 when its caller is cancelled, and a caller learns nothing of a dead actor but `ActorUnavailable`.
 The one difference is that arguments and results are shared, not copied.
 """

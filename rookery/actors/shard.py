@@ -10,9 +10,9 @@ import numpy as np
 from rookery.actors import names
 from rookery.actors.coalescer import Coalescer
 from rookery.actors.runtime import Actor, ActorContext
-from rookery.actors.standby import Standby
-from rookery.actors.topology import Topology
 from rookery.actors.writer import group_writer
+from rookery.cluster.standby import Standby
+from rookery.cluster.topology import Topology
 from rookery.config import Config, Live, Timelines
 from rookery.domain.delivered import RecentIds
 from rookery.domain.placement import ClusterView
@@ -21,8 +21,8 @@ from rookery.domain.timelines import Slice, WarmTimelines
 from rookery.errors import Moved, Overloaded, RookeryError, StartupError
 from rookery.messages import AttachAnswer, AttachRequest, Delivery, Push, WarmTimeline
 from rookery.store import open_reader
-from rookery.store.graph import GraphRepository
-from rookery.store.posts import recent_posts
+from rookery.store.records.graph import GraphRepository
+from rookery.store.records.posts import recent_posts
 
 REMEMBERED_IDS = 262_144
 FIRST_OFFSET_BITS = 40

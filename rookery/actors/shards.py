@@ -13,7 +13,7 @@ import numpy as np
 from rookery.actors.coalescer import Coalescer
 from rookery.actors.own_posts import OwnPostsEdge
 from rookery.actors.runtime import ActorRef, Directory
-from rookery.actors.topology import Topology
+from rookery.cluster.topology import Topology
 from rookery.domain.placement import ClusterView
 from rookery.domain.timelines import Slice
 from rookery.errors import ActorUnavailable, DeadlineExceeded, Moved, Overloaded, Unavailable
@@ -198,7 +198,7 @@ class Shards:
         await self.of(user_id).detaches.submit((user_id, server, incarnation))
 
     async def warm_users(self) -> list[int]:
-        """See `rookery.services.audit.AuditPort`."""
+        """See `rookery.services.checking.audit.AuditPort`."""
         return [user for users in (await self.on_each("warm_users")).values() for user in users]
 
     def _by_shard(self, user_ids: Sequence[int]) -> dict[str, list[int]]:
@@ -208,7 +208,7 @@ class Shards:
         return by_shard
 
     async def inspect(self, user_ids: Sequence[int]) -> list[WarmTimeline | None]:
-        """See `rookery.services.audit.AuditPort`."""
+        """See `rookery.services.checking.audit.AuditPort`."""
         found: dict[int, WarmTimeline | None] = {}
         for shard, users in self._by_shard(user_ids).items():
             answers = await self.edges[shard].ref.call("inspect", users)
@@ -216,7 +216,7 @@ class Shards:
         return [found[user_id] for user_id in user_ids]
 
     async def rebuild(self, user_ids: Sequence[int]) -> None:
-        """See `rookery.services.audit.AuditPort`."""
+        """See `rookery.services.checking.audit.AuditPort`."""
         for shard, users in self._by_shard(user_ids).items():
             await self.edges[shard].ref.call("rebuild", users)
 

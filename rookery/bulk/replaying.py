@@ -15,7 +15,7 @@ from rookery.bulk.higgs import Event, Network, user_id, username
 from rookery.control import Control
 from rookery.errors import RookeryError
 from rookery.store.engine import Reader
-from rookery.store.tweets import TweetRepository
+from rookery.store.records.tweets import TweetRepository
 
 BATCH = 1_000
 AUTHORS_BATCH = 500

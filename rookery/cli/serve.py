@@ -22,7 +22,7 @@ UNCLEAN = 3
 could not be folded into its file."""
 
 if TYPE_CHECKING:
-    from rookery.serving import RunningServer
+    from rookery.compose.serving import RunningServer
 
 
 def serve(
@@ -95,7 +95,7 @@ async def _serve(config: Config) -> int:
         if unknown := ignored(os.environ):
             structlog.get_logger(__name__).warning("not settings: ignored", variables=unknown)
         err.print(f"starting ({config.server.runtime} runtime) …", style="dim")
-        from rookery.serving import RunningServer
+        from rookery.compose.serving import RunningServer
 
         server = RunningServer(config)
         hurry.append(server.hurry)

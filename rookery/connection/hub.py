@@ -1,6 +1,6 @@
 """The sessions of one connection server, and everything that is sent to them.
 
-Knows peers, not sockets; must not import actors. All methods belong to one event loop; those
+Knows peers, not sockets. All methods belong to one event loop; those
 that are not coroutines return without waiting, and keep the order of their calls.
 """
 

@@ -1,7 +1,7 @@
 """Live counts: who watches which tweets, and what they are to be told.
 
 Changed tweets are collected, and each interval one fetch and one frame for each watching session
-carry them, however many likes there were. Must not import actors.
+carry them, however many likes there were.
 """
 
 import asyncio

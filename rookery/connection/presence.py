@@ -2,7 +2,7 @@
 
 Attaches and attaches again, detaches users whose last session left, and compares positions with
 the shards. For each user, attach and detach calls never overlap, so the last one decides.
-Must not import actors; the shards are behind `PresencePort`.
+The shards are behind `PresencePort`.
 """
 
 import asyncio

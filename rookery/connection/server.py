@@ -1,6 +1,6 @@
 """The WebSocket listener: takes connections, bounds them, and ends them in time.
 
-Must not import actors. What is said over a connection stands in `websocket`.
+What is said over a connection stands in `websocket`.
 """
 
 import asyncio

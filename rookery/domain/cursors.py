@@ -1,6 +1,6 @@
 """Opaque cursors: a position in one kind of list, as text that clients hand back.
 
-Pure; must not import asyncio, Ray, aiohttp or a driver. A cursor is the position (64 bits) and a
+Pure. A cursor is the position (64 bits) and a
 checksum over it and the list's name, in URL-safe base64: nonsense and cursors of other lists are
 refused. It is no secret: whoever forges one only reaches a place that paging reaches too.
 """

@@ -1,6 +1,6 @@
 """A bounded cache that costs next to nothing on a hit.
 
-Pure; must not import asyncio, Ray, aiohttp or a driver. Two generations approximate "least
+Pure. Two generations approximate "least
 recently used": new values go into the young one; when that is full it becomes the old one and
 what was old is forgotten, except what was asked for meanwhile, which moved back to the young one.
 """

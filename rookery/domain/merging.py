@@ -1,6 +1,6 @@
 """Merging authors' posts into one timeline, newest first.
 
-Pure; must not import asyncio, Ray, aiohttp or a driver. A `NewestMerge` takes the newest posts of
+Pure. A `NewestMerge` takes the newest posts of
 any number of authors, list by list, and holds no more than a page of candidates. With a filter,
 or with short lists, a round may come out incomplete; it then says below which id to go on.
 """

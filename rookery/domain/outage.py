@@ -1,6 +1,6 @@
 """Whether a part that failed just now is worth asking again.
 
-Pure; must not import asyncio, Ray, aiohttp or a driver.
+Pure.
 """
 
 PAUSE_MS = 1000

@@ -1,6 +1,6 @@
 """Whose turn it is: a queue that is shared fairly between those who wait in it.
 
-Pure; must not import asyncio, Ray, aiohttp or a driver.
+Pure.
 """
 
 from collections import OrderedDict

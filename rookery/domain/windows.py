@@ -1,6 +1,6 @@
 """Counting against limits: how often something may happen in a minute, by key.
 
-Pure; must not import asyncio, Ray, aiohttp or a driver.
+Pure.
 """
 
 from math import ceil

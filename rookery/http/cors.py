@@ -6,9 +6,9 @@ itself (cookies) are never allowed: clients send their token, so no page can bor
 """
 
 from rookery.config import ANY_ORIGIN, origins_of
-from rookery.http.connection import Respond
-from rookery.http.message import Request, Response
-from rookery.http.routing import common_headers
+from rookery.http.declaring.routing import common_headers
+from rookery.http.protocol.connection import Respond
+from rookery.http.protocol.message import Request, Response
 
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 REQUEST_HEADERS = "Authorization, Content-Type, Content-Encoding, Idempotency-Key, X-Request-Id"

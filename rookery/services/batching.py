@@ -2,7 +2,7 @@
 
 A store read has a price per call and a small one per row. A `Batcher` has at most one load under
 way; what is asked for meanwhile becomes the next one. An idle server thus reads at once, a loaded
-one in large batches. Must not import http, connection or actors.
+one in large batches.
 """
 
 import asyncio

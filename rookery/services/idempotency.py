@@ -13,7 +13,7 @@ import msgspec
 
 from rookery.errors import IdempotencyMismatch, InvalidRequest, Unavailable
 from rookery.store.engine import ConditionFailed, Operation, Store
-from rookery.store.idempotency import RACE_LABEL, IdempotencyRecord, IdempotencyRecords
+from rookery.store.records.idempotency import RACE_LABEL, IdempotencyRecord, IdempotencyRecords
 
 MAX_KEY_CHARS = 255
 KEEP_S = 24 * 3600

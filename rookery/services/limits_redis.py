@@ -1,7 +1,4 @@
-"""`rookery.services.limits.SharedCounts` in Redis, by the `limits` library.
-
-Must not import http, connection or actors.
-"""
+"""`rookery.services.limits.SharedCounts` in Redis, by the `limits` library."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +10,7 @@ from limits.aio.storage import RedisStorage
 from rookery.config import Redis
 from rookery.domain.outage import Outage
 from rookery.domain.windows import WINDOW_MS
-from rookery.store.redis_connection import FAILURES, connection_pool
+from rookery.store.redis.connection import FAILURES, connection_pool
 
 log = structlog.get_logger(__name__)
 

@@ -1,7 +1,6 @@
 """What services, http and connection need from actors, as protocols.
 
-Interfaces only; actors, or the wiring in `rookery.app`, implement them. Must not import actors,
-http or connection.
+Interfaces only; actors, or the wiring in `rookery.compose`, implement them.
 """
 
 from typing import Protocol

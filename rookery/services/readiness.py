@@ -1,7 +1,4 @@
-"""Whether the server can do its work, for those who ask whether it is ready.
-
-Must not import http, connection or actors.
-"""
+"""Whether the server can do its work, for those who ask whether it is ready."""
 
 import asyncio
 from collections.abc import Callable

@@ -7,7 +7,7 @@ from itertools import islice
 from time import monotonic
 
 from rookery.models import OutboxEntry
-from rookery.store.outbox import Outbox
+from rookery.store.records.outbox import Outbox
 
 LOOK_S = 1.0
 MAX_WAITING = 10_000

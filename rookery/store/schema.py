@@ -14,7 +14,7 @@ EMAILS = Collection("emails", key={"email_key": str}, columns={"user_id": int}, 
 USER_COUNTS = Collection(
     "user_counts",
     key={"user_id": int},
-    columns={"followers": int, "followees": int, "tweets": int, "likes": int},
+    columns={"followers": int, "followees": int, "tweets": int, "likes": int, "pins": int},
     indexes={"by_followers": ("followers",)},
     body=False,
 )
@@ -47,7 +47,7 @@ TWEET_EDITS = Collection("tweet_edits", key={"tweet_id": int, "version": int})
 TWEET_COUNTS = Collection(
     "tweet_counts",
     key={"tweet_id": int},
-    columns={"likes": int, "retweets": int, "replies": int, "quotes": int},
+    columns={"likes": int, "retweets": int, "replies": int, "quotes": int, "pins": int},
     body=False,
 )
 POSTS = Collection(
@@ -60,12 +60,49 @@ REPLIES = Collection(
 CONVERSATIONS = Collection(
     "conversations", key={"conversation_id": int, "tweet_id": int}, body=False
 )
-RETWEETS = Collection("retweets", key={"original_id": int, "tweet_id": int}, body=False)
+RETWEETS = Collection(
+    "retweets",
+    key={"original_id": int, "tweet_id": int},
+    columns={"author_id": int},
+    body=False,
+)
 """The retweets of a tweet. A retweet stands here, and is no conversation of its own."""
+RETWEETED = Collection(
+    "retweeted",
+    key={"author_id": int, "original_id": int},
+    columns={"tweet_id": int},
+    body=False,
+)
+"""What a user retweets, each at most once; `tweet_id` is the retweet."""
+QUOTES = Collection(
+    "quotes",
+    key={"original_id": int, "tweet_id": int},
+    columns={"author_id": int, "counted": int},
+    body=False,
+)
+"""The quotes of a tweet; `counted` is 1 for those that its counts include."""
+BOOKMARKS = Collection(
+    "bookmarks",
+    key={"user_id": int, "tweet_id": int},
+    columns={"bookmark_id": int},
+    indexes={"by_time": ("user_id", "bookmark_id")},
+    body=False,
+)
+BOOKMARKERS = Collection("bookmarkers", key={"tweet_id": int, "user_id": int}, body=False)
+"""Who bookmarked a tweet: told to nobody, it goes with the tweet."""
+PINS = Collection(
+    "pins",
+    key={"user_id": int, "tweet_id": int},
+    columns={"pin_id": int},
+    indexes={"by_time": ("user_id", "pin_id")},
+    body=False,
+)
+"""What users pinned to their profiles; the count is `pins` of their counts."""
 TOMBSTONES = Collection("tombstones", key={"id": int})
 """What is left of a deleted tweet: where it stood in its conversation, nothing of what it said."""
 REMOVALS = Collection("removals", key={"tweet_id": int}, columns={"token": int})
-"""Deleted tweets that something may still refer to, until `rookery.services.removals` is done."""
+"""Deleted tweets that something may still refer to, until
+`rookery.services.tweets.removals` is done."""
 
 FOLLOWEES = Collection(
     "followees",
@@ -80,6 +117,51 @@ FOLLOWERS = Collection(
     key={"followee_id": int, "follower_id": int},
     columns={"follow_id": int},
     indexes={"by_time": ("followee_id", "follow_id")},
+    body=False,
+)
+
+FOLLOW_REQUESTS = Collection(
+    "follow_requests",
+    key={"followee_id": int, "follower_id": int},
+    columns={"request_id": int},
+    indexes={"by_time": ("followee_id", "request_id")},
+    body=False,
+)
+"""Who asks to follow a private account."""
+SENT_REQUESTS = Collection(
+    "sent_requests",
+    key={"follower_id": int, "followee_id": int},
+    columns={"request_id": int},
+    indexes={"by_time": ("follower_id", "request_id")},
+    body=False,
+)
+"""Whom a user asks to follow."""
+BLOCKS = Collection(
+    "blocks",
+    key={"blocker_id": int, "blocked_id": int},
+    columns={"block_id": int},
+    indexes={"by_time": ("blocker_id", "block_id")},
+    body=False,
+)
+BLOCKED_BY = Collection(
+    "blocked_by",
+    key={"blocked_id": int, "blocker_id": int},
+    columns={"block_id": int},
+    body=False,
+)
+MUTES = Collection(
+    "mutes",
+    key={"muter_id": int, "muted_id": int},
+    columns={"mute_id": int, "expires_ms": int},
+    indexes={"by_time": ("muter_id", "mute_id")},
+    expires="expires_ms",
+    body=False,
+)
+"""Whom a user mutes, for ever where `expires_ms` is None."""
+MUTED_CONVERSATIONS = Collection(
+    "muted_conversations",
+    key={"user_id": int, "conversation_id": int},
+    columns={"mute_id": int},
     body=False,
 )
 
@@ -101,6 +183,10 @@ FAVOURITERS = Collection(
 """Who likes a tweet (the seeds' Favoritee table)."""
 
 OUTBOX = Collection("outbox", key={"id": int})
+EVENT_BACKLOG = Collection("event_backlog", key={"consumer": str, "id": int})
+"""Events that one consumer has still to take, after all others took them."""
+FAILED_EVENTS = Collection("failed_events", key={"consumer": str, "id": int})
+"""Events that a consumer could not digest, with the reason, until the operator retries them."""
 CELEBRITIES = Collection("celebrities", key={"user_id": int}, body=False)
 IDEMPOTENCY = Collection(
     "idempotency",
@@ -132,13 +218,26 @@ COLLECTIONS: tuple[Collection, ...] = (
     REPLIES,
     CONVERSATIONS,
     RETWEETS,
+    RETWEETED,
+    QUOTES,
+    BOOKMARKS,
+    BOOKMARKERS,
+    PINS,
     TOMBSTONES,
     REMOVALS,
     FOLLOWEES,
     FOLLOWERS,
+    FOLLOW_REQUESTS,
+    SENT_REQUESTS,
+    BLOCKS,
+    BLOCKED_BY,
+    MUTES,
+    MUTED_CONVERSATIONS,
     FAVOURITES,
     FAVOURITERS,
     OUTBOX,
+    EVENT_BACKLOG,
+    FAILED_EVENTS,
     CELEBRITIES,
     IDEMPOTENCY,
     LEASES,

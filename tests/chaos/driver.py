@@ -26,10 +26,10 @@ import psutil
 
 from rookery.actors.runtime import Runtime
 from rookery.actors.runtime_inline import InlineRuntime
-from rookery.app import singles, specs
+from rookery.compose.app import singles, specs
+from rookery.compose.serving import RunningServer
 from rookery.config import Config, load
 from rookery.logs import configure
-from rookery.serving import RunningServer
 from tests.chaos.broken import BUILDS, BrokenRuntime
 from tests.cluster.raylets import Raylets
 from tests.integration.server.world import until

@@ -15,8 +15,8 @@ import pytest
 import pytest_asyncio
 
 from rookery.actors import names
-from rookery.actors.topology import fixed_view
 from rookery.client import ApiError, ClientError, ConnectionFailed, Retries
+from rookery.cluster.topology import fixed_view
 from tests.chaos.process import ServerProcess, is_alive
 from tests.integration.server.reader import Reader
 from tests.integration.server.world import (

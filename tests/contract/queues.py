@@ -12,12 +12,12 @@ from rookery.config import Redis
 from rookery.ids import first_id_at
 from rookery.models import EventKind, OutboxEntry
 from rookery.store import clock_ms
-from rookery.store.announcer_redis import RedisAnnouncer
 from rookery.store.engine import WriteBatch
-from rookery.store.outbox import Outbox, adding
 from rookery.store.queue import Announcer, Queue
 from rookery.store.queue_outbox import OutboxQueue
-from rookery.store.queue_redis import RedisQueue
+from rookery.store.records.outbox import Outbox, adding
+from rookery.store.redis.announcer import RedisAnnouncer
+from rookery.store.redis.queue import RedisQueue
 from tests.servers.redis import RedisServer
 from tests.unit.memory_store import MemoryStore
 

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from rookery.errors import Unavailable
-from rookery.store.redis_connection import connect
+from rookery.store.redis.connection import connect
 from tests.contract.queues import (
     LIMIT,
     WITHIN_S,

@@ -13,10 +13,11 @@ from pymongo import AsyncMongoClient
 from rookery import config
 from rookery.errors import NotFound
 from rookery.models import User
-from rookery.services.tweets import NewTweet
+from rookery.services.tweets.tweets import NewTweet
 from rookery.store.engine import Collection, Document, Store, WriteBatch
 from rookery.store.mongo import MongoStore
 from rookery.store.mongo.migrations import migrate, migrations
+from rookery.store.records.users import Users
 from rookery.store.schema import (
     COLLECTIONS,
     FAVOURITERS,
@@ -29,7 +30,6 @@ from rookery.store.schema import (
     USER_COUNTS,
 )
 from rookery.store.sqlite import SqliteStore
-from rookery.store.users import Users
 from tests.unit.memory_store import MemoryStore
 from tests.unit.services.server import Clock, Server
 

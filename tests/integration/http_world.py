@@ -12,29 +12,29 @@ from aiohttp import ClientSession
 from rookery.config import Limits as LimitSettings
 from rookery.errors import Unavailable
 from rookery.http.addresses import Addresses
-from rookery.http.app import router_of
 from rookery.http.cors import with_cors
-from rookery.http.server import serve
-from rookery.http.services import Services
+from rookery.http.native.app import router_of
+from rookery.http.native.services import Services
+from rookery.http.protocol.server import serve
 from rookery.ids import Snowflakes
-from rookery.services.accounts import Accounts
-from rookery.services.authentication import Authenticator
-from rookery.services.authors import Authors
-from rookery.services.cards import Cards
-from rookery.services.counts import CountChanges
-from rookery.services.engagement import Engagement
-from rookery.services.graph import Graph
+from rookery.services.accounts.accounts import Accounts
+from rookery.services.accounts.authentication import Authenticator
+from rookery.services.accounts.passwords import PasswordCost, Passwords
+from rookery.services.accounts.profiles import Profiles
+from rookery.services.accounts.stream_tickets import StreamTickets
+from rookery.services.accounts.tokens import KeyRing
+from rookery.services.graph.follows import Graph
 from rookery.services.idempotency import Idempotency
-from rookery.services.liked import LikedTweets
 from rookery.services.limits import Limits, SharedCounts
-from rookery.services.passwords import PasswordCost, Passwords
 from rookery.services.ports import Invalidation, TimelinePort, TimelineSlice
-from rookery.services.profiles import Profiles
 from rookery.services.readiness import store_answers
-from rookery.services.stream_tickets import StreamTickets
-from rookery.services.timelines import Timelines
-from rookery.services.tokens import KeyRing
-from rookery.services.tweets import Tweets
+from rookery.services.reading.authors import Authors
+from rookery.services.reading.cards import Cards
+from rookery.services.reading.liked import LikedTweets
+from rookery.services.reading.timelines import Timelines
+from rookery.services.tweets.counts import CountChanges
+from rookery.services.tweets.engagement import Engagement
+from rookery.services.tweets.tweets import Tweets
 from rookery.store.engine import Store
 from tests.unit.memory_store import MemoryStore
 

@@ -12,7 +12,6 @@ from rookery.config import Redis
 from rookery.errors import DeadlineExceeded
 from rookery.models import User
 from rookery.store import clock_ms
-from rookery.store.cache_redis import TTL_S, CachedReader, CachingWriter, Changed, SharedCache
 from rookery.store.engine import (
     ConditionFailed,
     Delete,
@@ -23,9 +22,10 @@ from rookery.store.engine import (
     Put,
     WriteBatch,
 )
-from rookery.store.redis_connection import connect
+from rookery.store.records.users import Users
+from rookery.store.redis.cache import TTL_S, CachedReader, CachingWriter, Changed, SharedCache
+from rookery.store.redis.connection import connect
 from rookery.store.schema import TWEETS, USERNAMES, USERS
-from rookery.store.users import Users
 from tests.contract.queues import until
 from tests.servers.redis import RedisServer, required
 from tests.unit.memory_store import MemoryStore

@@ -17,9 +17,9 @@ from rookery import config
 from rookery.bulk import addresses
 from rookery.bulk.migrating import COPIED, JOB
 from rookery.cli.main import app
+from rookery.compose.serving import RunningServer
 from rookery.errors import RookeryError, StartupError
 from rookery.models import User
-from rookery.serving import RunningServer
 from rookery.store import SQLITE_FILE, StoreParts, clock_ms
 from rookery.store.engine import Collection, Document, Operation, Put, Reader, WriteBatch
 from rookery.store.leases import WorkerLease

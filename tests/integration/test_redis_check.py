@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from rookery.config import Redis
 from rookery.errors import ConfigError, StartupError
-from rookery.store.redis_connection import check_redis, connect
+from rookery.store.redis.connection import check_redis, connect
 from tests.servers.redis import RedisServer, required
 
 ALL_BUT_STREAMS = "user other on >pw ~rookery:* &rookery:* +@all -@stream"

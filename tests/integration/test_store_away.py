@@ -9,8 +9,8 @@ import pytest_asyncio
 
 from rookery.errors import ActorUnavailable, DeadlineExceeded
 from rookery.services.ports import Invalidation
-from rookery.store.devices import Devices
 from rookery.store.engine import WriteBatch
+from rookery.store.records.devices import Devices
 from tests.integration.failing_store import FailingStore
 from tests.integration.http_world import Client, World, http_world, wall_clock_ms
 from tests.unit.memory_store import MemoryStore

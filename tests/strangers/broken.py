@@ -19,7 +19,7 @@ def _put(owner: object, name: str, by: object) -> None:
 
 def leak() -> None:
     """Every piece of a request is kept for ever, blown up."""
-    from rookery.http.connection import Connection
+    from rookery.http.protocol.connection import Connection
 
     receive = Connection.data_received
 
@@ -33,7 +33,7 @@ def leak() -> None:
 
 def forget() -> None:
     """Every tenth post is left out of the pages of home."""
-    from rookery.services.timelines import Timelines
+    from rookery.services.reading.timelines import Timelines
 
     home = Timelines.home
 
@@ -46,7 +46,7 @@ def forget() -> None:
 
 def fall() -> None:
     """An unknown path is a fault of the server."""
-    from rookery.http import requests
+    from rookery.http.declaring import requests
 
     def fail(*_: object) -> None:
         raise RuntimeError("fell")

@@ -25,14 +25,14 @@ ALLOWED: dict[str, set[str]] = {
     "services": LEAVES | {"domain", "store"},
     "http": LEAVES | {"domain", "store", "services"},
     "connection": LEAVES | {"domain", "store", "services"},
-    "actors": LEAVES | {"domain", "store", "connection"},
+    "actors": LEAVES | {"domain", "store", "connection", "cluster"},
     "bulk": LEAVES | {"domain", "store", "services", "control"},
     "client": set(),
     "control": LEAVES,
 }
 """For each room the others it may import."""
 
-COMPOSERS = {"__init__", "app", "backend", "controller", "serving", "cli"}
+COMPOSERS = {"__init__", "compose", "cluster", "cli"}
 """They may import everything."""
 
 PURE = ("domain", "text")

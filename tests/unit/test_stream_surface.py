@@ -1,15 +1,15 @@
-"""`rookery.app.StreamSurface`: what opens a stream while other things end."""
+"""`rookery.compose.app.StreamSurface`: what opens a stream while other things end."""
 
 from collections.abc import Sequence
 from unittest.mock import Mock
 
 import pytest
 
-from rookery import app
-from rookery.app import StreamSurface
+from rookery.compose import app
+from rookery.compose.app import StreamSurface
 from rookery.errors import TokenExpired
-from rookery.services.stream_tickets import StreamTickets
-from rookery.store.devices import Devices, SignIn
+from rookery.services.accounts.stream_tickets import StreamTickets
+from rookery.store.records.devices import Devices, SignIn
 from tests.unit.services.account_world import World, cheap_passwords, identity_of
 
 

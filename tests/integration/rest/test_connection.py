@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from rookery.http import connection as connections
-from rookery.http import server as servers
-from rookery.http.message import Request, Response
-from rookery.http.server import Server, serve
+from rookery.http.protocol import connection as connections
+from rookery.http.protocol import server as servers
+from rookery.http.protocol.message import Request, Response
+from rookery.http.protocol.server import Server, serve
 from tests.integration.http_world import http_world
 
 Respond = Callable[[Request], Awaitable[Response]]

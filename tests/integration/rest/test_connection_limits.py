@@ -8,11 +8,16 @@ import socket
 import pytest
 from structlog.testing import capture_logs
 
-from rookery.http import connection as connections
-from rookery.http import server as servers
 from rookery.http.addresses import Addresses
-from rookery.http.message import Request, Response
-from rookery.http.server import RECEIVE_BUFFER_BYTES, SEND_BUFFER_BYTES, Server, ServerLimits
+from rookery.http.protocol import connection as connections
+from rookery.http.protocol import server as servers
+from rookery.http.protocol.message import Request, Response
+from rookery.http.protocol.server import (
+    RECEIVE_BUFFER_BYTES,
+    SEND_BUFFER_BYTES,
+    Server,
+    ServerLimits,
+)
 from tests.integration.rest.test_connection import GET, Peer, echo, served
 
 

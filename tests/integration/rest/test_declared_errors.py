@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from rookery.http.app import ENDPOINTS
-from rookery.http.endpoint import Auth, Endpoint
-from rookery.http.openapi import codes_of
-from rookery.http.schemas import Nothing
+from rookery.http.declaring.endpoint import Auth, Endpoint
+from rookery.http.declaring.openapi import codes_of
+from rookery.http.declaring.schemas import Nothing
+from rookery.http.native.app import ENDPOINTS
 from rookery.text import PROBLEM_CODES
 from tests.integration.http_world import Client, World, http_world
 

@@ -7,8 +7,8 @@ from urllib.parse import quote
 import msgspec
 import pytest
 
-from rookery.http.app import ENDPOINTS
-from rookery.http.endpoint import Auth, Endpoint
+from rookery.http.declaring.endpoint import Auth, Endpoint
+from rookery.http.native.app import ENDPOINTS
 from tests.integration.http_world import Client, http_world
 
 TOO_LONG, ILL_FORMED = "x" * 5_000, "\u2603 \u0000/"

@@ -9,12 +9,12 @@ from collections.abc import Iterable
 import pytest
 from structlog.testing import capture_logs
 
-from rookery.http import connection as connections
-from rookery.http import reading
-from rookery.http import server as servers
-from rookery.http.message import Request, Response
-from rookery.http.reading import MAX_FRAMING_BYTES, MAX_HEAD_BYTES
-from rookery.http.server import Server, ServerLimits
+from rookery.http.protocol import connection as connections
+from rookery.http.protocol import reading
+from rookery.http.protocol import server as servers
+from rookery.http.protocol.message import Request, Response
+from rookery.http.protocol.reading import MAX_FRAMING_BYTES, MAX_HEAD_BYTES
+from rookery.http.protocol.server import Server, ServerLimits
 from tests.integration.rest.test_connection import GET, Peer, echo, served
 
 POST = b"POST /a HTTP/1.1\r\nHost: x\r\n"

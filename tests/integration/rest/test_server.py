@@ -5,8 +5,8 @@ import socket
 import pytest
 
 from rookery.errors import PortTaken
-from rookery.http.message import Request, Response
-from rookery.http.server import serve
+from rookery.http.protocol.message import Request, Response
+from rookery.http.protocol.server import serve
 from tests.integration.http_world import http_world
 
 

@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 
 from rookery.actors import names
-from rookery.store.cache_redis import Changed, SharedCache
 from rookery.store.engine import Document
+from rookery.store.redis.cache import Changed, SharedCache
 from tests.integration.server.world import Person, ServerThread, World, config, settled
 from tests.servers import mongo as mongod
 from tests.servers.mongo import MongoServer

@@ -13,7 +13,7 @@ import pytest_asyncio
 from rookery.actors.gateway import Gateway
 from rookery.actors.runtime import ActorSpec
 from rookery.actors.shard import TimelineShard
-from rookery.app import specs
+from rookery.compose.app import specs
 from rookery.config import Config
 from rookery.messages import Delivery, Invalidation
 from tests.integration.server.world import ServerThread, World
@@ -133,7 +133,7 @@ async def two_slow_gateways(
             made.append(ActorSpec(spec.name, cls, args))
         return made
 
-    monkeypatch.setattr("rookery.serving.specs", changed)
+    monkeypatch.setattr("rookery.compose.serving.specs", changed)
     monkeypatch.setattr(Config, "gateways", property(lambda _: 2))
     server = await start_inline()
     return server, [server.http_url, f"http://127.0.0.1:{port}"]

@@ -12,10 +12,10 @@ from rookery.actors import names
 from rookery.actors.revocations import Revocations
 from rookery.client import Unauthorized
 from rookery.errors import StartupError
-from rookery.store.devices import Devices
 from rookery.store.engine import WriteBatch
-from rookery.store.outbox import adding, graph_entry
-from rookery.store.redis_connection import connect
+from rookery.store.records.devices import Devices
+from rookery.store.records.outbox import adding, graph_entry
+from rookery.store.redis.connection import connect
 from tests.integration.server.world import (
     Listener,
     Person,

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from rookery.models import Tweet, User
-from rookery.store.engagement import liking
 from rookery.store.engine import WriteBatch
-from rookery.store.removals import RemovalRepository, beginning
+from rookery.store.records.engagement import liking
+from rookery.store.records.removals import RemovalRepository, beginning
+from rookery.store.records.tweets import creating, deleting
+from rookery.store.records.users import Users
 from rookery.store.schema import COLLECTIONS
 from rookery.store.sqlite import SqliteReader, SqliteStore
-from rookery.store.tweets import creating, deleting
-from rookery.store.users import Users
 from tests.integration.server.world import ServerThread, config, until
 
 LIKERS = 450

@@ -20,9 +20,9 @@ from rookery.client import (
     TweetEdited,
     Unauthorized,
 )
+from rookery.compose.serving import RunningServer
 from rookery.errors import Overloaded, PortTaken, StoreLocked
-from rookery.services.tweets import NewTweet
-from rookery.serving import RunningServer
+from rookery.services.tweets.tweets import NewTweet
 from tests.integration.server.world import (
     Person,
     ServerThread,

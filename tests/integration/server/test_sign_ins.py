@@ -12,8 +12,8 @@ from websockets.exceptions import ConnectionClosed
 from rookery.client import Unauthorized
 from rookery.messages import Invalidation
 from rookery.models import Identity
-from rookery.store.devices import Devices
 from rookery.store.engine import WriteBatch
+from rookery.store.records.devices import Devices
 from tests.integration.server.world import PASSWORD, Person, ServerThread, World, until
 from tests.servers.machine import free_port
 

@@ -30,9 +30,9 @@ from rookery.client import (
     Tweet,
     TweetEvent,
 )
+from rookery.compose.serving import RunningServer
 from rookery.config import Config, Limits, load
 from rookery.control import Control
-from rookery.serving import RunningServer
 
 T = TypeVar("T")
 

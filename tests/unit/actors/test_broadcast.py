@@ -8,7 +8,7 @@ import pytest
 from rookery.actors import broadcast
 from rookery.actors.broadcast import Broadcast
 from rookery.actors.runtime import ActorRef
-from rookery.actors.topology import Topology
+from rookery.cluster.topology import Topology
 from rookery.domain.placement import ClusterView, Members
 from rookery.messages import Invalidation
 

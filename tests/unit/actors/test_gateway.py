@@ -9,7 +9,7 @@ from rookery.actors import gateway, names
 from rookery.actors.gateway import Gateway
 from rookery.actors.runtime import ActorContext
 from rookery.actors.runtime_inline import InlineRuntime
-from rookery.actors.topology import Topology
+from rookery.cluster.topology import Topology
 from rookery.config import Config
 from rookery.domain.placement import ClusterView, Members
 from rookery.errors import PortTaken

@@ -7,7 +7,7 @@ import pytest
 from rookery.actors.runtime import ActorContext
 from rookery.actors.runtime_inline import InlineRuntime
 from rookery.actors.shard import TimelineShard
-from rookery.actors.topology import fixed_view
+from rookery.cluster.topology import fixed_view
 from rookery.config import load
 from rookery.errors import StartupError
 

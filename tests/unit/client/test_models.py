@@ -8,8 +8,8 @@ import pytest
 
 from rookery.client import models
 from rookery.client.models import Model
-from rookery.http.app import ENDPOINTS
-from rookery.http.openapi import document
+from rookery.http.declaring.openapi import document
+from rookery.http.native.app import ENDPOINTS
 
 DOCUMENT = document(ENDPOINTS)["components"]["schemas"]
 SHAPES: dict[type, str] = {

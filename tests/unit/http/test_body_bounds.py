@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from rookery.errors import PayloadTooLarge
-from rookery.http.app import ENDPOINTS
-from rookery.http.endpoint import Endpoint
-from rookery.http.requests import MAX_BODY_BYTES, SMALL_BODY_BYTES, decompressed
-from rookery.http.schemas import Nothing
+from rookery.http.declaring.endpoint import Endpoint
+from rookery.http.declaring.requests import MAX_BODY_BYTES, SMALL_BODY_BYTES, decompressed
+from rookery.http.declaring.schemas import Nothing
+from rookery.http.native.app import ENDPOINTS
 
 ESCAPED_BYTES = len("\\ud83d\\ude00")
 """What one character takes in JSON at most."""

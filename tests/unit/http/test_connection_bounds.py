@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from rookery.http.connection import SLICE_BYTES, Connection
-from rookery.http.message import Request, Response
-from rookery.http.reading import FREE_BYTES, MAX_HEAD_FIELDS
-from rookery.http.server import Server
+from rookery.http.protocol.connection import SLICE_BYTES, Connection
+from rookery.http.protocol.message import Request, Response
+from rookery.http.protocol.reading import FREE_BYTES, MAX_HEAD_FIELDS
+from rookery.http.protocol.server import Server
 
 TINY = b"GET / HTTP/1.1\r\nHost:a\r\n\r\n"
 BEGIN = b"GET / HTTP/1.1\r\nHost:a\r\n"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from rookery.http.app import ENDPOINTS
-from rookery.http.openapi import document
+from rookery.http.declaring.openapi import document
+from rookery.http.native.app import ENDPOINTS
 
 WHOLE = document(ENDPOINTS)
 COMPONENTS: dict[str, Any] = WHOLE["components"]["schemas"]

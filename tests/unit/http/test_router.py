@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from rookery.http.message import Request, Response
-from rookery.http.routing import HttpHandler, Router
+from rookery.http.declaring.routing import HttpHandler, Router
+from rookery.http.protocol.message import Request, Response
 
 PATHS = (
     "/users/me",

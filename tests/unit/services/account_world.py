@@ -6,12 +6,12 @@ from contextlib import contextmanager
 
 from rookery.ids import Snowflakes
 from rookery.models import Identity
-from rookery.services.accounts import Accounts, Session, SignUp
-from rookery.services.authentication import Authenticator
-from rookery.services.passwords import PasswordCost, Passwords
+from rookery.services.accounts.accounts import Accounts, Session, SignUp
+from rookery.services.accounts.authentication import Authenticator
+from rookery.services.accounts.passwords import PasswordCost, Passwords
+from rookery.services.accounts.profiles import Profiles
+from rookery.services.accounts.tokens import KeyRing
 from rookery.services.ports import Invalidation
-from rookery.services.profiles import Profiles
-from rookery.services.tokens import KeyRing
 from tests.unit.memory_store import MemoryStore
 
 START_MS = 1_800_000_000_000

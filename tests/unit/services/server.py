@@ -5,18 +5,18 @@ from collections.abc import Sequence
 
 from rookery.ids import Snowflakes
 from rookery.models import Identity, Tweet, User
-from rookery.services.authors import Authors
-from rookery.services.cards import Cards
-from rookery.services.counts import CountChanges
-from rookery.services.engagement import Engagement
-from rookery.services.graph import Graph
+from rookery.services.graph.follows import Graph
 from rookery.services.idempotency import Idempotency
-from rookery.services.liked import LikedTweets
 from rookery.services.ports import Invalidation, TimelineSlice
-from rookery.services.timelines import Timelines
-from rookery.services.tweets import NewTweet, Tweets
+from rookery.services.reading.authors import Authors
+from rookery.services.reading.cards import Cards
+from rookery.services.reading.liked import LikedTweets
+from rookery.services.reading.timelines import Timelines
+from rookery.services.tweets.counts import CountChanges
+from rookery.services.tweets.engagement import Engagement
+from rookery.services.tweets.tweets import NewTweet, Tweets
 from rookery.store.engine import Collection, Document, Key, Row, WriteBatch
-from rookery.store.users import Users
+from rookery.store.records.users import Users
 from tests.unit.memory_store import MemoryStore
 
 START_MS = 1_700_000_000_000

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from rookery.errors import DeviceRevoked, InvalidToken, NotFound
-from rookery.services.accounts import Session
+from rookery.services.accounts.accounts import Session
+from rookery.services.accounts.refresh_tokens import new_refresh_token, parse_refresh_token
 from rookery.services.ports import Invalidation
-from rookery.services.refresh_tokens import new_refresh_token, parse_refresh_token
-from rookery.store.devices import Devices
 from rookery.store.engine import WriteBatch
+from rookery.store.records.devices import Devices
 from rookery.store.schema import DEVICES
 from tests.unit.services.account_world import (
     PASSWORD,

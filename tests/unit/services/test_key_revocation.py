@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from rookery.errors import TokenExpired
-from rookery.services.authentication import Authenticator
-from rookery.services.tokens import KeyRing
+from rookery.services.accounts.authentication import Authenticator
+from rookery.services.accounts.tokens import KeyRing
 from tests.unit.services.account_world import World, cheap_passwords
 
 

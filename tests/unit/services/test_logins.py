@@ -17,11 +17,11 @@ from rookery.errors import (
     TooManyRequests,
 )
 from rookery.security_log import Origin
-from rookery.services.accounts import Accounts
+from rookery.services.accounts.accounts import Accounts
+from rookery.services.accounts.passwords import Passwords
 from rookery.services.limits import Limits
-from rookery.services.passwords import Passwords
 from rookery.store.engine import WriteBatch
-from rookery.store.login_sources import MAX_SOURCES, LoginSources
+from rookery.store.records.login_sources import MAX_SOURCES, LoginSources
 from rookery.store.schema import LOGIN_SOURCES
 from tests.unit.services.account_world import (
     CHEAP,

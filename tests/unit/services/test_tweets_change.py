@@ -8,7 +8,7 @@ import pytest
 from rookery.errors import Forbidden, InvalidRequest, InvalidText, NotFound, RookeryError
 from rookery.models import EventKind, TweetCounts
 from rookery.services.ports import Invalidation
-from rookery.services.tweets import NewTweet
+from rookery.services.tweets.tweets import NewTweet
 from rookery.store.engine import WriteBatch
 from rookery.store.schema import OUTBOX, POSTS, TWEET_EDITS, TWEETS
 from rookery.views import TweetCard

@@ -7,7 +7,7 @@ import pytest
 
 from rookery.errors import IdempotencyMismatch, InvalidText, NotFound
 from rookery.models import EventKind, PostKind, Tweet, TweetCounts
-from rookery.services.tweets import NewTweet
+from rookery.services.tweets.tweets import NewTweet
 from rookery.store.engine import Put, WriteBatch
 from rookery.store.schema import IDEMPOTENCY, OUTBOX, TWEETS
 from rookery.views import TweetCard, tweet_card

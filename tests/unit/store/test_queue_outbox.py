@@ -4,8 +4,8 @@ from collections.abc import Collection, Iterable
 
 from rookery.models import OutboxEntry
 from rookery.store.engine import WriteBatch
-from rookery.store.outbox import Outbox, adding
 from rookery.store.queue_outbox import MAX_WAITING, OutboxQueue
+from rookery.store.records.outbox import Outbox, adding
 from tests.unit.memory_store import MemoryStore
 
 

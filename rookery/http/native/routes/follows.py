@@ -1,0 +1,108 @@
+"""Following, and who follows whom."""
+
+from rookery.domain.cursors import decode
+from rookery.errors import NotFound
+from rookery.http.declaring.endpoint import Auth, Call, endpoint
+from rookery.http.declaring.schemas import Answer, IdPath, Nothing, PageQuery
+from rookery.http.native.presenting import next_cursor, user_views
+from rookery.http.native.services import Services
+from rookery.views import UserView
+
+
+class FollowState(Answer, frozen=True, kw_only=True):
+    """What was done, and whether one follows the user now."""
+
+    message: str
+    following: bool
+
+
+class FollowerPage(Answer, frozen=True, kw_only=True):
+    """Followers, newest first, and where the next page begins (null: this was the last)."""
+
+    followers: list[UserView]
+    next_cursor: str | None
+
+
+class FollowingPage(Answer, frozen=True, kw_only=True):
+    """Whom a user follows, newest first, and where the next page begins."""
+
+    following: list[UserView]
+    next_cursor: str | None
+
+
+@endpoint(
+    "POST",
+    "/users/{id}/follow",
+    "Follow a user; no error if one does already",
+    answers={200: FollowState},
+    errors=(NotFound,),
+)
+async def follow(services: Services, call: Call[IdPath, Nothing, Nothing]) -> FollowState:
+    await services.graph.follow(call.identity, call.path.number)
+    return FollowState(message="Followed user", following=True)
+
+
+async def _unfollow(services: Services, call: Call[IdPath, Nothing, Nothing]) -> FollowState:
+    await services.graph.unfollow(call.identity, call.path.number)
+    return FollowState(message="Unfollowed user", following=False)
+
+
+@endpoint(
+    "POST",
+    "/users/{id}/unfollow",
+    "Stop following a user; no error if one does not",
+    answers={200: FollowState},
+    errors=(NotFound,),
+)
+async def unfollow(services: Services, call: Call[IdPath, Nothing, Nothing]) -> FollowState:
+    return await _unfollow(services, call)
+
+
+@endpoint(
+    "DELETE",
+    "/users/{id}/follow",
+    "Stop following a user; no error if one does not",
+    answers={200: FollowState},
+    errors=(NotFound,),
+)
+async def delete(services: Services, call: Call[IdPath, Nothing, Nothing]) -> FollowState:
+    return await _unfollow(services, call)
+
+
+@endpoint(
+    "GET",
+    "/users/{id}/followers",
+    "Who follows a user",
+    answers={200: FollowerPage},
+    errors=(NotFound,),
+    auth=Auth.OPTIONAL,
+)
+async def followers(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> FollowerPage:
+    query = call.query
+    before = 0 if query.cursor_text is None else decode("followers", query.cursor_text)
+    page = await services.graph.followers(call.path.number, before, query.limit)
+    return FollowerPage(
+        followers=await user_views(services, page.ids, call.viewer_id),
+        next_cursor=next_cursor("followers", page.next_id),
+    )
+
+
+@endpoint(
+    "GET",
+    "/users/{id}/following",
+    "Whom a user follows",
+    answers={200: FollowingPage},
+    errors=(NotFound,),
+    auth=Auth.OPTIONAL,
+)
+async def following(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> FollowingPage:
+    query = call.query
+    before = 0 if query.cursor_text is None else decode("following", query.cursor_text)
+    page = await services.graph.following(call.path.number, before, query.limit)
+    return FollowingPage(
+        following=await user_views(services, page.ids, call.viewer_id),
+        next_cursor=next_cursor("following", page.next_id),
+    )
+
+
+ROUTES = (follow, unfollow, delete, followers, following)

@@ -1,0 +1,413 @@
+"""What a deleted tweet leaves behind is cleared away, whole and once."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rookery.errors import NotFound, StoreUnavailable
+from rookery.ids import first_id_at
+from rookery.messages import Invalidation
+from rookery.models import EventKind, Identity, Tweet
+from rookery.services.tweets.removals import AWAITED_STEPS, LOOK_S, STEP, Removals
+from rookery.services.tweets.tweets import NewTweet
+from rookery.store.engine import Expect, Insert, Put, WriteBatch
+from rookery.store.records.removals import OVERTAKEN
+from rookery.store.schema import (
+    CONVERSATIONS,
+    FAVOURITERS,
+    FAVOURITES,
+    OUTBOX,
+    POSTS,
+    REMOVALS,
+    REPLIES,
+    RETWEETS,
+    TOMBSTONES,
+    TWEET_COUNTS,
+    TWEET_EDITS,
+    TWEETS,
+    USER_COUNTS,
+)
+from tests.unit.services.server import Server
+
+
+def likes_of(server: Server) -> dict[int, int]:
+    """The counts of those who like something."""
+    counts = {row["user_id"]: row["likes"] for row in server.store.documents(USER_COUNTS)}
+    return {user_id: likes for user_id, likes in counts.items() if likes}
+
+
+def listed_likes(server: Server) -> dict[int, int]:
+    """The same, counted in the list."""
+    return dict(Counter(row["user_id"] for row in server.store.documents(FAVOURITES)))
+
+
+async def liked_by_many(server: Server, author: Identity, count: int) -> Tweet:
+    """A tweet that `count` users like, written as loaded data is."""
+    tweet = await server.post(author)
+    rows: list[Any] = []
+    for number in range(count):
+        like = {"user_id": 1000 + number, "tweet_id": tweet.id, "favourite_id": 1 + number}
+        rows += [Insert(FAVOURITES.name, like), Insert(FAVOURITERS.name, like)]
+        rows.append(Put(USER_COUNTS.name, {"user_id": 1000 + number, "likes": 1}))
+    rows.append(Put(TWEET_COUNTS.name, {"tweet_id": tweet.id, "likes": count}))
+    await server.store.write(WriteBatch(tuple(rows)))
+    return tweet
+
+
+async def test_a_deleted_tweet_takes_its_likes_with_it() -> None:
+    """Both directions, and the counts of those who liked it, before the deletion is answered."""
+    server = Server()
+    ann, bob = await server.sign_up("ann"), await server.sign_up("bob")
+    tweet, other = await server.post(ann), await server.post(ann)
+    for identity in (ann, bob):
+        await server.engagement.like(identity, tweet.id)
+    await server.engagement.like(bob, other.id)
+    await server.tweets.delete(ann, tweet.id)
+    assert likes_of(server) == {bob.user_id: 1}
+    assert [row["tweet_id"] for row in server.store.documents(FAVOURITES)] == [other.id]
+    assert [row["tweet_id"] for row in server.store.documents(FAVOURITERS)] == [other.id]
+    assert server.store.documents(REMOVALS) == []
+
+
+async def test_a_tweet_that_many_like_is_cleared_in_bounded_steps() -> None:
+    """The deletion itself is of one size, and so is each step after it."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweet = await liked_by_many(server, ann, 10 * STEP + 1)
+    written = len(server.store.batches)
+    await server.tweets.delete(ann, tweet.id)
+    assert len(server.store.batches) - written <= 1 + AWAITED_STEPS
+    assert await server.tweets.removals.finish(tweet.id)
+    await server.tweets.removals.close()
+    assert likes_of(server) == listed_likes(server) == {}
+    assert server.store.documents(FAVOURITERS) == server.store.documents(REMOVALS) == []
+    assert max(len(batch.operations) for batch in server.store.batches[written:]) < 5 * STEP
+
+
+async def test_the_likes_of_a_deleted_tweet_are_hidden_at_once() -> None:
+    """Also while the rows are still there."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweet = await liked_by_many(server, ann, STEP * (AWAITED_STEPS + 1))
+    await server.tweets.delete(ann, tweet.id)
+    await server.tweets.removals.close()
+    liker = server.store.documents(FAVOURITES)[0]["user_id"]
+    with pytest.raises(NotFound):
+        await server.engagement.liked_by(liker, 0, 20)  # no account, and nothing in the list
+    with pytest.raises(NotFound):
+        await server.engagement.likers(tweet.id, 0, 20)
+
+
+async def test_a_removal_goes_on_where_a_dead_process_left_it() -> None:
+    """Another process looks, and the counts come out as if nothing had happened."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweet = await liked_by_many(server, ann, STEP * (AWAITED_STEPS + 2))
+    await server.tweets.delete(ann, tweet.id)
+    await server.tweets.removals.close()  # as a kill would
+    assert server.store.documents(REMOVALS)
+    other = Server(server.store, server.clock, worker=1)
+    assert await other.tweets.removals.look() == 0  # the process may still be at it
+    server.clock.now_ms += int(LOOK_S * 1000) + 1
+    assert await other.tweets.removals.look() == 1
+    assert likes_of(server) == listed_likes(server) == {}
+    assert server.store.documents(REMOVALS) == []
+
+
+async def test_a_clock_that_is_put_back_puts_no_removal_off() -> None:
+    """Ages are told by ids, whose time never goes back."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweet = await liked_by_many(server, ann, STEP * (AWAITED_STEPS + 2))
+    await server.tweets.delete(ann, tweet.id)
+    await server.tweets.removals.close()  # as a kill would
+    later = server.clock.now_ms + int(LOOK_S * 1000) + 1
+    server.clock.now_ms -= 3_600_000
+    made = first_id_at(later)
+    other = Removals(server.store, lambda: made, _nothing)
+    assert await other.look() == 1
+    assert likes_of(server) == listed_likes(server) == {}
+
+
+async def _nothing(change: Invalidation) -> None:
+    """Nobody is to be told."""
+
+
+async def test_whoever_settles_does_not_wait_for_the_half_minute() -> None:
+    """Everything that is left is cleared, however young, so that counts can be compared."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweet = await liked_by_many(server, ann, STEP * (AWAITED_STEPS + 2))
+    await server.tweets.delete(ann, tweet.id)
+    await server.tweets.removals.close()  # as a kill would
+    assert likes_of(server) != {}
+    other = Server(server.store, server.clock, worker=1)
+    await other.tweets.removals.settle()
+    assert likes_of(server) == listed_likes(server) == {}
+    assert server.store.documents(REMOVALS) == []
+
+
+async def test_two_processes_at_one_removal_count_each_like_once() -> None:
+    """Whoever comes second with a step looks again."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweet = await liked_by_many(server, ann, 5 * STEP)
+    await server.tweets.delete(ann, tweet.id)
+    await server.tweets.removals.close()
+    other = Server(server.store, server.clock, worker=1)
+    await asyncio.gather(
+        *(each.tweets.removals.finish(tweet.id) for each in (server, other, server))
+    )
+    assert {row["likes"] for row in server.store.documents(USER_COUNTS)} == {0}
+    assert server.store.documents(FAVOURITES) == []
+
+
+async def test_a_store_that_fails_after_the_deletion_does_not_undo_it() -> None:
+    """The tweet is gone, the answer is that, and the rest is done later."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweet = await server.post(ann)
+    await server.engagement.like(ann, tweet.id)
+
+    async def fail_after_the_first(batch: WriteBatch) -> None:
+        if not any(isinstance(each, Put) for each in batch.operations):
+            raise StoreUnavailable("no")
+
+    server.store.before_write = fail_after_the_first
+    await server.tweets.delete(ann, tweet.id)
+    server.store.before_write = None
+    assert server.store.documents(TWEETS) == []
+    assert likes_of(server) == {ann.user_id: 1}
+    assert await server.tweets.removals.finish(tweet.id)
+    assert likes_of(server) == {}
+
+
+async def test_unliking_a_deleted_tweet_is_no_error() -> None:
+    """Done twice it is done once, whether the removal came first or not."""
+    server = Server()
+    ann, bob = await server.sign_up("ann"), await server.sign_up("bob")
+    tweet = await liked_by_many(server, ann, STEP * (AWAITED_STEPS + 1))
+    await server.tweets.delete(ann, tweet.id)
+    await server.tweets.removals.close()
+    last = server.store.documents(FAVOURITES)[-1]["user_id"]
+    liker = Identity(last, "liker", "device")
+    assert await server.engagement.unlike(liker, tweet.id)
+    assert not await server.engagement.unlike(liker, tweet.id)
+    assert not await server.engagement.unlike(bob, tweet.id)
+    await server.tweets.removals.finish(tweet.id)
+    assert not await server.engagement.unlike(liker, tweet.id)
+    assert likes_of(server) == {}
+    assert server.store.documents(TWEET_COUNTS) == []
+    with pytest.raises(NotFound):
+        await server.engagement.unlike(bob, 404)
+
+
+async def test_former_versions_go_with_a_tweet() -> None:
+    """However often it was edited."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweet = await server.post(ann)
+    for number in range(2 * STEP):
+        await server.tweets.edit(ann, tweet.id, str(number))
+    await server.tweets.delete(ann, tweet.id)
+    assert server.store.documents(TWEET_EDITS) == []
+
+
+async def test_retweets_go_with_what_they_show() -> None:
+    """From their authors' posts and counts, and from timelines by the outbox; quotes stay."""
+    server = Server()
+    ann, bob = await server.sign_up("ann"), await server.sign_up("bob")
+    tweet = await server.post(ann)
+    create = server.tweets.create
+    retweet = await create(bob, NewTweet(text="", retweet_of_id=tweet.id))
+    quote = await create(bob, NewTweet(text="look", retweet_of_id=tweet.id))
+    await server.engagement.like(ann, retweet.id)
+    await server.tweets.delete(ann, tweet.id)
+    assert [row["tweet_id"] for row in server.store.documents(POSTS)] == [quote.id]
+    assert server.store.documents(RETWEETS) == server.store.documents(REMOVALS) == []
+    assert likes_of(server) == {}
+    counts = {row["user_id"]: row["tweets"] for row in server.store.documents(USER_COUNTS)}
+    assert counts == {ann.user_id: 0, bob.user_id: 1}
+    deleted = [
+        entry["subject_id"]
+        for entry in server.store.documents(OUTBOX)
+        if entry["event"] == EventKind.TWEET_DELETED
+    ]
+    assert deleted == [tweet.id, retweet.id]
+
+
+async def test_many_retweets_go_in_few_announcements() -> None:
+    """Caches are told of all that go in a step together."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweet = await server.post(ann)
+    for _ in range(2 * STEP):
+        await server.tweets.create(ann, NewTweet(text="", retweet_of_id=tweet.id))
+    await server.changes.settled()
+    server.broadcasts.sent.clear()
+    await server.tweets.delete(ann, tweet.id)
+    await server.tweets.removals.finish(tweet.id)
+    await server.tweets.removals.close()
+    assert server.store.documents(TWEETS) == server.store.documents(RETWEETS) == []
+    assert len(server.broadcasts.sent) == 3
+
+
+async def test_a_deleted_reply_keeps_its_place_for_as_long_as_it_leads_somewhere() -> None:
+    """With its last reply it goes, and so does a deleted parent that only led to it."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    root = await server.post(ann, "root")
+    middle = await server.post(ann, "middle", root)
+    lower = await server.post(ann, "lower", middle)
+    leaf = await server.post(ann, "leaf", lower)
+    for tweet in (middle, lower):
+        await server.tweets.delete(ann, tweet.id)
+    assert [row["tweet_id"] for row in server.store.documents(REPLIES)] == [
+        middle.id, lower.id, leaf.id,
+    ]  # fmt: skip
+    await server.tweets.delete(ann, leaf.id)
+    assert server.store.documents(REPLIES) == []
+    assert [row["tweet_id"] for row in server.store.documents(CONVERSATIONS)] == [root.id]
+
+
+async def test_a_deleted_parent_does_not_stay_because_its_last_reply_goes_at_once() -> None:
+    """Either's last step may see the other one's tweet as it was before."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    root = await server.post(ann, "root")
+    parent = await server.post(ann, "parent", root)
+    reply = await server.post(ann, "reply", parent)
+    other = Server(server.store, server.clock, worker=1)
+
+    async def parent_first(batch: WriteBatch) -> None:
+        if any(isinstance(each, Expect) and each.label == OVERTAKEN for each in batch.operations):
+            server.store.before_write = None
+            await other.tweets.delete(ann, parent.id)
+
+    server.store.before_write = parent_first
+    await server.tweets.delete(ann, reply.id)
+    assert server.store.documents(REPLIES) == server.store.documents(REMOVALS) == []
+
+
+async def test_a_deletion_is_answered_before_hundreds_of_retweets_are_gone() -> None:
+    """They go in the background; the first ones, and those of most tweets, at once."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweet = await server.post(ann)
+    for _ in range(3 * STEP + 50):
+        await server.tweets.create(ann, NewTweet(text="", retweet_of_id=tweet.id))
+    written = len(server.store.batches)
+    await server.tweets.delete(ann, tweet.id)
+    assert len(server.store.batches) - written <= 2 + 2 * STEP
+    await server.tweets.removals.finish(tweet.id)
+    await server.tweets.removals.close()
+    await server.tweets.removals.settle()
+    assert server.store.documents(TWEETS) == server.store.documents(RETWEETS) == []
+    assert server.store.documents(REMOVALS) == []
+
+
+async def test_the_removals_of_retweets_are_done_together() -> None:
+    """Each takes a commit, and a commit may carry all of them."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweet = await server.post(ann)
+    for _ in range(20):
+        await server.tweets.create(ann, NewTweet(text="", retweet_of_id=tweet.id))
+    at_once: list[int] = []
+    waiting = 0
+
+    async def wait(batch: WriteBatch) -> None:
+        nonlocal waiting
+        waiting += 1
+        at_once.append(waiting)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        waiting -= 1
+
+    server.store.before_write = wait
+    await server.tweets.delete(ann, tweet.id)
+    assert server.store.documents(REMOVALS) == []
+    assert at_once.count(20) == 2
+
+
+async def test_a_retweet_that_goes_tells_of_the_counts_that_it_lowers() -> None:
+    """It may be a reply as well, whose parent stays."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    tweet, parent = await server.post(ann), await server.post(ann)
+    new = NewTweet(text="", retweet_of_id=tweet.id, reply_to_id=parent.id)
+    retweet = await server.tweets.create(ann, new)
+    await server.changes.settled()
+    server.broadcasts.sent.clear()
+    await server.tweets.delete(ann, tweet.id)
+    [change] = [each for each in server.broadcasts.sent if retweet.id in each.tweets]
+    assert list(change.counts) == [parent.id]
+
+
+async def test_a_tombstone_holds_nothing_of_author_or_content() -> None:
+    """Where the tweet stood, and no more."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    root = await server.post(ann)
+    reply = await server.post(ann, "a secret", root)
+    await server.tweets.delete(ann, reply.id)
+    assert server.store.documents(TOMBSTONES) == [
+        {"id": reply.id, "reply_to_id": root.id, "conversation_id": root.id}
+    ]
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["like", "unlike", "delete", "look"]),
+        st.integers(0, 2),
+        st.integers(0, 3),
+        st.integers(0, 1),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps)
+def test_counts_equal_lists_after_any_interleaving(
+    drawn: list[tuple[str, int, int, int]],
+) -> None:
+    """Of likes, unlikes and deletions at once, through two gateways."""
+    asyncio.run(_interleave(drawn))
+
+
+async def _interleave(drawn: list[tuple[str, int, int, int]]) -> None:
+    first = Server()
+    servers = [first, Server(first.store, first.clock, worker=1)]
+    users = [await first.sign_up(name) for name in ("ann", "bob", "cat")]
+    tweets = [await first.post(users[0]) for _ in range(4)]
+
+    async def act(what: str, user: int, tweet: int, gateway: int) -> None:
+        server, tweet_id = servers[gateway], tweets[tweet].id
+        try:
+            if what == "like":
+                await server.engagement.like(users[user], tweet_id)
+            elif what == "unlike":
+                await server.engagement.unlike(users[user], tweet_id)
+            elif what == "delete":
+                await server.tweets.delete(users[0], tweet_id)
+            else:
+                await server.tweets.removals.look()
+        except NotFound:
+            pass
+
+    for begin in range(0, len(drawn), 8):
+        await asyncio.gather(*(act(*each) for each in drawn[begin : begin + 8]))
+    first.clock.now_ms += int(LOOK_S * 1000) + 1
+    await first.tweets.removals.look()
+    assert first.store.documents(REMOVALS) == []
+    assert likes_of(first) == listed_likes(first)
+    there = {row["id"] for row in first.store.documents(TWEETS)}
+    by_tweet = Counter(row["tweet_id"] for row in first.store.documents(FAVOURITERS))
+    counts = {row["tweet_id"]: row["likes"] for row in first.store.documents(TWEET_COUNTS)}
+    assert set(by_tweet) <= there
+    assert {each: likes for each, likes in counts.items() if likes} == dict(by_tweet)
