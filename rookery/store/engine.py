@@ -1,7 +1,8 @@
 """The engine protocol: documents in declared collections, and atomic conditional writes.
 
 Interface, and the checks that all implementations make alike; `sqlite/` and `mongo/` implement
-it, and `tests/contract` says what every implementation must do. The repositories of this package are written once, on top of it.
+it, and `tests/contract` says what every implementation must do. The repositories of this package
+are written once, on top of it.
 
 Model:
     A document is a flat mapping of field names to JSON-like values (int, str, bool, float, None,
