@@ -13,11 +13,11 @@ from rookery.models import PostKind
 from rookery.store.engine import Collection
 from rookery.store.schema import COLLECTIONS
 from rookery.store.sqlite import backfills
+from rookery.store.sqlite.backfills import create_all
 from rookery.store.sqlite.connection import APPLICATION_ID, application_id, schema_version
 from rookery.store.sqlite.migrations import (
     VERSION,
     Migration,
-    create_all,
     migrate,
     migrations,
     schema_differences,
