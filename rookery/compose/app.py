@@ -32,6 +32,7 @@ from rookery.connection.server import ConnectionListener
 from rookery.connection.settings import StreamSettings
 from rookery.domain.placement import ClusterView, Members
 from rookery.errors import DeviceRevoked, InvalidToken, RookeryError, Unavailable
+from rookery.events.encoding import read_record
 from rookery.http.addresses import Addresses
 from rookery.http.cors import with_cors
 from rookery.http.native.app import router_of
@@ -547,7 +548,7 @@ class StreamSurface:
         }
 
     def push(self, batch: list[Push]) -> None:
-        self._hub.push(batch)
+        self._hub.push([_with_card(each) for each in batch])
 
     def invalidate(self, change: Invalidation) -> None:
         self._endings += bool(change.devices or change.sign_ins)
@@ -560,6 +561,15 @@ class StreamSurface:
 
     def figures(self) -> Mapping[str, float]:
         return {**self._hub.figures(), **self._listener.figures(), **self._backend.cache_figures()}
+
+
+def _with_card(push: Push) -> Push:
+    """`push` with the card of its tweet, as MessagePack, for its record."""
+    if not push.record:
+        return push
+    record = read_record(push.record)
+    card = msgspec.msgpack.encode(tweet_card(record.tweet, record.author))
+    return msgspec.structs.replace(push, record=card)
 
 
 async def compose_connection_server(
