@@ -37,7 +37,9 @@ from rookery.services.checking.references import References
 from rookery.services.tweets.tweets import NewTweet
 from rookery.store import StoreParts, open_reader, prepare_store
 from rookery.store.records.cluster import ClusterRepository
+from rookery.store.records.events import FailedEvent
 from rookery.store.redis.connection import check_redis
+from rookery.views import iso_time
 
 log = structlog.get_logger(__name__)
 
@@ -339,6 +341,22 @@ def _record_start(config: Config) -> None:
     )
 
 
+def _described(failed: FailedEvent) -> dict[str, Any]:
+    """An event that was put aside, for people."""
+    try:
+        kind = str(msgspec.msgpack.decode(failed.event)["type"])
+    except (msgspec.MsgspecError, KeyError, TypeError):
+        kind = "unreadable"
+    return {
+        "consumer": failed.consumer,
+        "id": str(failed.id),
+        "kind": kind,
+        "tries": failed.tries,
+        "failed_at": iso_time(failed.failed_ms),
+        "reason": failed.reason,
+    }
+
+
 class Commands:
     """What the command line may ask of a running server."""
 
@@ -357,7 +375,8 @@ class Commands:
             "home": single(self._home),
             "settle": single(self._settle),
             "delivered": single(self._delivered),
-            "requeue-dead": _audited("requeue-dead", single(self._requeue_dead)),
+            "events": self._events,
+            "retry-events": _audited("retry-events", single(self._retry_events), "consumer"),
             "fsck": _audited("fsck", self._fsck, "repair"),
             "fsck-references": _audited("fsck-references", self._fsck_references, "repair"),
             "drain": _audited("drain", single(self._drain), "node"),
@@ -530,10 +549,17 @@ class Commands:
         worker = self._server.runtime.ref(names.FANOUT_WORKER)
         return dict(await worker.call("delivered"))
 
-    async def _requeue_dead(self, arguments: Mapping[str, Any]) -> int:
-        """Deliver again what was put aside because it could not be delivered; how many."""
+    async def _events(self, arguments: Mapping[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """What consumers could not take, at most `limit` events; of one `consumer`, or of all."""
         worker = self._server.runtime.ref(names.FANOUT_WORKER)
-        count: int = await worker.call("requeue_dead")
+        consumer, limit = arguments.get("consumer"), int(arguments.get("limit", 100))
+        for event in await worker.call("failed_events", consumer, limit):
+            yield _described(event)
+
+    async def _retry_events(self, arguments: Mapping[str, Any]) -> int:
+        """Hand out again what a `consumer`, or any, could not take; how many events."""
+        worker = self._server.runtime.ref(names.FANOUT_WORKER)
+        count: int = await worker.call("retry_events", arguments.get("consumer"))
         return count
 
     async def _fsck(self, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
