@@ -44,6 +44,11 @@ class Lane:
         return event_id in self._here
 
     @property
+    def is_filling(self) -> bool:
+        """Whether what comes may soon be too much."""
+        return not self.is_behind and len(self._here) > self._limits.held // 2
+
+    @property
     def is_idle(self) -> bool:
         """Whether there is nothing to take, here or in the backlog."""
         return not self._here and not self.is_behind

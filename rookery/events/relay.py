@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 MAX_HELD = 40 * BATCH
 """Events of the outbox in memory, above which no more are taken from the queue."""
 IDLE_WAIT_S = 1.0
+BREATH_S = 0.02
+"""A pause between two batches from the queue, for consumers that have many waiting."""
 ROUND_EVERY_S = 0.1
 """Acknowledging is a commit of the store: what is done in so long shares one."""
 OVERDUE_EVERY_S = 1.0
@@ -82,6 +84,9 @@ class Relay:
         self._spawn(self._keep())
         while True:
             await self._room.wait()
+            if any(line.lane.is_filling for line in self._lines):
+                # A burst: who is only busy keeps up then, and who is stuck soon falls behind.
+                await asyncio.sleep(BREATH_S)
             try:
                 stored = await self._queue.take(BATCH, IDLE_WAIT_S)
             except RookeryError as error:

@@ -33,16 +33,10 @@ class Recorder:
     fail as if a part of the server did not answer.
     """
 
-    def __init__(
-        self,
-        name: str,
-        kinds: tuple[type[Event], ...] = (PrivacyChanged,),
-        *,
-        in_order: bool = True,
-    ) -> None:
+    def __init__(self, name: str, kinds: tuple[type[Event], ...] = (PrivacyChanged,)) -> None:
         self.name = name
         self.kinds = kinds
-        self.in_order = in_order
+        self.in_order = True
         self.took: list[int] = []
         self.poison: set[int] = set()
         self.is_away = False
