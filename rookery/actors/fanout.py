@@ -189,13 +189,13 @@ class FanoutWorker(Actor):
                 continue
             if entry.event != EventKind.TWEET:
                 changed.append(entry.subject_id)
-            delivery = (
-                entry.id,
-                entry.event,
-                entry.subject_id,
-                entry.author_id,
-                entry.kind,
-                entry.payload,
+            delivery = Delivery(
+                event_id=entry.id,
+                event_kind=entry.event,
+                tweet_id=entry.subject_id,
+                author_id=entry.author_id,
+                post_kind=entry.kind,
+                record=entry.payload,
             )
             (listed if entry.author_id in self._celebrities else tweets).append(delivery)
         if tweets:
@@ -230,7 +230,7 @@ class FanoutWorker(Actor):
     async def _to_lists(self, deliveries: list[Delivery]) -> None:
         refused = set(await self._lists.call("append", deliveries))
         if refused:
-            await self._to_rings([each for each in deliveries if each[0] in refused])
+            await self._to_rings([each for each in deliveries if each.event_id in refused])
 
     async def _acknowledge(self) -> None:
         """Acknowledge what is done, some of it at a time: each time is a commit of the store."""

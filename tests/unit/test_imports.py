@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "store": LEAVES | {"domain"},
     "services": LEAVES | {"domain", "store"},
     "http": LEAVES | {"domain", "store", "services"},
-    "connection": LEAVES | {"domain", "store", "services"},
+    "connection": LEAVES | {"domain", "events", "store", "services"},
     "actors": LEAVES | {"domain", "store", "connection", "cluster"},
     "bulk": LEAVES | {"domain", "store", "services", "control"},
     "client": set(),
