@@ -10,14 +10,13 @@ import msgspec
 import structlog
 
 from rookery.connection.wire import UNKNOWN_KIND, Event
+from rookery.events.encoding import read_record
 from rookery.events.kinds import TweetRecord
 from rookery.messages import Push
 from rookery.models import Tweet
 from rookery.views import PushedTweet, TweetCard, UnavailableTweet, tweet_card
 
 log = structlog.get_logger(__name__)
-
-_records = msgspec.msgpack.Decoder(TweetRecord)
 
 
 def event_of(push: Push) -> Event:
@@ -29,7 +28,7 @@ def event_of(push: Push) -> Event:
     if not push.record:
         return Event(push.event_kind, push.subject_id)
     try:
-        record = _records.decode(push.record)
+        record = read_record(push.record)
     except msgspec.MsgspecError as error:
         log.warning("a pushed tweet cannot be read", tweet_id=push.subject_id, error=str(error))
         return Event(UNKNOWN_KIND, push.subject_id)

@@ -61,6 +61,12 @@ class World:
         return bool(self.warm.deliver(delivery, listed=False)[1])
 
 
+async def until_heard(world: World) -> None:
+    async with asyncio.timeout(5.0):
+        while not world.hears():  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
 @pytest.fixture
 async def world(monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(monkeypatch)
@@ -103,9 +109,7 @@ async def test_a_timed_mute_ends_at_its_time_for_reads_and_deliveries(world: Wor
     world.sources.end_mutes()
     assert not world.is_built
     following = asyncio.create_task(world.sources.follow_mute_ends())
-    async with asyncio.timeout(5.0):
-        while not world.hears():
-            await asyncio.sleep(0.01)
+    await until_heard(world)
     following.cancel()
 
 
@@ -128,9 +132,7 @@ async def test_a_store_that_is_away_when_a_mute_ends_is_asked_again(
 
     monkeypatch.setattr(world.sources, "load", failing)
     following = asyncio.create_task(world.sources.follow_mute_ends())
-    async with asyncio.timeout(5.0):
-        while not world.hears():
-            await asyncio.sleep(0.001)
+    await until_heard(world)
     following.cancel()
     assert calls == 3
 
