@@ -19,7 +19,14 @@ from rookery.domain.placement import ClusterView
 from rookery.errors import RookeryError, Unavailable
 from rookery.events.consumers.timelines import delivery_of
 from rookery.events.encoding import StoredEvent, decoded
-from rookery.events.kinds import Event, FollowChanged, TweetDeleted, TweetEdited, TweetPosted
+from rookery.events.kinds import (
+    Event,
+    FollowChanged,
+    HiddenChanged,
+    TweetDeleted,
+    TweetEdited,
+    TweetPosted,
+)
 from rookery.ids import RisingClock, first_id_at, time_ms_of
 from rookery.messages import Delivery, Invalidation
 from rookery.store import StoreParts, clock_ms, open_reader

@@ -560,7 +560,7 @@ class StreamSurface:
         self._recheck_now.set()
 
     def push(self, batch: list[Push]) -> None:
-        self._hub.push([_with_card(each) for each in batch])
+        self._hub.push(batch)
 
     def invalidate(self, change: Invalidation) -> None:
         self._endings += bool(change.devices or change.sign_ins)
