@@ -93,7 +93,7 @@ class Hand:
             text=text,
             kind=int(kind),
             conversation_id=tweet_id,
-            entities={"mentions": mentions},
+            entities={"mentions": mentions, "hashtags": [], "cashtags": [], "urls": []},
             retweet_of_id=retweets,
             quote_of_id=quotes,
             visibility="public" if audience is None else MENTIONED,
