@@ -209,7 +209,7 @@ class UseCases:
         self.authenticator.forget(change.devices)
         self.authenticator.forget((user, device) for user, device, _ in change.sign_ins)
         self.cards.invalidate(change)  # and, through it, authors
-        for user_id in change.likers:
+        for user_id in change.viewers:
             self.liked.changed(user_id)
 
 
