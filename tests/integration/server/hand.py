@@ -26,7 +26,7 @@ class Hand:
         self.server = server
 
     async def _write(self, *operations: Operation, changed: Sequence[int] = ()) -> None:
-        backend = self.server.server.use_cases.backend
+        backend = self.server.server.backend
 
         async def write() -> None:
             await backend.store.writer.write(WriteBatch(operations))
@@ -36,7 +36,7 @@ class Hand:
         await self.server.on_loop(write())
 
     def _id(self) -> int:
-        return self.server.server.use_cases.backend.lease.next_id()
+        return self.server.server.backend.lease.next_id()
 
     async def block(self, who: Person, whom: Person) -> None:
         block = {"blocker_id": who.id, "blocked_id": whom.id, "block_id": self._id()}
@@ -127,13 +127,13 @@ class Hand:
         await self._write(*deleting(tweet, set()), adding(event))
 
     async def _record(self, tweet_id: int) -> TweetRecord:
-        reader = self.server.server.use_cases.backend.store.reader
+        reader = self.server.server.backend.store.reader
         document = await self.server.on_loop(reader.get(TWEETS, (tweet_id,)))
         tweet = msgspec.convert(document, Tweet)
         return TweetRecord(tweet, await self._user(tweet.author_id))
 
     async def _user(self, user_id: int) -> User:
-        reader = self.server.server.use_cases.backend.store.reader
+        reader = self.server.server.backend.store.reader
         document = await self.server.on_loop(reader.get(USERS, (user_id,)))
         user = msgspec.convert(document, User)
         return msgspec.structs.replace(user, email=None, password_hash=None)
