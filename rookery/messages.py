@@ -30,7 +30,8 @@ class Push(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `event_kind` is an `EventKind`. `record` is a `rookery.events.kinds.TweetRecord` as MessagePack;
     empty where there is nothing to show. `user_ids` and `offsets` are parallel little-endian int64
-    arrays.
+    arrays. `hides_quote`: there is a block between each of these users and the author of the tweet
+    that the record quotes.
     """
 
     event_kind: int
@@ -38,6 +39,7 @@ class Push(msgspec.Struct, frozen=True, array_like=True, gc=False):
     record: bytes
     user_ids: bytes
     offsets: bytes
+    hides_quote: bool = False
 
 
 AttachRequest = tuple[int, str, str, str | None, int | None]
@@ -65,15 +67,15 @@ class Invalidation(msgspec.Struct, frozen=True, array_like=True):
 
     `devices`: (user id, device id) that were revoked. `sign_ins`: (user id, device id, session)
     that ended because the device signed in anew. `tweets`: ids that were edited or deleted.
-    `counts`: ids of tweets whose counts changed. `users`: ids whose profile changed. `likers`: ids
-    of users whose likes changed.
+    `counts`: ids of tweets whose counts changed. `users`: ids whose profile changed. `viewers`: ids
+    of users who marked something, or whose hidden ids, follows or role changed.
     """
 
     devices: list[tuple[int, str]] = []
     tweets: list[int] = []
     counts: list[int] = []
     users: list[int] = []
-    likers: list[int] = []
+    viewers: list[int] = []
     sign_ins: list[tuple[int, str, str]] = []
 
 

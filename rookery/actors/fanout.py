@@ -141,6 +141,9 @@ class FanoutWorker(Actor):
     async def follow_changed(self, follower_id: int, followee_id: int, follows: bool) -> None:
         await self._shards.graph_changed_anywhere(follower_id, followee_id, follows)
 
+    async def hidden_changed(self, user_ids: list[int]) -> None:
+        await self._shards.hidden_changed_anywhere(user_ids)
+
     async def followers_changed(self, user_ids: list[int]) -> None:
         await self._lists.call("followers_changed", user_ids)
 

@@ -4,7 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, ClassVar, Protocol
 
-from rookery.events.kinds import Event, FollowChanged, TweetDeleted, TweetEdited, TweetPosted
+from rookery.events.kinds import (
+    Event,
+    FollowChanged,
+    HiddenChanged,
+    TweetDeleted,
+    TweetEdited,
+    TweetPosted,
+)
 from rookery.ids import first_id_at
 from rookery.messages import Delivery
 from rookery.models import EventKind
@@ -39,6 +46,10 @@ class Destinations(Protocol):
         """To the follower's timeline."""
         ...
 
+    async def hidden_changed(self, user_ids: list[int]) -> None:
+        """To these users' timelines: what is hidden from them is another."""
+        ...
+
     async def followers_changed(self, user_ids: list[int]) -> None:
         """To who decides who is a celebrity."""
         ...
@@ -61,6 +72,7 @@ class Timelines:
         TweetEdited,
         TweetDeleted,
         FollowChanged,
+        HiddenChanged,
     )
     in_order: ClassVar[bool] = False
 
@@ -94,9 +106,12 @@ class Timelines:
         lists: list[Delivery] = []
         follows: list[FollowChanged] = []
         changed: list[int] = []
+        hidden: set[int] = set()
         for event in events:
             if isinstance(event, FollowChanged):
                 follows.append(event)
+            elif isinstance(event, HiddenChanged):
+                hidden.update(event.user_ids)
             elif isinstance(event, TweetPosted | TweetEdited | TweetDeleted):
                 if not isinstance(event, TweetPosted):
                     changed.append(event.tweet_id)
@@ -110,6 +125,8 @@ class Timelines:
             calls.append(to.to_rings(rings))
         if lists:
             calls.append(self._to_lists(lists))
+        if hidden:
+            calls.append(to.hidden_changed(sorted(hidden)))
         if changed:
             calls.append(to.forget(changed))
         if follows:
