@@ -39,7 +39,13 @@ COMPOSERS = {"__init__", "compose", "cluster", "cli"}
 PURE = ("domain", "text")
 NETWORK = {"ray", "aiohttp", "httptools", "websockets", "socket"}
 SHELLS = {"asyncio", "sqlite3", "redis", "pymongo"} | NETWORK
-PURE_MODULES = {"connection/session.py", "connection/wire.py", "actors/coalescing.py"}
+PURE_MODULES = {
+    "connection/session.py",
+    "connection/wire.py",
+    "actors/coalescing.py",
+    "events/lane.py",
+    "events/ledger.py",
+}
 
 
 @cache

@@ -1,4 +1,4 @@
-"""``settle``, ``delivered`` and the checks: what is under way, and whether all is as it should be."""
+"""``settle``, ``delivered`` and the checks: what is under way, and whether all is right."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
