@@ -218,6 +218,21 @@ class Timelines(Section, frozen=True, kw_only=True):
     ] = 1_000_000
 
 
+class Events(Section, frozen=True, kw_only=True):
+    lag_s: Annotated[
+        Seconds,
+        Meta(description="Seconds after which a consumer's events go into its own backlog."),
+    ] = 5.0
+    max_held: Annotated[
+        int,
+        Meta(
+            ge=1_000,
+            le=1_000_000,
+            description="Events of a consumer in memory; with more its backlog takes them.",
+        ),
+    ] = 10_000
+
+
 class Auth(Section, frozen=True, kw_only=True):
     access_token_s: Annotated[Lifetime, Meta(description="Life of an access token.")] = 900.0
     refresh_token_s: Annotated[
@@ -309,6 +324,7 @@ class Config(Section, frozen=True, kw_only=True):
     http: Http = Http()
     live: Live = Live()
     timelines: Timelines = Timelines()
+    events: Events = Events()
     auth: Auth = Auth()
     limits: Limits = Limits()
     tweets: Tweets = Tweets()

@@ -30,6 +30,7 @@ from rookery.services.ports import InvalidationPort, TimelinePort
 from rookery.services.reading.authors import Authors
 from rookery.services.reading.cards import Cards
 from rookery.services.reading.liked import LikedTweets
+from rookery.services.reading.reading import Reading
 from rookery.services.reading.timelines import Timelines
 from rookery.services.tweets.counts import CountChanges
 from rookery.services.tweets.engagement import Engagement
@@ -93,6 +94,14 @@ class UseCases:
         self.cards = Cards(
             ground.shown, steady_ms, self.authors, self.liked, capacity=config.tweets.cache_size
         )
+        self.reading = Reading(
+            store,
+            ground.shown,
+            steady_ms,
+            ground.clock_ms,
+            capacity=config.tweets.cache_size,
+            authors=self.authors,
+        )
         self.timelines = Timelines(store, ground.timelines, self.cards, self.authors)
 
     def _add_graph(self, ground: Ground) -> None:
@@ -120,7 +129,8 @@ class UseCases:
         self.authenticator.forget(change.devices)
         self.authenticator.forget((user, device) for user, device, _ in change.sign_ins)
         self.cards.invalidate(change)  # and, through it, authors
-        for user_id in change.likers:
+        self.reading.invalidate(change)
+        for user_id in change.viewers:
             self.liked.changed(user_id)
 
     def figures(self) -> Mapping[str, float]:

@@ -1,13 +1,14 @@
 """Every command that the control channel takes."""
 
 from rookery.compose.commands.accounts import AccountCommands
+from rookery.compose.commands.events import EventCommands
 from rookery.compose.commands.nodes import NodeCommands
 from rookery.compose.commands.posts import PostCommands
 from rookery.compose.commands.served import Served
 from rookery.compose.commands.upkeep import UpkeepCommands
 from rookery.control import Command
 
-_CONCEPTS = (NodeCommands, AccountCommands, PostCommands, UpkeepCommands)
+_CONCEPTS = (NodeCommands, AccountCommands, PostCommands, UpkeepCommands, EventCommands)
 
 
 def commands_of(served: Served) -> dict[str, Command]:

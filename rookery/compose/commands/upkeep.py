@@ -1,5 +1,4 @@
-"""``settle``, ``delivered``, ``requeue-dead`` and the checks: what is under way, and whether all
-is as it should be."""
+"""``settle``, ``delivered`` and the checks: what is under way, and whether all is right."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -19,7 +18,6 @@ class UpkeepCommands:
         self.by_name: dict[str, Command] = {
             "settle": single(self._settle),
             "delivered": single(self._delivered),
-            "requeue-dead": telling("requeue-dead", single(self._requeue_dead)),
             "fsck": telling("fsck", self._fsck, "repair"),
             "fsck-references": telling("fsck-references", self._fsck_references, "repair"),
         }
@@ -28,15 +26,9 @@ class UpkeepCommands:
         await self._served.settle()
 
     async def _delivered(self, arguments: Mapping[str, Any]) -> dict[str, float]:
-        """Entries of the queue and rows reached since the worker's start."""
+        """Events taken and rows reached since the worker's start."""
         worker = self._served.runtime.ref(names.FANOUT_WORKER)
         return dict(await worker.call("delivered"))
-
-    async def _requeue_dead(self, arguments: Mapping[str, Any]) -> int:
-        """Deliver again what was put aside because it could not be delivered; how many."""
-        worker = self._served.runtime.ref(names.FANOUT_WORKER)
-        count: int = await worker.call("requeue_dead")
-        return count
 
     async def _fsck(self, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
         backend = self._served.backend
