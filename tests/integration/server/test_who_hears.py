@@ -56,8 +56,10 @@ class Stage:
         shown: list[dict[str, Any]] = []
         for event in listener.events[:count]:
             assert isinstance(event, TweetEvent | TweetUnavailable), event
-            gone = isinstance(event, TweetUnavailable)
-            shown.append({"id": event.tweet_id, "gone": True} if gone else event.raw)
+            if isinstance(event, TweetEvent):
+                shown.append(event.raw)
+            else:
+                shown.append({"id": event.tweet_id, "gone": True})
         return shown
 
     def ids(self, who: Person) -> list[int]:
