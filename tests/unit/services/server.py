@@ -100,6 +100,7 @@ class ColdTimelines:
 
     def __init__(self) -> None:
         self.changes: list[tuple[int, int, bool]] = []
+        self.hidden: list[list[int]] = []
         self.posts: list[tuple[int, int, int]] = []
         self.failure: Exception | None = None
 
@@ -111,6 +112,11 @@ class ColdTimelines:
 
     async def graph_changed(self, follower_id: int, followee_id: int, follows: bool) -> None:
         self.changes.append((follower_id, followee_id, follows))
+        if self.failure is not None:
+            raise self.failure
+
+    async def hidden_changed(self, user_ids: Sequence[int]) -> None:
+        self.hidden.append(list(user_ids))
         if self.failure is not None:
             raise self.failure
 
