@@ -37,7 +37,8 @@ class Invalidation(msgspec.Struct, frozen=True, array_like=True):
     `devices`: (user id, device id) that were revoked. `sign_ins`: (user id, device id, session)
     that ended because the device signed in anew. `tweets`: ids that were edited or deleted.
     `counts`: ids of tweets whose counts changed. `users`: ids whose profile changed. `likers`: ids
-    of users whose likes changed.
+    of users whose likes changed. `viewers`: ids of users for whom other things are to be seen than
+    before, because of a follow, a block or a mute.
     """
 
     devices: list[tuple[int, str]] = []
@@ -46,6 +47,7 @@ class Invalidation(msgspec.Struct, frozen=True, array_like=True):
     users: list[int] = []
     likers: list[int] = []
     sign_ins: list[tuple[int, str, str]] = []
+    viewers: list[int] = []
 
 
 class WarmTimeline(msgspec.Struct, frozen=True, array_like=True):

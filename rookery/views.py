@@ -43,7 +43,8 @@ class UserRef(View, frozen=True, kw_only=True, rename="camel"):
 
 
 class UserView(View, frozen=True, kw_only=True, rename="camel"):
-    """A profile. `email` only for oneself; the flags only for a signed-in viewer."""
+    """A profile. `email` only for oneself, `role` only where it is not `user`; the flags only for a
+    signed-in viewer, and not of oneself."""
 
     id: str
     username: str
@@ -59,9 +60,15 @@ class UserView(View, frozen=True, kw_only=True, rename="camel"):
     following_count: int
     tweets_count: int
     likes_count: int
+    pinned_count: int
+    role: str | msgspec.UnsetType = msgspec.UNSET
     email: str | msgspec.UnsetType = msgspec.UNSET
     following: bool | msgspec.UnsetType = msgspec.UNSET
     followed_by: bool | msgspec.UnsetType = msgspec.UNSET
+    requested: bool | msgspec.UnsetType = msgspec.UNSET
+    blocking: bool | msgspec.UnsetType = msgspec.UNSET
+    muting: bool | msgspec.UnsetType = msgspec.UNSET
+    muted_until: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Mention(TypedDict):
@@ -190,15 +197,8 @@ def user_ref(user: User) -> UserRef:
     )
 
 
-def user_view(
-    user: User,
-    counts: UserCounts,
-    *,
-    private: bool = False,
-    following: bool | None = None,
-    followed_by: bool | None = None,
-) -> UserView:
-    """The profile of `user`; `private` adds what only the user may see."""
+def user_view(user: User, counts: UserCounts, *, private: bool = False) -> UserView:
+    """The profile of `user` without a viewer's flags; `private` adds what only the user may see."""
     return UserView(
         id=str(user.id),
         username=user.username,
@@ -214,9 +214,9 @@ def user_view(
         following_count=counts.followees,
         tweets_count=counts.tweets,
         likes_count=counts.likes,
+        pinned_count=counts.pins,
+        role=msgspec.UNSET if user.role == "user" else user.role,
         email=user.email if private and user.email else msgspec.UNSET,
-        following=msgspec.UNSET if following is None else following,
-        followed_by=msgspec.UNSET if followed_by is None else followed_by,
     )
 
 

@@ -43,10 +43,16 @@ from rookery.security_log import Origin, Refusals
 from rookery.services.accounts.accounts import Accounts
 from rookery.services.accounts.authentication import Authenticator
 from rookery.services.accounts.passwords import PasswordCost, Passwords
+from rookery.services.accounts.privacy import Privacy
 from rookery.services.accounts.profiles import Profiles
 from rookery.services.accounts.stream_tickets import StreamTickets
 from rookery.services.accounts.tokens import KeyRing
+from rookery.services.graph.blocks import Blocks
+from rookery.services.graph.changes import GraphChanges
 from rookery.services.graph.follows import Graph
+from rookery.services.graph.mutes import Mutes
+from rookery.services.graph.openings import Openings
+from rookery.services.graph.requests import FollowRequests
 from rookery.services.idempotency import Idempotency
 from rookery.services.limits import Limits
 from rookery.services.limits_redis import RedisCounts
@@ -167,8 +173,14 @@ class UseCases:
             backend.shown, steady_ms, self.authors, self.liked, capacity=config.tweets.cache_size
         )
         self.changes = CountChanges(self.cards, backend.broadcast)
-        self.profiles = Profiles(store, backend.broadcast)
-        self.graph = Graph(store, ids, self.authors, backend.shards)
+        graph_changes = GraphChanges(store, ids, backend.shards, backend.broadcast)
+        self.openings = Openings(store, ids, graph_changes)
+        self.profiles = Profiles(store, ids, clock_ms, backend.broadcast, self.openings)
+        self.graph = Graph(store, ids, self.authors, graph_changes)
+        self.requests = FollowRequests(store, ids, graph_changes)
+        self.blocks = Blocks(store, ids, graph_changes)
+        self.mutes = Mutes(store, ids, clock_ms, graph_changes)
+        self.privacy = Privacy(self.profiles, self.blocks, self.mutes)
         self.tweets = Tweets(
             store,
             ids,
@@ -191,6 +203,7 @@ class UseCases:
         self._background = [
             asyncio.create_task(_reload(self.keys)),
             asyncio.create_task(self.tweets.removals.run()),
+            asyncio.create_task(self.openings.run()),
         ]
 
     async def close(self) -> None:
@@ -198,6 +211,7 @@ class UseCases:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self.tweets.removals.close()
+        await self.openings.close()
         self.passwords.close()
         await self.backend.close()
 

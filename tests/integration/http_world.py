@@ -20,10 +20,16 @@ from rookery.ids import Snowflakes
 from rookery.services.accounts.accounts import Accounts
 from rookery.services.accounts.authentication import Authenticator
 from rookery.services.accounts.passwords import PasswordCost, Passwords
+from rookery.services.accounts.privacy import Privacy
 from rookery.services.accounts.profiles import Profiles
 from rookery.services.accounts.stream_tickets import StreamTickets
 from rookery.services.accounts.tokens import KeyRing
+from rookery.services.graph.blocks import Blocks
+from rookery.services.graph.changes import GraphChanges
 from rookery.services.graph.follows import Graph
+from rookery.services.graph.mutes import Mutes
+from rookery.services.graph.openings import Openings
+from rookery.services.graph.requests import FollowRequests
 from rookery.services.idempotency import Idempotency
 from rookery.services.limits import Limits, SharedCounts
 from rookery.services.ports import Invalidation, TimelinePort, TimelineSlice
@@ -186,11 +192,20 @@ async def http_world(
         return checks
 
     idempotency = Idempotency(store, clock_ms)
+    graph_changes = GraphChanges(store, ids, timeline, invalidations)
+    openings = Openings(store, ids, graph_changes)
+    profiles = Profiles(store, ids, clock_ms, invalidations, openings)
+    blocks = Blocks(store, ids, graph_changes)
+    mutes = Mutes(store, ids, clock_ms, graph_changes)
     services = Services(
         authenticator=authenticator,
         accounts=Accounts(store, ids, clock_ms, keys, passwords, invalidations),
-        profiles=Profiles(store, invalidations),
-        graph=Graph(store, ids, authors, timeline),
+        profiles=profiles,
+        privacy=Privacy(profiles, blocks, mutes),
+        graph=Graph(store, ids, authors, graph_changes),
+        requests=FollowRequests(store, ids, graph_changes),
+        blocks=blocks,
+        mutes=mutes,
         tweets=Tweets(
             store, ids, clock_ms, authors, cards, changes, invalidations, idempotency, timeline
         ),
@@ -211,4 +226,5 @@ async def http_world(
     finally:
         await server.close()
         await changes.settled()
+        await openings.close()
         passwords.close()

@@ -10,9 +10,13 @@ from rookery.http.addresses import Addresses
 from rookery.security_log import Refusals
 from rookery.services.accounts.accounts import Accounts
 from rookery.services.accounts.authentication import Authenticator
+from rookery.services.accounts.privacy import Privacy
 from rookery.services.accounts.profiles import Profiles
 from rookery.services.accounts.stream_tickets import StreamTickets
+from rookery.services.graph.blocks import Blocks
 from rookery.services.graph.follows import Graph
+from rookery.services.graph.mutes import Mutes
+from rookery.services.graph.requests import FollowRequests
 from rookery.services.limits import Limits
 from rookery.services.ports import StreamDirectoryPort
 from rookery.services.reading.cards import Cards
@@ -37,7 +41,11 @@ class Services:
     authenticator: Authenticator
     accounts: Accounts
     profiles: Profiles
+    privacy: Privacy
     graph: Graph
+    requests: FollowRequests
+    blocks: Blocks
+    mutes: Mutes
     tweets: Tweets
     engagement: Engagement
     cards: Cards

@@ -5,7 +5,14 @@ from collections.abc import Sequence
 
 from rookery.ids import Snowflakes
 from rookery.models import Identity, Tweet, User
+from rookery.services.accounts.privacy import Privacy
+from rookery.services.accounts.profiles import Profiles
+from rookery.services.graph.blocks import Blocks
+from rookery.services.graph.changes import GraphChanges
 from rookery.services.graph.follows import Graph
+from rookery.services.graph.mutes import Mutes
+from rookery.services.graph.openings import Openings
+from rookery.services.graph.requests import FollowRequests
 from rookery.services.idempotency import Idempotency
 from rookery.services.ports import Invalidation, TimelineSlice
 from rookery.services.reading.authors import Authors
@@ -170,7 +177,14 @@ class Server:
             self.timeline_port,
         )
         self.engagement = Engagement(self.store, self.ids, self.authors, self.liked, self.changes)
-        self.graph = Graph(self.store, self.ids, self.authors, self.timeline_port)
+        graph_changes = GraphChanges(self.store, self.ids, self.timeline_port, self.broadcasts)
+        self.graph = Graph(self.store, self.ids, self.authors, graph_changes)
+        self.requests = FollowRequests(self.store, self.ids, graph_changes)
+        self.blocks = Blocks(self.store, self.ids, graph_changes)
+        self.mutes = Mutes(self.store, self.ids, self.clock, graph_changes)
+        self.openings = Openings(self.store, self.ids, graph_changes)
+        self.profiles = Profiles(self.store, self.ids, self.clock, self.broadcasts, self.openings)
+        self.privacy = Privacy(self.profiles, self.blocks, self.mutes)
         self.timelines = Timelines(self.store, self.timeline_port, self.cards, self.authors)
 
     async def sign_up(self, username: str, role: str = "user") -> Identity:
