@@ -21,9 +21,6 @@ from rookery.client.models import (
     Device,
     Devices,
     Engagements,
-    Followers,
-    Following,
-    FollowState,
     Health,
     LikeState,
     Listing,
@@ -44,20 +41,19 @@ from rookery.client.models import (
     Versions,
 )
 from rookery.client.pages import Pages
+from rookery.client.paths import Id, UserId, id_in_path, user_path
 from rookery.client.position import Position
+from rookery.client.social import SocialMethods
 from rookery.client.stream import Stream
 from rookery.client.transport import Call, OnTokens, Retries, Transport
 from rookery.client.wire import Encoding
 
 T = TypeVar("T")
-Id: TypeAlias = str | int
-UserId: TypeAlias = str | int
-"""A user's id, or a name with an ``@`` before it: names may consist of digits alone."""
 Filter: TypeAlias = Literal["media", "replies", "retweets"]
 _GONE = frozenset({404})
 
 
-class Client:
+class Client(SocialMethods):
     """A user's (or, without a token, anyone's) access to a server.
 
     Use it with ``async with``; leaving that closes its streams. One client serves any number of
@@ -228,7 +224,7 @@ class Client:
 
     async def user(self, user_id: UserId) -> User:
         """A profile."""
-        return await self._get(_user(user_id), User)
+        return await self._get(user_path(user_id), User)
 
     async def user_by_name(self, username: str) -> User:
         """A profile, by its username in any case."""
@@ -259,24 +255,6 @@ class Client:
         user_id = self._user_id or (await self.me()).id
         return await self._transport.request(Call("PATCH", f"/users/{user_id}", body=body), User)
 
-    async def follow(self, user_id: UserId) -> FollowState:
-        """Follow a user; no error if one does already."""
-        call = Call("POST", f"{_user(user_id)}/follow", repeatable=True)
-        return await self._transport.request(call, FollowState)
-
-    async def unfollow(self, user_id: UserId) -> FollowState:
-        """Stop following a user; no error if one does not."""
-        call = Call("DELETE", f"{_user(user_id)}/follow")
-        return await self._transport.request(call, FollowState)
-
-    def followers(self, user_id: UserId, *, limit: int = 100) -> Pages[User]:
-        """Who follows a user, newest first. `limit` is the size of a page, here and below."""
-        return self._pages(f"{_user(user_id)}/followers", Followers, limit)
-
-    def following(self, user_id: UserId, *, limit: int = 100) -> Pages[User]:
-        """Whom a user follows, newest first."""
-        return self._pages(f"{_user(user_id)}/following", Following, limit)
-
     # Tweets
 
     async def post(
@@ -295,7 +273,7 @@ class Client:
         """
         body: dict[str, Any] = {"text": text}
         if reply_to is not None:
-            body["replyToTweetId"] = _id(reply_to)
+            body["replyToTweetId"] = id_in_path(reply_to)
         if sensitive:
             body["sensitive"] = True
         if lang is not None:
@@ -306,20 +284,20 @@ class Client:
 
     async def tweet(self, tweet_id: Id) -> Tweet:
         """A tweet."""
-        return await self._get(f"/tweets/{_id(tweet_id)}", Tweet)
+        return await self._get(f"/tweets/{id_in_path(tweet_id)}", Tweet)
 
     async def delete_tweet(self, tweet_id: Id) -> None:
         """Delete a tweet of one's own."""
-        await self._transport.send(Call("DELETE", f"/tweets/{_id(tweet_id)}", done=_GONE))
+        await self._transport.send(Call("DELETE", f"/tweets/{id_in_path(tweet_id)}", done=_GONE))
 
     async def edit_tweet(self, tweet_id: Id, text: str) -> Tweet:
         """Give a tweet of one's own another text."""
-        call = Call("PATCH", f"/tweets/{_id(tweet_id)}", body={"text": text})
+        call = Call("PATCH", f"/tweets/{id_in_path(tweet_id)}", body={"text": text})
         return await self._transport.request(call, Tweet)
 
     def history(self, tweet_id: Id, *, limit: int = 100) -> Pages[TweetVersion]:
         """Versions of a tweet, newest first."""
-        return self._pages(f"/tweets/{_id(tweet_id)}/history", Versions, limit)
+        return self._pages(f"/tweets/{id_in_path(tweet_id)}/history", Versions, limit)
 
     async def context(
         self, tweet_id: Id, *, cursor: str | None = None, limit: int = 100
@@ -329,7 +307,7 @@ class Client:
         Ancestors are part of the first page only.
         """
         query = {"limit": str(limit)} | ({} if cursor is None else {"cursor": cursor})
-        call = Call("GET", f"/tweets/{_id(tweet_id)}/context", query=query)
+        call = Call("GET", f"/tweets/{id_in_path(tweet_id)}/context", query=query)
         page = await self._transport.request(call, ContextPage)
         try:
             return page.read()
@@ -338,35 +316,35 @@ class Client:
 
     def replies(self, tweet_id: Id, *, limit: int = 100) -> Pages[Tweet]:
         """Replies to a tweet, oldest first."""
-        return self._pages(f"/tweets/{_id(tweet_id)}/replies", Replies, limit)
+        return self._pages(f"/tweets/{id_in_path(tweet_id)}/replies", Replies, limit)
 
     def conversation(self, tweet_id: Id, *, limit: int = 100) -> Pages[Tweet]:
         """All of the conversation that a tweet belongs to, oldest first."""
-        return self._pages(f"/tweets/{_id(tweet_id)}/conversation", Tweets, limit)
+        return self._pages(f"/tweets/{id_in_path(tweet_id)}/conversation", Tweets, limit)
 
     # Engagement
 
     async def like(self, tweet_id: Id) -> LikeState:
         """Like a tweet; no error if one does already."""
-        call = Call("POST", f"/tweets/{_id(tweet_id)}/like", repeatable=True)
+        call = Call("POST", f"/tweets/{id_in_path(tweet_id)}/like", repeatable=True)
         return await self._transport.request(call, LikeState)
 
     async def unlike(self, tweet_id: Id) -> LikeState:
         """Take a like back; no error if there is none."""
-        call = Call("DELETE", f"/tweets/{_id(tweet_id)}/like")
+        call = Call("DELETE", f"/tweets/{id_in_path(tweet_id)}/like")
         return await self._transport.request(call, LikeState)
 
     def likers(self, tweet_id: Id, *, limit: int = 100) -> Pages[User]:
         """Who likes a tweet, newest like first."""
-        return self._pages(f"/tweets/{_id(tweet_id)}/likers", Users, limit)
+        return self._pages(f"/tweets/{id_in_path(tweet_id)}/likers", Users, limit)
 
     def likes(self, user_id: UserId, *, limit: int = 100) -> Pages[Tweet]:
         """What a user likes, newest like first."""
-        return self._pages(f"{_user(user_id)}/likes", Tweets, limit)
+        return self._pages(f"{user_path(user_id)}/likes", Tweets, limit)
 
     async def engagements(self, tweet_id: Id) -> Engagements:
         """How often a tweet was liked, retweeted, answered and quoted."""
-        return await self._get(f"/tweets/{_id(tweet_id)}/engagements", Engagements)
+        return await self._get(f"/tweets/{id_in_path(tweet_id)}/engagements", Engagements)
 
     # Timelines
 
@@ -376,7 +354,7 @@ class Client:
 
     def user_timeline(self, user_id: UserId, *, limit: int = 20) -> Pages[Tweet]:
         """The tweets of one user, newest first."""
-        path = _user(user_id).replace("/users/", "/timeline/user/", 1)
+        path = user_path(user_id).replace("/users/", "/timeline/user/", 1)
         return self._pages(path, Tweets, limit)
 
     async def user_tweets(self, username: str, *, page: int = 1, limit: int = 20) -> Page[Tweet]:
@@ -456,26 +434,3 @@ class Client:
             return Page(page.items, page.next_cursor)
 
         return Pages(fetch)
-
-
-def _id(value: Id) -> str:
-    """`value` as it stands in a path.
-
-    Raises:
-        ValueError: it is no id.
-    """
-    text = str(value)
-    if not (text.isascii() and text.isdecimal()):
-        raise ValueError(f"not an id: {value!r}")
-    return text
-
-
-def _user(value: UserId) -> str:
-    """The path of a user, by id or by name.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    if isinstance(value, str) and value.startswith("@"):
-        return f"/users/by/username/{quote(value[1:], '')}"
-    return f"/users/{_id(value)}"

@@ -28,10 +28,12 @@ from rookery.cluster.topology import Topology, fixed_view
 from rookery.compose.backend import Backend
 from rookery.config import Config
 from rookery.connection.hub import Hub
+from rookery.connection.rendering import pushed_record
 from rookery.connection.server import ConnectionListener
 from rookery.connection.settings import StreamSettings
 from rookery.domain.placement import ClusterView, Members
 from rookery.errors import DeviceRevoked, InvalidToken, RookeryError, Unavailable
+from rookery.events.kinds import TweetRecord
 from rookery.http.addresses import Addresses
 from rookery.http.cors import with_cors
 from rookery.http.native.app import router_of
@@ -65,10 +67,11 @@ from rookery.services.tweets.counts import CountChanges
 from rookery.services.tweets.engagement import Engagement
 from rookery.services.tweets.tweets import Tweets
 from rookery.store import clock_ms
+from rookery.store.engine import Reader
 from rookery.store.leases import steady_ms
 from rookery.store.records.devices import Devices
 from rookery.store.records.tweets import TweetRepository
-from rookery.views import tweet_card
+from rookery.views import PushedTweet
 
 log = structlog.get_logger(__name__)
 
@@ -391,6 +394,31 @@ def stream_url(config: Config, host: str, port: int) -> str:
     return template.replace("{host}", bracketed(host)).replace("{port}", str(port))
 
 
+class StoredTweets:
+    """`TweetPort` over the store."""
+
+    def __init__(self, reader: Reader, authors: Authors) -> None:
+        self._tweets = TweetRepository(reader)
+        self._authors = authors
+
+    async def counts(self, tweet_ids: Sequence[int]) -> dict[int, TweetCounts]:
+        counts = await self._tweets.counts(tweet_ids)
+        return dict(zip(tweet_ids, counts, strict=True))
+
+    async def missed(self, user_id: int, tweet_ids: Sequence[int]) -> dict[int, PushedTweet]:
+        tweets = [each for each in await self._tweets.get_many(tweet_ids) if each is not None]
+        authors = await self._authors.many({each.author_id for each in tweets})
+        return {
+            each.id: pushed_record(TweetRecord(each, authors[each.author_id]))
+            for each in tweets
+            if each.author_id in authors
+        }
+
+    async def visible(self, user_id: int, tweet_ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
+        tweets = await self._tweets.get_many(tweet_ids)
+        return {each.id: (each.author_id,) for each in tweets if each is not None}
+
+
 class StreamSurface:
     """WebSockets over hub and shards."""
 
@@ -405,13 +433,11 @@ class StreamSurface:
             self._keys, store, clock_ms, recheck_s=config.auth.recheck_s
         )
         self._authors = Authors(self._backend.shown, steady_ms)
-        self._tweets = TweetRepository(self._backend.shown.reader)
         self._presence = ShardPresence(self._backend.shards, context.name)
         possible = connections_for(config, "live")
         self._hub = Hub(
             self._presence,
-            self._fetch_counts,
-            self._fetch_cards,
+            StoredTweets(self._backend.shown.reader, self._authors),
             StreamSettings(
                 heartbeat_s=live.heartbeat_s,
                 max_connections=possible,
@@ -547,19 +573,6 @@ class StreamSurface:
         self._authenticator.forget_all()
         self._recheck_now.set()
 
-    async def _fetch_counts(self, tweet_ids: Sequence[int]) -> dict[int, TweetCounts]:
-        counts = await self._tweets.counts(tweet_ids)
-        return dict(zip(tweet_ids, counts, strict=True))
-
-    async def _fetch_cards(self, tweet_ids: Sequence[int]) -> dict[int, bytes]:
-        tweets = [each for each in await self._tweets.get_many(tweet_ids) if each is not None]
-        authors = await self._authors.many({each.author_id for each in tweets})
-        return {
-            each.id: msgspec.msgpack.encode(tweet_card(each, authors[each.author_id]))
-            for each in tweets
-            if each.author_id in authors
-        }
-
     def push(self, batch: list[Push]) -> None:
         self._hub.push(batch)
 
@@ -571,6 +584,7 @@ class StreamSurface:
         self._hub.close_devices(change.devices)
         self._hub.close_sign_ins(change.sign_ins)
         self._hub.counts_changed(change.counts)
+        self._hub.visibility_changed(change.likers, change.users, change.tweets)
 
     def figures(self) -> Mapping[str, float]:
         return {**self._hub.figures(), **self._listener.figures(), **self._backend.cache_figures()}

@@ -1,7 +1,7 @@
 """A REST server on a loopback port, over real services and a store in memory."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -58,6 +58,9 @@ class ColdTimelines:
         return None
 
     async def graph_changed(self, follower_id: int, followee_id: int, follows: bool) -> None:
+        return None
+
+    async def hidden_changed(self, user_ids: Sequence[int]) -> None:
         return None
 
 

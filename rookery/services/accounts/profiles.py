@@ -12,11 +12,11 @@ from rookery.errors import Conflict, NotFound, Unavailable
 from rookery.events.kinds import PrivacyChanged
 from rookery.models import Identity, User, UserCounts
 from rookery.services import validation
-from rookery.services.graph.changes import event_operations
 from rookery.services.graph.openings import Openings
 from rookery.services.ports import Invalidation, InvalidationPort
 from rookery.services.turns import ATTEMPTS, Turns
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
+from rookery.store.records.outbox import adding
 from rookery.store.records.relations import Relation, RelationRepository
 from rookery.store.records.users import Users
 
@@ -212,10 +212,9 @@ class Profiles:
         if former.is_private == changed.is_private:
             return ()
         event = PrivacyChanged(id=self._ids(), user_id=changed.id)
-        effects = event_operations([event])
-        if not changed.is_private:
-            effects.append(self._openings.noting(changed.id))
-        return tuple(effects)
+        if changed.is_private:
+            return (adding(event),)
+        return adding(event), self._openings.noting(changed.id)
 
 
 def _standing(relation: Relation | None, now_ms: int) -> Standing | None:

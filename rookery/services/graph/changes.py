@@ -12,7 +12,7 @@ from rookery.errors import StoreUnavailable, Unavailable
 from rookery.events.kinds import Event, FollowChanged, HiddenChanged
 from rookery.services.ports import Invalidation, InvalidationPort, TimelinePort
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
-from rookery.store.records.outbox import adding, graph_entry
+from rookery.store.records.outbox import adding
 
 FollowChange = tuple[int, int, bool]
 """Follower id, followee id, and whether the one follows the other now."""
@@ -71,7 +71,7 @@ class GraphChanges:
         if hidden:
             events.append(HiddenChanged(id=self._ids(), user_ids=list(hidden)))
         try:
-            await self._store.writer.write(WriteBatch((*operations, *event_operations(events))))
+            await self._store.writer.write(WriteBatch((*operations, *map(adding, events))))
         except ConditionFailed:
             return False
         except StoreUnavailable:
@@ -93,15 +93,7 @@ class GraphChanges:
         if changed:
             await asyncio.gather(
                 *(self._timelines.graph_changed(*change) for change in follows),
+                *([self._timelines.hidden_changed(hidden)] if hidden else []),
                 self._invalidations.broadcast(Invalidation(viewers=sorted(changed))),
                 return_exceptions=True,
             )
-
-
-def event_operations(events: Sequence[Event]) -> list[Operation]:
-    """What adds these events in the batch of their change."""
-    return [
-        adding(graph_entry(each.id, each.follower_id, each.followee_id, each.follows))
-        for each in events
-        if isinstance(each, FollowChanged)
-    ]

@@ -14,11 +14,12 @@ from typing import Any
 import structlog
 
 from rookery.errors import RookeryError
+from rookery.events.kinds import TweetDeleted
 from rookery.ids import time_ms_of
-from rookery.models import EventKind, Tweet
+from rookery.models import Tweet
 from rookery.services.ports import Invalidation
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
-from rookery.store.records.outbox import adding, tweet_entry
+from rookery.store.records.outbox import adding
 from rookery.store.records.removals import (
     OVERTAKEN,
     Remains,
@@ -75,8 +76,14 @@ class Removals:
 
         Call `begin` once they are committed.
         """
-        entry = tweet_entry(self._ids(), EventKind.TWEET_DELETED, tweet)
-        return (*deleting(tweet, present), beginning(tweet, self._ids()), adding(entry))
+        event = TweetDeleted(
+            id=self._ids(),
+            tweet_id=tweet.id,
+            author_id=tweet.author_id,
+            conversation_id=tweet.conversation_id,
+            kind=tweet.kind,
+        )
+        return (*deleting(tweet, present), beginning(tweet, self._ids()), adding(event))
 
     async def begin(self, tweet_id: int) -> None:
         """Do the first steps now, and the others in the background.

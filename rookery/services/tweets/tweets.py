@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from rookery.errors import Forbidden, InvalidRequest, NotFound, Unavailable
-from rookery.models import EventKind, Identity, Tweet, User
+from rookery.events.encoding import tweet_record
+from rookery.events.kinds import TweetEdited, TweetPosted
+from rookery.models import Identity, Tweet, User
 from rookery.services.idempotency import Idempotency, Recorder
 from rookery.services.ports import Invalidation, InvalidationPort, TimelinePort
 from rookery.services.reading.authors import Authors
@@ -19,7 +21,7 @@ from rookery.services.tweets.composing import compose, kind_of, stored_entities
 from rookery.services.tweets.counts import CountChanges
 from rookery.services.tweets.removals import Removals
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
-from rookery.store.records.outbox import adding, tweet_entry
+from rookery.store.records.outbox import adding
 from rookery.store.records.tweets import (
     UNCHANGED,
     TweetRepository,
@@ -34,7 +36,6 @@ from rookery.views import tweet_card
 
 MODERATORS = frozenset({"moderator", "admin"})
 MAX_VERSIONS = 1000
-_PAYLOAD = msgspec.msgpack.Encoder()
 _REPLY_TARGET = "Tweet to reply to not found"
 _RETWEET_TARGET = "Tweet to retweet not found"
 
@@ -76,7 +77,7 @@ class VersionPage(NamedTuple):
 
 
 class Tweets:
-    """The use-cases of tweets. Each change is one batch, its outbox entry included."""
+    """The use-cases of tweets. Each change is one batch, its event included."""
 
     def __init__(
         self,
@@ -173,19 +174,26 @@ class Tweets:
         if new.retweet_of_id is not None:
             original = await self._original(new.retweet_of_id)
         tweet = _new_tweet(tweet_id or self._ids(), new, user, text, entities, parent, original)
-        card = tweet_card(tweet, user)
-        entry = tweet_entry(tweet.id, EventKind.TWEET, tweet, _PAYLOAD.encode(card))
+        event = TweetPosted(
+            id=tweet.id,
+            tweet_id=tweet.id,
+            author_id=tweet.author_id,
+            conversation_id=tweet.conversation_id,
+            kind=tweet.kind,
+            original_author_id=None if original is None else original.author_id,
+            record=tweet_record(tweet, user),
+        )
         # The id alone: what is deleted must not live on in a record.
         recorded = recorder({"tweet_id": tweet.id})
         try:
-            await self._store.writer.write(WriteBatch((*recorded, *creating(tweet), adding(entry))))
+            await self._store.writer.write(WriteBatch((*recorded, *creating(tweet), adding(event))))
         except ConditionFailed as failed:
             if parent is not None and failed.label == target_label(parent.id):
                 raise NotFound(_REPLY_TARGET) from failed
             if original is not None and failed.label == target_label(original.id):
                 raise NotFound(_RETWEET_TARGET) from failed
             raise
-        self._cards.add(tweet, card)
+        self._cards.add(tweet, tweet_card(tweet, user))
         shown = self._timelines.posted(tweet.author_id, tweet.id, tweet.kind)
         if parent is None and original is None:
             await shown
@@ -270,9 +278,15 @@ class Tweets:
                 version=former.version + 1,
                 edited_ms=now_ms,
             )
-            payload = _PAYLOAD.encode(tweet_card(tweet, await self._authors.get(tweet.author_id)))
-            entry = tweet_entry(self._ids(), EventKind.TWEET_EDITED, tweet, payload)
-            operations = (*replacing(former, tweet, now_ms), adding(entry))
+            event = TweetEdited(
+                id=self._ids(),
+                tweet_id=tweet.id,
+                author_id=tweet.author_id,
+                conversation_id=tweet.conversation_id,
+                kind=tweet.kind,
+                record=tweet_record(tweet, await self._authors.get(tweet.author_id)),
+            )
+            operations = (*replacing(former, tweet, now_ms), adding(event))
             if await self._write_if_unchanged(operations, former):
                 return tweet, True
         raise _contended()

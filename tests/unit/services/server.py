@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
+from rookery.events.encoding import decoded
+from rookery.events.kinds import Event
 from rookery.ids import Snowflakes
 from rookery.models import Identity, Tweet, User
 from rookery.services.accounts.privacy import Privacy
@@ -23,7 +25,9 @@ from rookery.services.tweets.counts import CountChanges
 from rookery.services.tweets.engagement import Engagement
 from rookery.services.tweets.tweets import NewTweet, Tweets
 from rookery.store.engine import Collection, Document, Key, Row, WriteBatch
+from rookery.store.records.outbox import stored_event
 from rookery.store.records.users import Users
+from rookery.store.schema import OUTBOX
 from tests.unit.memory_store import MemoryStore
 
 START_MS = 1_700_000_000_000
@@ -95,6 +99,7 @@ class ColdTimelines:
 
     def __init__(self) -> None:
         self.changes: list[tuple[int, int, bool]] = []
+        self.hidden: list[list[int]] = []
         self.posts: list[tuple[int, int, int]] = []
         self.failure: Exception | None = None
 
@@ -106,6 +111,11 @@ class ColdTimelines:
 
     async def graph_changed(self, follower_id: int, followee_id: int, follows: bool) -> None:
         self.changes.append((follower_id, followee_id, follows))
+        if self.failure is not None:
+            raise self.failure
+
+    async def hidden_changed(self, user_ids: Sequence[int]) -> None:
+        self.hidden.append(list(user_ids))
         if self.failure is not None:
             raise self.failure
 
@@ -186,6 +196,10 @@ class Server:
         self.profiles = Profiles(self.store, self.ids, self.clock, self.broadcasts, self.openings)
         self.privacy = Privacy(self.profiles, self.blocks, self.mutes)
         self.timelines = Timelines(self.store, self.timeline_port, self.cards, self.authors)
+
+    def events(self) -> list[Event]:
+        """Those in the outbox, in the order of their ids."""
+        return [decoded(stored_event(each)) for each in self.store.documents(OUTBOX)]
 
     async def sign_up(self, username: str, role: str = "user") -> Identity:
         user = User(id=self.ids(), username=username, name=username.title(), role=role)
