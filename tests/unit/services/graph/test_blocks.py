@@ -85,7 +85,7 @@ async def test_who_is_blocked_finds_nobody() -> None:
         for user_id in (ann.user_id, 404):
             server.store.reads.clear()
             with pytest.raises(NotFound) as refused:
-                await act(bob, user_id)  # type: ignore[operator]
+                await act(bob, user_id)
             texts.append(str(refused.value))
             reads.append(dict(server.store.reads))
         assert texts[0] == texts[1] == "User not found"
@@ -259,7 +259,7 @@ async def test_whatever_comes_at_once_everything_agrees(seed: int) -> None:
                 changes = ProfileChanges(is_private=chance.random() < 0.5)
                 await there.profiles.update(one, changes)
             else:
-                await kind(one, other.user_id)  # type: ignore[operator]
+                await kind(one, other.user_id)
         except (NotFound, Forbidden):
             pass
 
