@@ -15,7 +15,9 @@ from rookery.services.accounts.stream_tickets import StreamTickets
 from rookery.services.graph.follows import Graph
 from rookery.services.limits import Limits
 from rookery.services.ports import StreamDirectoryPort
-from rookery.services.reading.cards import Cards
+from rookery.services.reading.conversations import Conversations
+from rookery.services.reading.likes import Likes
+from rookery.services.reading.reading import Reading
 from rookery.services.reading.timelines import Timelines
 from rookery.services.tweets.engagement import Engagement
 from rookery.services.tweets.tweets import Tweets
@@ -40,8 +42,10 @@ class Services:
     graph: Graph
     tweets: Tweets
     engagement: Engagement
-    cards: Cards
+    reading: Reading
     timelines: Timelines
+    conversations: Conversations
+    likes: Likes
     tickets: StreamTickets
     stream: StreamDirectoryPort
     ready: Callable[[], Awaitable[Mapping[str, bool]]]

@@ -58,6 +58,7 @@ class Reading:
         self.authors = authors or Authors(shown, steady_ms)
         self.entries = Entries(shown, steady_ms, self.authors, capacity=capacity)
         self.viewers = Viewers(store, steady_ms, clock_ms, self.authors)
+        self._steady_ms = steady_ms
         self._gathering = Gathering(self.entries, self.viewers, steady_ms)
 
     def invalidate(self, change: Invalidation) -> None:
@@ -104,6 +105,12 @@ class Reading:
         if entry is None or not is_there(_viewer(known), entry, entries):
             raise NotFound(message)
         return _shown(Gathered(entries, known), entry)
+
+    async def created(self, author_id: int, tweet_id: int) -> Shown:
+        """A tweet for its author, who posted it just now and has not marked it: nothing else is
+        asked for a plain one. Raises as `one`."""
+        shown = self.entries.plain([tweet_id], self._steady_ms())
+        return shown[0] if shown else await self.one(author_id, tweet_id)
 
     async def seen_tweet(
         self, viewer_id: int | None, tweet_id: int, message: str = "Tweet not found"

@@ -27,7 +27,7 @@ class Entry:
 
     `facts` are its own, without those of an original. `refers_to`: ids of what it retweets or
     quotes, which are entries of their own. `cards` is what a surface rendered of the tweet and its
-    author, by the surface's name; `wholes` the same with counts, and forgotten when they change.
+    author, by the surface's name; `counts` is another object once they were read again.
     `is_plain`: nothing but counts and marks is needed to show it to anybody whom nothing is hidden
     from.
     """
@@ -45,7 +45,6 @@ class Entry:
         "plain_until_ms",
         "refers_to",
         "tweet",
-        "wholes",
     )
 
     def __init__(self, tweet: Tweet, author: User, facts: Facts, card_until_ms: int) -> None:
@@ -65,7 +64,6 @@ class Entry:
     def count(self, counts: TweetCounts, until_ms: int) -> None:
         """Take in counts, to be used until `until_ms`."""
         self.counts = counts
-        self.wholes: dict[str, Any] = {}
         self.expire_counts(until_ms)
 
     def expire_counts(self, until_ms: int = 0) -> None:
@@ -106,11 +104,20 @@ class Unavailable(NamedTuple):
 Place: TypeAlias = Shown | Unavailable
 
 
+def id_of(place: Place) -> int:
+    """The id of the tweet that stands here, or should."""
+    return place.id if isinstance(place, Shown) else place.tweet_id
+
+
 class ShownPage(NamedTuple):
     """Tweets in the order of the list, and the position of the next page; 0 when it ends here."""
 
     tweets: list[Shown]
     next_id: int
+
+    @property
+    def ids(self) -> list[int]:
+        return [each.id for each in self.tweets]
 
 
 def record_of(shown: Shown) -> TweetRecord:
