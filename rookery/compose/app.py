@@ -60,8 +60,9 @@ from rookery.services.limits import Limits
 from rookery.services.limits_redis import RedisCounts
 from rookery.services.readiness import WriteCheck, store_answers
 from rookery.services.reading.authors import Authors
-from rookery.services.reading.cards import Cards
-from rookery.services.reading.liked import LikedTweets
+from rookery.services.reading.conversations import Conversations
+from rookery.services.reading.likes import Likes
+from rookery.services.reading.reading import Reading
 from rookery.services.reading.timelines import Timelines
 from rookery.services.tweets.counts import CountChanges
 from rookery.services.tweets.engagement import Engagement
@@ -170,16 +171,15 @@ class UseCases:
             refresh_life_s=config.auth.refresh_token_s,
         )
         # Caches live by a clock that does not step, else a step back would make them last.
-        self.authors = Authors(backend.shown, steady_ms)
-        self.liked = LikedTweets(store, steady_ms)
-        self.cards = Cards(
-            backend.shown, steady_ms, self.authors, self.liked, capacity=config.tweets.cache_size
+        self.reading = Reading(
+            store, backend.shown, steady_ms, clock_ms, capacity=config.tweets.cache_size
         )
-        self.changes = CountChanges(self.cards, backend.broadcast)
+        self.authors = self.reading.authors
+        self.changes = CountChanges(self.reading, backend.broadcast)
         graph_changes = GraphChanges(store, ids, backend.shards, backend.broadcast)
         self.openings = Openings(store, ids, graph_changes)
         self.profiles = Profiles(store, ids, clock_ms, backend.broadcast, self.openings)
-        self.graph = Graph(store, ids, self.authors, graph_changes)
+        self.graph = Graph(store, ids, self.reading, graph_changes)
         self.requests = FollowRequests(store, ids, graph_changes)
         self.blocks = Blocks(store, ids, graph_changes)
         self.mutes = Mutes(store, ids, clock_ms, graph_changes)
@@ -188,16 +188,17 @@ class UseCases:
             store,
             ids,
             clock_ms,
-            self.authors,
-            self.cards,
+            self.reading,
             self.changes,
             backend.broadcast,
             Idempotency(store, clock_ms),
             backend.shards,
             max_length=config.tweets.max_length,
         )
-        self.engagement = Engagement(store, ids, self.authors, self.liked, self.changes)
-        self.timelines = Timelines(store, backend.shards, self.cards, self.authors)
+        self.engagement = Engagement(store, ids, self.reading, self.changes)
+        self.timelines = Timelines(store, backend.shards, self.reading)
+        self.conversations = Conversations(store, self.reading)
+        self.likes = Likes(store, self.reading)
         self._background: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
@@ -222,9 +223,7 @@ class UseCases:
         """Forget what is cached of these."""
         self.authenticator.forget(change.devices)
         self.authenticator.forget((user, device) for user, device, _ in change.sign_ins)
-        self.cards.invalidate(change)  # and, through it, authors
-        for user_id in change.likers:
-            self.liked.changed(user_id)
+        self.reading.invalidate(change)
 
 
 class StreamDirectory:
@@ -283,8 +282,10 @@ class GatewaySurface:
             mutes=cases.mutes,
             tweets=cases.tweets,
             engagement=cases.engagement,
-            cards=cases.cards,
+            reading=cases.reading,
             timelines=cases.timelines,
+            conversations=cases.conversations,
+            likes=cases.likes,
             tickets=cases.tickets,
             stream=streams,
             connected=streams.connected,
@@ -354,7 +355,7 @@ class GatewaySurface:
         backend = self._use_cases.backend
         return {
             "cached_tokens": len(self._use_cases.authenticator),
-            "cached_tweets": len(self._use_cases.cards),
+            "cached_tweets": len(self._use_cases.reading.entries),
             **({} if self._server is None else self._server.figures()),
             **{f"write_{name}": value for name, value in backend.writer.figures().items()},
             **backend.cache_figures(),
@@ -588,7 +589,7 @@ class StreamSurface:
         self._hub.close_devices(change.devices)
         self._hub.close_sign_ins(change.sign_ins)
         self._hub.counts_changed(change.counts)
-        self._hub.visibility_changed(change.likers, change.users, change.tweets)
+        self._hub.visibility_changed(change.viewers, change.users, change.tweets)
 
     def figures(self) -> Mapping[str, float]:
         return {**self._hub.figures(), **self._listener.figures(), **self._backend.cache_figures()}

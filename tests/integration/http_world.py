@@ -34,9 +34,9 @@ from rookery.services.idempotency import Idempotency
 from rookery.services.limits import Limits, SharedCounts
 from rookery.services.ports import Invalidation, TimelinePort, TimelineSlice
 from rookery.services.readiness import store_answers
-from rookery.services.reading.authors import Authors
-from rookery.services.reading.cards import Cards
-from rookery.services.reading.liked import LikedTweets
+from rookery.services.reading.conversations import Conversations
+from rookery.services.reading.likes import Likes
+from rookery.services.reading.reading import Reading
 from rookery.services.reading.timelines import Timelines
 from rookery.services.tweets.counts import CountChanges
 from rookery.services.tweets.engagement import Engagement
@@ -68,12 +68,12 @@ class Invalidations:
     """Applies what changed to the caches of the one process there is."""
 
     def __init__(self) -> None:
-        self.cards: Cards | None = None
+        self.reading: Reading | None = None
         self.authenticator: Authenticator | None = None
 
     async def broadcast(self, change: Invalidation) -> bool:
-        if self.cards is not None:
-            self.cards.invalidate(change)
+        if self.reading is not None:
+            self.reading.invalidate(change)
         if self.authenticator is not None:
             self.authenticator.forget(change.devices)
             self.authenticator.forget((user, device) for user, device, _ in change.sign_ins)
@@ -181,9 +181,9 @@ async def http_world(
     keys = KeyRing(store, clock_ms, life_s=life_s)
     await keys.load()
     invalidations, streams = Invalidations(), Streams()
-    authors, liked = Authors(store, clock_ms), LikedTweets(store, clock_ms)
-    cards = invalidations.cards = Cards(store, clock_ms, authors, liked, capacity=1000)
-    changes = CountChanges(cards, invalidations)
+    reading = Reading(store, store, clock_ms, clock_ms, capacity=1000)
+    invalidations.reading = reading
+    changes = CountChanges(reading, invalidations)
     authenticator = invalidations.authenticator = Authenticator(
         keys, store, clock_ms, steady=clock_ms
     )
@@ -205,16 +205,16 @@ async def http_world(
         accounts=Accounts(store, ids, clock_ms, keys, passwords, invalidations),
         profiles=profiles,
         privacy=Privacy(profiles, blocks, mutes),
-        graph=Graph(store, ids, authors, graph_changes),
+        graph=Graph(store, ids, reading, graph_changes),
         requests=FollowRequests(store, ids, graph_changes),
         blocks=blocks,
         mutes=mutes,
-        tweets=Tweets(
-            store, ids, clock_ms, authors, cards, changes, invalidations, idempotency, timeline
-        ),
-        engagement=Engagement(store, ids, authors, liked, changes),
-        cards=cards,
-        timelines=Timelines(store, timeline, cards, authors),
+        tweets=Tweets(store, ids, clock_ms, reading, changes, invalidations, idempotency, timeline),
+        engagement=Engagement(store, ids, reading, changes),
+        reading=reading,
+        timelines=Timelines(store, timeline, reading),
+        conversations=Conversations(store, reading),
+        likes=Likes(store, reading),
         tickets=StreamTickets(keys, store, clock_ms),
         stream=streams,
         ready=ready,

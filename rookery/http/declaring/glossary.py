@@ -79,7 +79,12 @@ _MEANINGS: Mapping[str, str] = MappingProxyType(
         "retweetCount": "How often it was retweeted",
         "replyCount": "How many direct replies it has",
         "quoteCount": "How often it was quoted",
+        "pinned": "Whether its author has pinned it to the profile",
+        "retweetOf": "The whole of the tweet that this one retweets",
+        "quoteOf": "The whole of the tweet that this one quotes, or what stands in its place",
         "liked": "Whether one likes it; absent without a viewer",
+        "retweeted": "Whether one has retweeted it; absent without a viewer",
+        "bookmarked": "Whether one has bookmarked it; absent without a viewer",
         "replyToTweetId": "Id of the tweet to answer",
         "unavailable": "Why it is not shown",
         # Places in a text

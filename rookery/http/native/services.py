@@ -19,7 +19,9 @@ from rookery.services.graph.mutes import Mutes
 from rookery.services.graph.requests import FollowRequests
 from rookery.services.limits import Limits
 from rookery.services.ports import StreamDirectoryPort
-from rookery.services.reading.cards import Cards
+from rookery.services.reading.conversations import Conversations
+from rookery.services.reading.likes import Likes
+from rookery.services.reading.reading import Reading
 from rookery.services.reading.timelines import Timelines
 from rookery.services.tweets.engagement import Engagement
 from rookery.services.tweets.tweets import Tweets
@@ -48,8 +50,10 @@ class Services:
     mutes: Mutes
     tweets: Tweets
     engagement: Engagement
-    cards: Cards
+    reading: Reading
     timelines: Timelines
+    conversations: Conversations
+    likes: Likes
     tickets: StreamTickets
     stream: StreamDirectoryPort
     ready: Callable[[], Awaitable[Mapping[str, bool]]]

@@ -1,19 +1,19 @@
 """Following and unfollowing."""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from rookery.errors import Forbidden, Unavailable
 from rookery.models import Identity, User
 from rookery.services.graph.changes import GraphChanges
-from rookery.services.graph.people import TOO_OFTEN, People, filled_page
-from rookery.services.reading.authors import Authors
-from rookery.services.reading.pages import Page
+from rookery.services.graph.people import TOO_OFTEN, People
+from rookery.services.reading.pages import Chunk, Page, check_limit, chunk_of_rows
+from rookery.services.reading.reading import Reading
 from rookery.services.turns import ATTEMPTS
 from rookery.store.engine import Operation, Store
 from rookery.store.records.blocks import no_block
 from rookery.store.records.graph import (
+    Edge,
     GraphRepository,
     follow_operations,
     not_following,
@@ -45,12 +45,12 @@ class Graph:
     """
 
     def __init__(
-        self, store: Store, ids: Callable[[], int], authors: Authors, changes: GraphChanges
+        self, store: Store, ids: Callable[[], int], reading: Reading, changes: GraphChanges
     ) -> None:
         self._ids = ids
-        self._authors = authors
         self._changes = changes
         self._people = People(store)
+        self._reading = reading
         self._graph = GraphRepository(store.reader)
 
     async def follow(self, identity: Identity, user_id: int) -> Followed:
@@ -133,33 +133,37 @@ class Graph:
                 return True
         raise Unavailable(TOO_OFTEN)
 
-    async def followers(
-        self, user_id: int, before: int, limit: int, viewer_id: int | None = None
-    ) -> Page:
+    async def followers(self, viewer_id: int | None, user_id: int, before: int, limit: int) -> Page:
         """Who follows a user, newest first, below follow id `before` (0: from the newest).
 
-        Without those who are in a block with the viewer. Whether the viewer may see the list the
-        caller asks `check_lists`.
+        Without those who are in a block with the viewer.
 
         Raises:
             InvalidRequest: `limit` is out of bounds.
-            NotFound: no such user.
+            NotFound: no such user, or not for this viewer.
+            Protected: only those see them whom the user approved.
         """
-        read = partial(self._graph.followers, user_id)
-        page = await filled_page(read, partial(self._people.unblocked, viewer_id), before, limit)
-        if not page.ids:
-            await self._authors.get(user_id)
-        return page
+        return await self._page(self._graph.followers, viewer_id, user_id, before, limit)
 
-    async def following(
-        self, user_id: int, before: int, limit: int, viewer_id: int | None = None
-    ) -> Page:
+    async def following(self, viewer_id: int | None, user_id: int, before: int, limit: int) -> Page:
         """Whom a user follows; as `followers`."""
-        read = partial(self._graph.followees, user_id)
-        page = await filled_page(read, partial(self._people.unblocked, viewer_id), before, limit)
-        if not page.ids:
-            await self._authors.get(user_id)
-        return page
+        return await self._page(self._graph.followees, viewer_id, user_id, before, limit)
+
+    async def _page(
+        self,
+        rows: Callable[[int, int, int], Awaitable[list[Edge]]],
+        viewer_id: int | None,
+        user_id: int,
+        before: int,
+        limit: int,
+    ) -> Page:
+        check_limit(limit)
+        await self._reading.check_lists(viewer_id, user_id)
+
+        async def read(before: int, limit: int) -> Chunk:
+            return chunk_of_rows(await rows(user_id, before, limit), limit)
+
+        return await self._reading.users_page(viewer_id, read, before, limit)
 
 
 def _without_request(relation: Relation) -> tuple[Operation, ...]:

@@ -6,14 +6,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from rookery.domain.visibility import ACTIVE
 from rookery.errors import InvalidRequest, NotFound
 from rookery.models import User
-from rookery.services.reading.pages import Page, check_limit, page_of_rows
+from rookery.services.reading.pages import Page, Scan, chunk_of_rows
 from rookery.store.engine import Store
 from rookery.store.records.blocks import BlockRepository
 from rookery.store.records.relations import Relation, RelationRepository
 from rookery.store.records.users import Users
 
-ROWS_A_PAGE = 2_000
-"""So many rows of a list are read for one page, of which most may be hidden."""
 TOO_OFTEN = "This is being changed too often; try again"
 
 ReadRows = Callable[[int, int], Awaitable[Sequence[tuple[int, int]]]]
@@ -60,17 +58,6 @@ class People:
             raise NotFound("User not found")
         return other, relation
 
-    async def all_visible(self, user_id: int, other_ids: Sequence[int]) -> dict[int, Relation]:
-        """How `user_id` stands to each of these users whom they may see, by id."""
-        users, relations = await asyncio.gather(
-            self._users.get_many(other_ids), self._relations.many(user_id, other_ids)
-        )
-        return {
-            user.id: relation
-            for user, relation in zip(users, relations, strict=True)
-            if user is not None and user.status == ACTIVE and relation.blocked_id is None
-        }
-
     async def not_blocking(self, user_id: int, other_ids: Sequence[int]) -> set[int]:
         """Those of these users whom `user_id` may see."""
         users, blockers = await asyncio.gather(
@@ -79,33 +66,17 @@ class People:
         there = {user.id for user in users if user is not None and user.status == ACTIVE}
         return there - blockers
 
-    async def unblocked(self, user_id: int | None, other_ids: Sequence[int]) -> set[int]:
-        """Those of these users who are in no block with `user_id`."""
-        if user_id is None:
-            return set(other_ids)
-        return set(other_ids) - await self._blocks.blocking(user_id, other_ids)
-
 
 async def filled_page(read: ReadRows, keep: Keep, before: int, limit: int) -> Page:
-    """A page of those whom `keep` leaves of a list, full unless the list ends.
-
-    Where nearly everybody is left out it may be shorter, with a next position, after
-    `ROWS_A_PAGE` rows.
+    """A page of those whom `keep` leaves of a list; see `Scan` for how full it is.
 
     Raises:
         InvalidRequest: `limit` is out of bounds.
     """
-    wanted = check_limit(limit) + 1
-    found: list[tuple[int, int]] = []
-    position, scanned = before, 0
-    while len(found) < wanted:
-        rows = await read(position, wanted)
-        kept = await keep([user_id for user_id, _ in rows])
-        found += [row for row in rows if row[0] in kept]
-        scanned += len(rows)
-        if len(rows) < wanted:
-            break
-        position = rows[-1][1]
-        if scanned >= ROWS_A_PAGE and len(found) < wanted:
-            return Page([user_id for user_id, _ in found], position)
-    return page_of_rows(found[:wanted], limit)
+    scan = Scan[int](before, limit)
+    while scan.is_on:
+        chunk = chunk_of_rows(await read(scan.position, scan.chunk), scan.chunk)
+        kept = await keep(chunk.ids)
+        shown = [user_id for user_id in chunk.ids if user_id in kept]
+        scan.take(chunk, shown, shown)
+    return Page(scan.found, scan.next_id)

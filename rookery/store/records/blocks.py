@@ -73,18 +73,6 @@ class BlockRepository:
         rows = await self._reader.select(BLOCKS, ("blocked_id",), (blocker_id,), limit=limit)
         return [blocked_id for (blocked_id,) in rows]
 
-    async def blocking(self, user_id: int, others: Sequence[int]) -> set[int]:
-        """Those of `others` who block the user, or whom the user blocks."""
-        if not others:
-            return set()
-        keys = [(user_id, other) for other in others] + [(other, user_id) for other in others]
-        found = await self._reader.get_many(BLOCKS, keys)
-        return {
-            other
-            for other, block in zip([*others, *others], found, strict=True)
-            if block is not None
-        }
-
     async def blockers(self, user_id: int, others: Sequence[int]) -> set[int]:
         """Those of `others` who block the user."""
         found = await self._reader.get_many(BLOCKED_BY, [(user_id, other) for other in others])

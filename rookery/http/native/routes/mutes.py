@@ -105,7 +105,7 @@ async def muted(services: Services, call: Call[Nothing, PageQuery, Nothing]) -> 
 async def mute_conversation(
     services: Services, call: Call[IdPath, Nothing, Nothing]
 ) -> ConversationMuteState:
-    tweet = await services.tweets.get(call.path.number)
+    tweet = await services.reading.seen_tweet(call.viewer_id, call.path.number)
     await services.mutes.mute_conversation(call.identity, tweet.conversation_id)
     return ConversationMuteState(message="Conversation muted", muting=True)
 
@@ -123,7 +123,7 @@ async def unmute_conversation(
     tweet_id = call.path.number
     # A conversation has the id of its first tweet, which may not be there for one any more.
     if not await services.mutes.unmute_conversation(call.identity, tweet_id):
-        tweet = await services.tweets.get(tweet_id)
+        tweet = await services.reading.seen_tweet(call.viewer_id, tweet_id)
         await services.mutes.unmute_conversation(call.identity, tweet.conversation_id)
     return ConversationMuteState(message="Conversation not muted", muting=False)
 

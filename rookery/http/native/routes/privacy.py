@@ -5,7 +5,6 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from rookery.errors import NotFound
 from rookery.http.declaring.endpoint import Call, endpoint
 from rookery.http.declaring.schemas import Answer, IdText, Nothing, Parameters, required_id
 from rookery.http.native.services import Services
@@ -58,7 +57,6 @@ async def show(services: Services, call: Call[Nothing, Nothing, Nothing]) -> Pri
     "/account/privacy",
     "Change one's own privacy settings",
     answers={200: PrivacySettings},
-    errors=(NotFound,),
 )
 async def change(services: Services, call: Call[Nothing, Nothing, PrivacyBody]) -> PrivacySettings:
     body = call.body

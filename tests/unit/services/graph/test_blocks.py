@@ -167,10 +167,10 @@ async def test_lists_leave_out_who_is_in_a_block_with_the_viewer() -> None:
     await server.blocks.block(bob, users[3].user_id)
     shown = [users[n].user_id for n in (4, 2, 1, 0)]
     for read in (server.graph.followers, server.graph.following):
-        ids, before = await read(ann.user_id, 0, 3, bob.user_id)
+        ids, before = await read(bob.user_id, ann.user_id, 0, 3)
         assert ids == shown[:3]
-        assert await read(ann.user_id, before, 3, bob.user_id) == (shown[3:], 0)
-        assert len((await read(ann.user_id, 0, 20)).ids) == 6
+        assert await read(bob.user_id, ann.user_id, before, 3) == (shown[3:], 0)
+        assert len((await read(None, ann.user_id, 0, 20)).ids) == 6
 
 
 async def test_nobody_blocks_themselves_or_too_many(monkeypatch: pytest.MonkeyPatch) -> None:

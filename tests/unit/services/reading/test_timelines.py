@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rookery.errors import InvalidRequest, NotFound
 from rookery.models import Identity, PostKind, Tweet, User
 from rookery.services.reading import timelines as timelines_module
-from rookery.services.reading.pages import Page
+from rookery.services.reading.shown import ShownPage
 from rookery.store.engine import Collection, Key, Operation, Row, WriteBatch
 from rookery.store.records.graph import follow_operations
 from rookery.store.records.tweets import creating, deleting
@@ -97,7 +97,8 @@ def test_pages_of_home_are_the_timeline_without_gaps_or_repetitions(seed: int, m
         before = 0
         while True:
             limit = network.chance.randint(1, 12)
-            ids, before = await network.server.timelines.home(ME, before, limit, mask)
+            page = await network.server.timelines.home(ME, before, limit, mask)
+            ids, before = page.ids, page.next_id
             found += ids
             assert bool(before) == (len(found) < len(expected))
             if not before:
@@ -145,7 +146,8 @@ def test_pages_of_a_user_are_the_users_posts(seed: int, mask: int) -> None:
         before = 0
         while True:
             limit = network.chance.randint(1, 9)
-            ids, before = await network.server.timelines.user(1, before, limit, mask)
+            page = await network.server.timelines.user(None, 1, before, limit, mask)
+            ids, before = page.ids, page.next_id
             found += ids
             if not before:
                 break
@@ -166,7 +168,8 @@ async def test_a_warm_page_reads_nothing_from_the_store() -> None:
     server.store.reads.clear()
     warm.reads = 0
     newest = [tweet.id for tweet in reversed(tweets)]
-    assert await server.timelines.home(ann, 0, 20) == Page(newest[:20], newest[19])
+    page = await server.timelines.home(ann, 0, 20)
+    assert (page.ids, page.next_id) == (newest[:20], newest[19])
     assert server.store.reads == {}
     assert warm.reads == 1
 
@@ -198,11 +201,11 @@ async def test_a_filter_that_lets_little_through_ends_the_page_early(
         await server.post(ann)
     mask = int(PostKind.REPLY)
 
-    async def home(before: int) -> Page:
+    async def home(before: int) -> ShownPage:
         return await server.timelines.home(ann, before, 1, mask)
 
-    async def user(before: int) -> Page:
-        return await server.timelines.user(ann.user_id, before, 1, mask)
+    async def user(before: int) -> ShownPage:
+        return await server.timelines.user(None, ann.user_id, before, 1, mask)
 
     for read in (home, user):
         found: list[int] = []
@@ -276,13 +279,13 @@ async def test_a_limit_out_of_bounds_is_refused(limit: int) -> None:
     with pytest.raises(InvalidRequest):
         await server.timelines.home(ann, 0, limit)
     with pytest.raises(InvalidRequest):
-        await server.timelines.user(ann.user_id, 0, limit)
+        await server.timelines.user(None, ann.user_id, 0, limit)
 
 
 async def test_the_timeline_of_an_unknown_user_is_not_found() -> None:
     """One without posts is just empty."""
     server = Server()
     ann = await server.sign_up("ann")
-    assert await server.timelines.user(ann.user_id, 0, 20) == Page([], 0)
+    assert await server.timelines.user(None, ann.user_id, 0, 20) == ShownPage([], 0)
     with pytest.raises(NotFound):
-        await server.timelines.user(404, 0, 20)
+        await server.timelines.user(None, 404, 0, 20)
