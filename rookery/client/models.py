@@ -28,7 +28,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 class User(Model, frozen=True, kw_only=True):
     """A profile. `email` only of oneself; the flags only for a signed-in viewer, not of oneself.
 
-    `muted_until` is None for a mute without end. Servers of former releases do not tell all of it.
+    `role` is None for most users, `muted_until` for a mute without end.
     """
 
     id: str
@@ -45,8 +45,8 @@ class User(Model, frozen=True, kw_only=True):
     following_count: int
     tweets_count: int
     likes_count: int
-    pinned_count: int = 0
-    role: str = "user"
+    pinned_count: int
+    role: str | None = None
     email: str | None = None
     following: bool | None = None
     followed_by: bool | None = None
@@ -206,7 +206,7 @@ class FollowState(Model, frozen=True, kw_only=True):
     """Whether one follows the user now, or asks to."""
 
     following: bool
-    requested: bool = False
+    requested: bool
 
 
 class BlockState(Model, frozen=True, kw_only=True):

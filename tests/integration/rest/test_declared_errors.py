@@ -108,7 +108,7 @@ async def social_refusals(
 ) -> set[str | None]:
     """What is refused of a user whom one blocks, and where nobody more may be blocked or muted."""
     if endpoint.tag == "follows":
-        await ada.ok("POST", f"/users/{other['id']}/block")
+        await ada.ok("POST", f"/users/by/username/{other['username']}/block")
         return {await code(ada, endpoint, path_of(endpoint, **other))}
     await ada.ok("DELETE", path_of(endpoint, **other))
     with patch.object(blocks, "MAX_BLOCKS", 0), patch.object(mutes, "MAX_MUTES", 0):

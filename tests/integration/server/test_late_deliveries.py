@@ -27,7 +27,7 @@ async def test_a_tweet_that_comes_after_its_deletion_reaches_nobody(
         author_id=author.id,
         conversation_id=deleted,
     )
-    writer = inline_server.server.use_cases.backend.writer
+    writer = inline_server.server.backend.writer
     await inline_server.on_loop(writer.write(WriteBatch((adding(again),))))
     await settled(inline_world)
     last = await author.post("still here")
