@@ -515,11 +515,11 @@ class Commands:
     async def _whole_home(self, user_id: int) -> list[int]:
         timelines = self._server.use_cases.timelines
         identity = Identity(user_id, "", "control")
-        ids, position = await timelines.home(identity, 0, 100)
-        whole = list(ids)
-        while position:
-            ids, position = await timelines.home(identity, position, 100)
-            whole += ids
+        page = await timelines.home(identity, 0, 100)
+        whole = page.ids
+        while page.next_id:
+            page = await timelines.home(identity, page.next_id, 100)
+            whole += page.ids
         return whole
 
     async def _settle(self, arguments: Mapping[str, Any]) -> None:
@@ -538,7 +538,10 @@ class Commands:
 
     async def _fsck(self, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
         use_cases = self._server.use_cases
-        audit = Audit(use_cases.backend.store, use_cases.backend.shards, self._server.settle)
+        backend = use_cases.backend
+        audit = Audit(
+            backend.store, backend.shards, use_cases.reading.may_watch, self._server.settle
+        )
         async for progress in audit.run(repair=bool(arguments.get("repair"))):
             yield progress
 

@@ -15,7 +15,7 @@ ANN = User(id=1, username="ann", name="Ann")
 
 
 def entry(tweet_id: int, counts: TweetCounts | None = None, **fields: Any) -> Entry:
-    entities = {"mentions": [], "hashtags": [], "cashtags": [], "urls": []}
+    entities: dict[str, list[Any]] = {"mentions": [], "hashtags": [], "cashtags": [], "urls": []}
     fields = {"text": "hi", "conversation_id": tweet_id, "entities": entities, **fields}
     tweet = Tweet(id=tweet_id, author_id=1, **fields)
     made = Entry(tweet, ANN, facts_of(tweet, ANN), 0)

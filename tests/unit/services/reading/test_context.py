@@ -7,6 +7,7 @@ import pytest
 
 from rookery.errors import InvalidCursor, NotFound
 from rookery.models import Identity, Tweet
+from rookery.services.ports import Invalidation
 from rookery.services.reading import context
 from rookery.services.reading.context import MAX_ANCESTORS, MAX_DEPTH
 from rookery.services.reading.shown import Place, Unavailable, id_of
@@ -272,5 +273,6 @@ async def test_hidden_replies_do_not_crowd_out_those_behind_them() -> None:
         await server.post(bob, "noise", root)
     behind = await server.post(ann, "behind", root)
     await add(server.store, *block(ann.user_id, bob.user_id))
+    server.reading.invalidate(Invalidation(viewers=[ann.user_id, bob.user_id]))
     page = await server.conversations.context(ann.user_id, root.id, 0, 2)
     assert (ids(page.descendants), page.next_id) == ([behind.id], 0)
