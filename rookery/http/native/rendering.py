@@ -2,8 +2,9 @@
 
 A tweet's JSON has parts that change at different times: the *card*, the same for everybody until an
 edit; the counts behind it; and the *tail*, the viewer's flags, of which there are nine in all. An
-entry keeps its card, and the card with counts, as bytes; so a page is joined from bytes, and
-nothing is encoded twice or cut.
+entry keeps its card, the card with counts, and the whole as most who read it see it (signed in,
+without having marked it) as bytes; so a page is joined from bytes, and nothing is encoded twice or
+cut.
 """
 
 from collections.abc import Sequence
@@ -30,13 +31,9 @@ TAILS = tuple(_tail(marks) for marks in range(8))
 
 
 class _Rendered:
-    """The bytes of one entry.
+    """The bytes of one entry: its card, open at the end, and the counts that come behind it."""
 
-    `open` ends before the flags, for a tweet that refers to none before what it refers to.
-    `unmarked` is whole, as most who read it see it: signed in, and without having marked it.
-    """
-
-    __slots__ = ("card", "counts", "open", "unmarked")
+    __slots__ = ("card", "counted", "counts")
 
     def __init__(self, entry: Entry) -> None:
         self.card = _encode(tweet_card(entry.tweet, entry.author))[:-1]
@@ -50,10 +47,7 @@ class _Rendered:
             f',"replyCount":{counts.replies},"quoteCount":{counts.quotes}'
             f',"pinned":{"true" if counts.pins else "false"}'
         )
-        self.open = self.card + tail.encode()
-        if not entry.refers_to:
-            self.open += _NO_REFERENCES
-        self.unmarked = self.open + TAILS[0]
+        self.counted = tail.encode() + (b"" if entry.refers_to else _NO_REFERENCES)
 
 
 def _rendered(entry: Entry) -> _Rendered:
@@ -65,21 +59,33 @@ def _rendered(entry: Entry) -> _Rendered:
     return rendered
 
 
+def _joined(entry: Entry, *tail: bytes) -> bytes:
+    rendered = _rendered(entry)
+    return b"".join((rendered.card, rendered.counted, *tail))
+
+
+def tweets_json(tweets: Sequence[Shown]) -> list[bytes]:
+    """Each tweet as `TweetView`."""
+    try:
+        return [shown.wholes[SURFACE] for shown in tweets]  # type: ignore[index]
+    except (KeyError, TypeError):  # Not all are plain and unmarked, or not all were rendered yet.
+        return [tweet_json(shown) for shown in tweets]
+
+
 def tweet_json(shown: Shown) -> bytes:
     """A tweet as `TweetView`."""
-    entry = shown.entry
-    rendered = _rendered(entry)
+    entry, marks, wholes = shown.entry, shown.marks, shown.wholes
+    if wholes is not None:
+        whole: bytes | None = wholes.get(SURFACE)
+        if whole is None:
+            whole = wholes[SURFACE] = _joined(entry, TAILS[0])
+        return whole
+    tail = ANONYMOUS_TAIL if marks is None else TAILS[marks]
     if not entry.refers_to:
-        marks = shown.marks
-        if marks == 0:
-            return rendered.unmarked
-        return rendered.open + (ANONYMOUS_TAIL if marks is None else TAILS[marks])
-    return b'%b,"retweetOf":%b,"quoteOf":%b%b' % (
-        rendered.open,
-        b"null" if shown.original is None else tweet_json(shown.original),
-        _quoted_json(shown.quoted),
-        ANONYMOUS_TAIL if shown.marks is None else TAILS[shown.marks],
-    )
+        return _joined(entry, tail)
+    original = b"null" if shown.original is None else tweet_json(shown.original)
+    quoted = _quoted_json(shown.quoted)
+    return _joined(entry, b',"retweetOf":', original, b',"quoteOf":', quoted, tail)
 
 
 def _quoted_json(quoted: Place | None) -> bytes:
@@ -91,7 +97,7 @@ def _quoted_json(quoted: Place | None) -> bytes:
         return tweet_json(quoted)
     # One level is shown: what it quotes itself is the id in its card.
     tail = ANONYMOUS_TAIL if quoted.marks is None else TAILS[quoted.marks]
-    return _rendered(quoted.entry).open + _NO_REFERENCES + tail
+    return _joined(quoted.entry, _NO_REFERENCES, tail)
 
 
 def place_json(place: Place) -> bytes:
@@ -99,20 +105,3 @@ def place_json(place: Place) -> bytes:
     if isinstance(place, Unavailable):
         return b'{"id":"%d","unavailable":"%b"}' % (place.tweet_id, place.reason.encode())
     return tweet_json(place)
-
-
-def tweets_json(tweets: Sequence[Shown]) -> list[bytes]:
-    """Each tweet as `TweetView`."""
-    found = []
-    for shown in tweets:
-        rendered = shown.entry.cards.get(SURFACE)
-        if (
-            rendered is not None
-            and shown.marks == 0
-            and rendered.counts is shown.entry.counts
-            and not shown.entry.refers_to
-        ):
-            found.append(rendered.unmarked)  # Most of all tweets; the rest of this is for these.
-        else:
-            found.append(tweet_json(shown))
-    return found

@@ -19,7 +19,7 @@ from rookery.services.reading.authors import Authors
 from rookery.services.reading.entries import Entries
 from rookery.services.reading.filters import is_listed, is_there
 from rookery.services.reading.gathering import Gathered, Gathering
-from rookery.services.reading.pages import Page, Scan, Source
+from rookery.services.reading.pages import Page, Scan, Source, check_limit
 from rookery.services.reading.shown import (
     Entry,
     Place,
@@ -64,7 +64,7 @@ class Reading:
     def invalidate(self, change: Invalidation) -> None:
         """Forget what `change` names."""
         self.entries.invalidate(change)  # and, through it, authors
-        for user_id in change.viewers:
+        for user_id in (*change.viewers, *change.users):  # A profile holds the role.
             self.viewers.changed(user_id)
 
     def add(self, tweet: Tweet, author: User) -> Entry:
@@ -153,13 +153,21 @@ class Reading:
             InvalidRequest: `limit` is out of bounds.
             StoreUnavailable: something that is not cached cannot be read.
         """
+        # One more than the page shows whether there is a next one.
+        chunk = await source(before, check_limit(limit) + 1)
+        shown = self._gathering.plain(viewer_id, chunk.ids)
+        if shown is not None and len(shown) > limit:  # Most pages: nothing is left out of them.
+            last = chunk.ids if chunk.positions is None else chunk.positions
+            return ShownPage(shown[:limit], last[limit - 1])
         exempt = frozenset(asked_for)
         scan = Scan[Shown](before, limit, is_ascending)
-        while scan.is_on:
-            chunk = await source(scan.position, scan.chunk)
-            shown = await self.tweets(viewer_id, chunk.ids, asked_for=exempt)
+        while True:
+            if shown is None:
+                shown = await self.tweets(viewer_id, chunk.ids, asked_for=exempt)
             scan.take(chunk, shown, [each.id for each in shown])
-        return ShownPage(scan.found, scan.next_id)
+            if not scan.is_on:
+                return ShownPage(scan.found, scan.next_id)
+            chunk, shown = await source(scan.position, scan.chunk), None
 
     # What a stream needs.
 

@@ -54,20 +54,23 @@ class Engagement:
     async def unlike(self, identity: Identity, tweet_id: int) -> bool:
         """End that `identity` likes a tweet; False if that was so already.
 
-        Of a tweet that was deleted too: with it, its likes end anyway.
+        Of a tweet that was deleted too: with it, its likes end anyway. Of one that the user may no
+        longer see as well, which is then not found all the same.
 
         Raises:
-            NotFound: there never was such a tweet.
+            NotFound: there never was such a tweet, or it is not for this user.
         """
         user_id = identity.user_id
         try:
-            return await self._change(identity, tweet_id, unliking(user_id, tweet_id), LIKED)
+            is_changed = await self._change(identity, tweet_id, unliking(user_id, tweet_id), LIKED)
         except NotFound:
             if await self._change(identity, tweet_id, unliking_gone(user_id, tweet_id), LIKED):
                 return True
             if not await self._tweets.tombstones([tweet_id]):
                 raise
             return False
+        await self._reading.seen_tweet(user_id, tweet_id)
+        return is_changed
 
     async def counts(self, tweet_ids: Sequence[int]) -> list[TweetCounts]:
         """Counts of these tweets, in their order; zeros for tweets that do not exist."""

@@ -7,11 +7,13 @@ import pytest
 
 from rookery.errors import InvalidCursor, NotFound
 from rookery.models import Identity, Tweet
+from rookery.services.ports import Invalidation
 from rookery.services.reading import context
 from rookery.services.reading.context import MAX_ANCESTORS, MAX_DEPTH
-from rookery.services.reading.shown import Place, id_of
+from rookery.services.reading.shown import Place, Unavailable, id_of
 from rookery.store.engine import Collection, Delete, Document, Key, WriteBatch
 from rookery.store.schema import TOMBSTONES, TWEETS
+from tests.unit.services.reading.rows import add, block, mute
 from tests.unit.services.server import Server
 
 
@@ -218,3 +220,59 @@ async def test_the_context_of_a_deleted_tweet_is_not_found() -> None:
     await server.tweets.delete(ann, tweets[1].id)
     with pytest.raises(NotFound, match="Tweet not found"):
         await server.conversations.context(None, tweets[1].id, 0, 20)
+
+
+async def test_hidden_descendants_keep_a_place_only_where_something_leads_on() -> None:
+    """Leaves and branches that show nothing are gone; muted ones stand as hidden."""
+    server = Server()
+    ann, bob, cyd, dan = [await server.sign_up(name) for name in ("ann", "bob", "cyd", "dan")]
+    root = await server.post(ann, "root")
+    blocked_leaf = await server.post(bob, "leaf", root)
+    branch = await server.post(bob, "branch", root)
+    below = await server.post(bob, "below", branch)
+    shown = await server.post(cyd, "shown", below)
+    muted = await server.post(dan, "muted", root)
+    last = await server.post(cyd, "last", muted)
+    empty = await server.post(dan, "empty", root)
+    await server.post(bob, "nothing", empty)
+    await add(server.store, *block(bob.user_id, ann.user_id), mute(ann.user_id, dan.user_id))
+    expected = [
+        (branch.id, "hidden"),
+        (below.id, "hidden"),
+        (shown.id, None),
+        (muted.id, "hidden"),
+        (last.id, None),
+    ]
+    for limit in range(1, 7):
+        found: list[tuple[int, str | None]] = []
+        after = 0
+        while True:
+            page = await server.conversations.context(ann.user_id, root.id, after, limit)
+            found += [
+                (id_of(each), each.reason if isinstance(each, Unavailable) else None)
+                for each in page.descendants
+            ]
+            after = page.next_id
+            if not after:
+                break
+        assert found == expected
+    assert blocked_leaf.id in await whole(server, root.id, 20)
+    above = await server.conversations.context(ann.user_id, last.id, 0, 20)
+    assert ids(above.ancestors) == [root.id, muted.id]
+    assert all(not isinstance(each, Unavailable) for each in above.ancestors)
+    with pytest.raises(NotFound):
+        await server.conversations.context(ann.user_id, branch.id, 0, 20)
+
+
+async def test_hidden_replies_do_not_crowd_out_those_behind_them() -> None:
+    """More of one parent's replies are hidden than are read at once."""
+    server = Server()
+    ann, bob = await server.sign_up("ann"), await server.sign_up("bob")
+    root = await server.post(ann, "root")
+    for _ in range(12):
+        await server.post(bob, "noise", root)
+    behind = await server.post(ann, "behind", root)
+    await add(server.store, *block(ann.user_id, bob.user_id))
+    server.reading.invalidate(Invalidation(viewers=[ann.user_id, bob.user_id]))
+    page = await server.conversations.context(ann.user_id, root.id, 0, 2)
+    assert (ids(page.descendants), page.next_id) == ([behind.id], 0)

@@ -17,6 +17,7 @@ from rookery.store.records.graph import follow_operations
 from rookery.store.records.tweets import creating, deleting
 from rookery.store.records.users import Users
 from tests.unit.memory_store import MemoryStore
+from tests.unit.services.reading.rows import add, block, mute_conversation
 from tests.unit.services.server import Server, WarmTimelines
 
 ME = Identity(1, "me", "device")
@@ -289,3 +290,45 @@ async def test_the_timeline_of_an_unknown_user_is_not_found() -> None:
     assert await server.timelines.user(None, ann.user_id, 0, 20) == ShownPage([], 0)
     with pytest.raises(NotFound):
         await server.timelines.user(None, 404, 0, 20)
+
+
+@pytest.mark.parametrize("at_once", [3, 1000])
+async def test_numbered_pages_count_what_the_viewer_is_shown(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Hidden, muted and gone ones in between move nothing."""
+    monkeypatch.setattr(timelines_module, "COUNTED_AT_ONCE", at_once)
+    server = Server()
+    ann, bob, cyd = [await server.sign_up(name) for name in ("ann", "bob", "cyd")]
+    others = await server.post(bob)
+    operations: list[Operation] = []
+    visible: dict[int, list[int]] = {ann.user_id: [], bob.user_id: [], cyd.user_id: []}
+    for number in range(40):
+        server.clock.now_ms += 1
+        tweet_id = server.ids()
+        is_restricted, is_retweet, is_muted = number % 3 == 1, number % 5 == 2, number % 7 == 3
+        kind = PostKind.RESTRICTED * is_restricted | PostKind.RETWEET * is_retweet
+        tweet = Tweet(
+            id=tweet_id,
+            author_id=ann.user_id,
+            text="" if is_retweet else "x",
+            kind=int(kind),
+            visibility="mentioned" if is_restricted else "public",
+            retweet_of_id=others.id if is_retweet else None,
+            conversation_id=50 if is_muted else tweet_id,
+        )
+        operations += creating(tweet)
+        visible[ann.user_id].append(tweet_id)
+        if not is_restricted:
+            visible[bob.user_id].append(tweet_id)
+            if not is_muted and not is_retweet:
+                visible[cyd.user_id].append(tweet_id)
+    await server.store.write(WriteBatch(tuple(operations)))
+    await add(server.store, *block(bob.user_id, cyd.user_id), mute_conversation(cyd.user_id, 50))
+    for viewer_id, ids in visible.items():
+        ids.reverse()
+        for limit in (1, 4, 7, 20):
+            for page in range(1, 50 // limit + 2):
+                found = await server.timelines.user_page(viewer_id, ann.user_id, page, limit)
+                assert found.ids == ids[(page - 1) * limit : page * limit]
+                assert bool(found.next_id) == (page * limit < len(ids))

@@ -9,18 +9,19 @@ from rookery.models import Identity
 from rookery.services.reading.authors import Authors
 from rookery.services.reading.shown import Marks
 from rookery.services.reading.viewers import TTL_MS, Known, Viewers
-from rookery.store.engine import Insert, WriteBatch
+from rookery.store.engine import WriteBatch
 from rookery.store.records.engagement import liking
-from rookery.store.schema import (
-    BLOCKED_BY,
-    BLOCKS,
-    BOOKMARKS,
-    FAVOURITES,
-    MUTED_CONVERSATIONS,
-    MUTES,
-    RETWEETED,
-)
+from rookery.store.schema import FAVOURITES
 from tests.unit.memory_store import MemoryStore
+from tests.unit.services.reading.rows import (
+    add,
+    block,
+    bookmark,
+    like,
+    mute,
+    mute_conversation,
+    retweet,
+)
 from tests.unit.services.server import Clock, PausableStore, Server
 
 
@@ -36,40 +37,6 @@ def open_viewers(
         max_marks=max_marks,
         max_hidden=max_hidden,
     )
-
-
-async def add(store: MemoryStore, *inserts: Insert) -> None:
-    await store.write(WriteBatch(inserts))
-
-
-def like(user_id: int, tweet_id: int) -> Insert:
-    favourite = {"user_id": user_id, "tweet_id": tweet_id, "favourite_id": 10_000 + tweet_id}
-    return Insert(FAVOURITES.name, favourite)
-
-
-def retweet(user_id: int, tweet_id: int) -> Insert:
-    row = {"author_id": user_id, "original_id": tweet_id, "tweet_id": 20_000 + tweet_id}
-    return Insert(RETWEETED.name, row)
-
-
-def bookmark(user_id: int, tweet_id: int) -> Insert:
-    row = {"user_id": user_id, "tweet_id": tweet_id, "bookmark_id": 30_000 + tweet_id}
-    return Insert(BOOKMARKS.name, row)
-
-
-def block(blocker_id: int, blocked_id: int) -> tuple[Insert, Insert]:
-    row = {"blocker_id": blocker_id, "blocked_id": blocked_id, "block_id": 1}
-    return Insert(BLOCKS.name, row), Insert(BLOCKED_BY.name, row)
-
-
-def mute(muter_id: int, muted_id: int, expires_ms: int | None = None) -> Insert:
-    row = {"muter_id": muter_id, "muted_id": muted_id, "mute_id": 1, "expires_ms": expires_ms}
-    return Insert(MUTES.name, row)
-
-
-def mute_conversation(user_id: int, conversation_id: int) -> Insert:
-    row = {"user_id": user_id, "conversation_id": conversation_id, "mute_id": 1}
-    return Insert(MUTED_CONVERSATIONS.name, row)
 
 
 async def marks(viewers: Viewers, user_id: int, *tweet_ids: int) -> dict[int, int]:

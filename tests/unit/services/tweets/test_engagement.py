@@ -3,14 +3,17 @@
 import asyncio
 import random
 
+import msgspec
 import pytest
 
-from rookery.errors import InvalidRequest, NotFound, Unavailable
+from rookery.errors import InvalidRequest, NotFound, Protected, Unavailable
 from rookery.models import Identity, Tweet, TweetCounts
 from rookery.services.ports import Invalidation
 from rookery.services.reading.shown import Marks
 from rookery.store.engine import WriteBatch
+from rookery.store.records.users import Users
 from rookery.store.schema import FAVOURITERS, FAVOURITES, TWEET_COUNTS, USER_COUNTS
+from tests.unit.services.reading.rows import add, block
 from tests.unit.services.server import Server
 
 
@@ -173,3 +176,68 @@ async def test_invalidations_name_counts_and_liker_only() -> None:
     await server.engagement.like(ann, tweet.id)
     await server.changes.settled()
     assert server.broadcasts.sent == [Invalidation(counts=[tweet.id], viewers=[ann.user_id])]
+
+
+async def test_a_tweet_that_is_not_for_the_user_is_not_found() -> None:
+    """A like from before can still be taken back, which tells nothing."""
+    server = Server()
+    ann, bob = await server.sign_up("ann"), await server.sign_up("bob")
+    tweet = await server.post(ann)
+    await server.engagement.like(bob, tweet.id)
+    await add(server.store, *block(ann.user_id, bob.user_id))
+    server.reading.invalidate(Invalidation(viewers=[ann.user_id, bob.user_id]))
+    batches = len(server.store.batches)
+    with pytest.raises(NotFound):
+        await server.engagement.like(bob, tweet.id)
+    assert len(server.store.batches) == batches
+    with pytest.raises(NotFound):
+        await server.engagement.unlike(bob, tweet.id)
+    assert server.store.documents(FAVOURITES) == []
+
+
+async def test_nobody_replies_to_what_is_not_for_them() -> None:
+    """As to a tweet that is not there."""
+    server = Server()
+    ann, bob = await server.sign_up("ann"), await server.sign_up("bob")
+    tweet = await server.post(ann)
+    await add(server.store, *block(ann.user_id, bob.user_id))
+    batches = len(server.store.batches)
+    with pytest.raises(NotFound, match="Tweet to reply to not found"):
+        await server.post(bob, "reply", tweet)
+    assert len(server.store.batches) == batches
+
+
+async def test_likers_are_those_whose_likes_the_viewer_may_know() -> None:
+    """Without who is in a block with the viewer, hides likes, or is private and not followed."""
+    server = Server()
+    ann, bob, cyd = [await server.sign_up(name) for name in ("ann", "bob", "cyd")]
+    tweet = await server.post(ann)
+    for user in (ann, bob, cyd):
+        await server.engagement.like(user, tweet.id)
+
+    async def likers(viewer: Identity | None) -> list[int]:
+        viewer_id = None if viewer is None else viewer.user_id
+        return (await server.likes.likers(viewer_id, tweet.id, 0, 20)).ids
+
+    everybody = [cyd.user_id, bob.user_id, ann.user_id]
+    assert await likers(None) == await likers(ann) == everybody
+    for change in ({"is_private": True}, {"is_private": False, "hide_likes": True}):
+        await change_user(server, bob, **change)
+        assert await likers(None) == await likers(ann) == [cyd.user_id, ann.user_id]
+        assert await likers(bob) == everybody
+        with pytest.raises(Protected):
+            await server.likes.liked_by(ann.user_id, bob.user_id, 0, 20)
+        assert (await server.likes.liked_by(bob.user_id, bob.user_id, 0, 20)).ids == [tweet.id]
+    await add(server.store, *block(cyd.user_id, ann.user_id))
+    server.reading.invalidate(Invalidation(viewers=[ann.user_id, cyd.user_id]))
+    assert await likers(ann) == [ann.user_id]
+    with pytest.raises(NotFound):
+        await likers(cyd)
+
+
+async def change_user(server: Server, user: Identity, **fields: bool) -> None:
+    former = await Users(server.store).get(user.user_id)
+    assert former is not None
+    changed = msgspec.structs.replace(former, version=former.version + 1, **fields)
+    await server.store.write(WriteBatch(Users.replace(former, changed)))
+    server.reading.invalidate(Invalidation(users=[user.user_id]))
