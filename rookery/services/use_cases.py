@@ -21,15 +21,20 @@ from rookery.messages import Invalidation
 from rookery.services.accounts.accounts import Accounts
 from rookery.services.accounts.authentication import Authenticator
 from rookery.services.accounts.passwords import PasswordCost, Passwords
+from rookery.services.accounts.privacy import Privacy
 from rookery.services.accounts.profiles import Profiles
 from rookery.services.accounts.stream_tickets import StreamTickets
 from rookery.services.accounts.tokens import KeyRing
+from rookery.services.graph.blocks import Blocks
+from rookery.services.graph.changes import GraphChanges
 from rookery.services.graph.follows import Graph
+from rookery.services.graph.mutes import Mutes
+from rookery.services.graph.openings import Openings
+from rookery.services.graph.requests import FollowRequests
 from rookery.services.idempotency import Idempotency
 from rookery.services.ports import InvalidationPort, TimelinePort
-from rookery.services.reading.authors import Authors
-from rookery.services.reading.cards import Cards
-from rookery.services.reading.liked import LikedTweets
+from rookery.services.reading.conversations import Conversations
+from rookery.services.reading.likes import Likes
 from rookery.services.reading.reading import Reading
 from rookery.services.reading.timelines import Timelines
 from rookery.services.tweets.counts import CountChanges
@@ -60,10 +65,17 @@ class UseCases:
     """All services over one ground, with their caches. `run` them, and `close` them at the end."""
 
     def __init__(self, ground: Ground, config: Config) -> None:
+        self._add_graph_changes(ground)
         self._add_accounts(ground, config)
         self._add_reading(ground, config)
         self._add_graph(ground)
         self._add_tweets(ground, config)
+
+    def _add_graph_changes(self, ground: Ground) -> None:
+        self.graph_changes = GraphChanges(
+            ground.store, ground.next_id, ground.timelines, ground.invalidations
+        )
+        self.openings = Openings(ground.store, ground.next_id, self.graph_changes)
 
     def _add_accounts(self, ground: Ground, config: Config) -> None:
         auth, store, clock_ms = config.auth, ground.store, ground.clock_ms
@@ -85,63 +97,66 @@ class UseCases:
             ground.invalidations,
             refresh_life_s=auth.refresh_token_s,
         )
-        self.profiles = Profiles(store, ground.invalidations)
+        self.profiles = Profiles(
+            store, ground.next_id, clock_ms, ground.invalidations, self.openings
+        )
 
     def _add_reading(self, ground: Ground, config: Config) -> None:
-        store, steady_ms = ground.store, ground.steady_ms
-        self.authors = Authors(ground.shown, steady_ms)
-        self.liked = LikedTweets(store, steady_ms)
-        self.cards = Cards(
-            ground.shown, steady_ms, self.authors, self.liked, capacity=config.tweets.cache_size
-        )
+        store = ground.store
         self.reading = Reading(
             store,
             ground.shown,
-            steady_ms,
+            ground.steady_ms,
             ground.clock_ms,
             capacity=config.tweets.cache_size,
-            authors=self.authors,
         )
-        self.timelines = Timelines(store, ground.timelines, self.cards, self.authors)
+        self.timelines = Timelines(store, ground.timelines, self.reading)
+        self.conversations = Conversations(store, self.reading)
+        self.likes = Likes(store, self.reading)
 
     def _add_graph(self, ground: Ground) -> None:
-        self.graph = Graph(ground.store, ground.next_id, self.authors, ground.timelines)
+        store, next_id, changes = ground.store, ground.next_id, self.graph_changes
+        self.graph = Graph(store, next_id, self.reading, changes)
+        self.requests = FollowRequests(store, next_id, changes)
+        self.blocks = Blocks(store, next_id, changes)
+        self.mutes = Mutes(store, next_id, ground.clock_ms, changes)
+        self.privacy = Privacy(self.profiles, self.blocks, self.mutes)
 
     def _add_tweets(self, ground: Ground, config: Config) -> None:
         store = ground.store
-        self.changes = CountChanges(self.cards, ground.invalidations)
+        self.changes = CountChanges(self.reading, ground.invalidations)
         self.tweets = Tweets(
             store,
             ground.next_id,
             ground.clock_ms,
-            self.authors,
-            self.cards,
+            self.reading,
             self.changes,
             ground.invalidations,
             Idempotency(store, ground.clock_ms),
             ground.timelines,
             max_length=config.tweets.max_length,
         )
-        self.engagement = Engagement(store, ground.next_id, self.authors, self.liked, self.changes)
+        self.engagement = Engagement(store, ground.next_id, self.reading, self.changes)
 
     def invalidate(self, change: Invalidation) -> None:
         """Forget what is cached of these."""
         self.authenticator.forget(change.devices)
         self.authenticator.forget((user, device) for user, device, _ in change.sign_ins)
-        self.cards.invalidate(change)  # and, through it, authors
         self.reading.invalidate(change)
-        for user_id in change.viewers:
-            self.liked.changed(user_id)
 
     def figures(self) -> Mapping[str, float]:
         """Current figures by metric name."""
-        return {"cached_tokens": len(self.authenticator), "cached_tweets": len(self.cards)}
+        return {
+            "cached_tokens": len(self.authenticator),
+            "cached_tweets": len(self.reading.entries),
+        }
 
     async def run(self) -> None:
         """Do what goes on behind the use-cases, until cancelled, in each process that writes."""
-        await asyncio.gather(self.keys.keep_up(), self.tweets.removals.run())
+        await asyncio.gather(self.keys.keep_up(), self.tweets.removals.run(), self.openings.run())
 
     async def close(self) -> None:
         """End what runs in the background beside `run`."""
         await self.tweets.removals.close()
+        await self.openings.close()
         self.passwords.close()

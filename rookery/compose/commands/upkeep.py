@@ -32,7 +32,8 @@ class UpkeepCommands:
 
     async def _fsck(self, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
         backend = self._served.backend
-        audit = Audit(backend.store, backend.shards, self._served.settle)
+        may_watch = self._served.use_cases.reading.may_watch
+        audit = Audit(backend.store, backend.shards, may_watch, self._served.settle)
         async for progress in audit.run(repair=bool(arguments.get("repair"))):
             yield progress
 

@@ -17,7 +17,7 @@ from rookery.services.validation import (
     MAX_PASSWORD_CHARS,
     MIN_PASSWORD_CHARS,
 )
-from rookery.views import TweetView, UnavailableTweet, UserView
+from rookery.views import QuotedTweet, TweetView, UnavailableTweet, UserView, View
 
 ID_PATTERN = "^[1-9][0-9]{0,18}$"
 CURSOR_PATTERN = "^[A-Za-z0-9_-]{1,64}$"
@@ -64,6 +64,10 @@ class Parameters(
     """Base of what a client sends: bodies, queries and path parameters."""
 
 
+class OptionalBody(Parameters, frozen=True, kw_only=True):
+    """Base of bodies that may be left out, which is as an empty object."""
+
+
 class Nothing(Parameters, frozen=True, kw_only=True):
     """No parameters of this sort."""
 
@@ -81,6 +85,17 @@ class IdPath(Parameters, frozen=True, kw_only=True):
             InvalidRequest: it has the form of an id, and is out of range.
         """
         return required_id(self.id, "id")
+
+
+class UserIdPath(Parameters, frozen=True, kw_only=True):
+    """A path with the id of a user beside those of other things."""
+
+    user_id: IdText
+
+    @property
+    def number(self) -> int:
+        """The id; as of `IdPath`."""
+        return required_id(self.user_id, "userId")
 
 
 class UsernamePath(Parameters, frozen=True, kw_only=True):
@@ -136,8 +151,9 @@ class ContextEntry(Answer, frozen=True, kw_only=True):
     """A tweet, or what stands in its place; `unavailable` tells them apart."""
 
 
-ALTERNATIVES: dict[type[Answer], tuple[type, ...]] = {
+ALTERNATIVES: dict[type[Answer | View], tuple[type, ...]] = {
     ContextEntry: (TweetView, UnavailableTweet),
+    QuotedTweet: (TweetView, UnavailableTweet),
 }
 """What each of these names stands for in the document: msgspec has no untagged unions."""
 
