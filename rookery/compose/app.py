@@ -55,8 +55,12 @@ from rookery.services.reading.authors import Authors
 from rookery.services.reading.cards import Cards
 from rookery.services.reading.liked import LikedTweets
 from rookery.services.reading.timelines import Timelines
+from rookery.services.tweets.bookmarks import Bookmarks
 from rookery.services.tweets.counts import CountChanges
 from rookery.services.tweets.engagement import Engagement
+from rookery.services.tweets.pins import Pins
+from rookery.services.tweets.retweets import Retweets
+from rookery.services.tweets.seeing import StoredTweets
 from rookery.services.tweets.tweets import Tweets
 from rookery.store import clock_ms
 from rookery.store.leases import steady_ms
@@ -179,9 +183,13 @@ class UseCases:
             backend.broadcast,
             Idempotency(store, clock_ms),
             backend.shards,
+            seen := StoredTweets(store.reader),
             max_length=config.tweets.max_length,
         )
-        self.engagement = Engagement(store, ids, self.authors, self.liked, self.changes)
+        self.engagement = Engagement(store, ids, self.authors, self.liked, self.changes, seen)
+        self.retweets = Retweets(store, self.tweets, seen)
+        self.bookmarks = Bookmarks(store, ids, seen, self.changes)
+        self.pins = Pins(store, ids, seen, self.changes)
         self.timelines = Timelines(store, backend.shards, self.cards, self.authors)
         self._background: list[asyncio.Task[None]] = []
 
@@ -262,6 +270,9 @@ class GatewaySurface:
             graph=cases.graph,
             tweets=cases.tweets,
             engagement=cases.engagement,
+            retweets=cases.retweets,
+            bookmarks=cases.bookmarks,
+            pins=cases.pins,
             cards=cases.cards,
             timelines=cases.timelines,
             tickets=cases.tickets,

@@ -32,8 +32,12 @@ from rookery.services.reading.authors import Authors
 from rookery.services.reading.cards import Cards
 from rookery.services.reading.liked import LikedTweets
 from rookery.services.reading.timelines import Timelines
+from rookery.services.tweets.bookmarks import Bookmarks
 from rookery.services.tweets.counts import CountChanges
 from rookery.services.tweets.engagement import Engagement
+from rookery.services.tweets.pins import Pins
+from rookery.services.tweets.retweets import Retweets
+from rookery.services.tweets.seeing import StoredTweets
 from rookery.services.tweets.tweets import Tweets
 from rookery.store.engine import Store
 from tests.unit.memory_store import MemoryStore
@@ -185,16 +189,20 @@ async def http_world(
             return {**checks, "store": False}
         return checks
 
-    idempotency = Idempotency(store, clock_ms)
+    idempotency, seen = Idempotency(store, clock_ms), StoredTweets(reader)
+    tweets = Tweets(
+        store, ids, clock_ms, authors, cards, changes, invalidations, idempotency, timeline, seen
+    )
     services = Services(
         authenticator=authenticator,
         accounts=Accounts(store, ids, clock_ms, keys, passwords, invalidations),
         profiles=Profiles(store, invalidations),
         graph=Graph(store, ids, authors, timeline),
-        tweets=Tweets(
-            store, ids, clock_ms, authors, cards, changes, invalidations, idempotency, timeline
-        ),
-        engagement=Engagement(store, ids, authors, liked, changes),
+        tweets=tweets,
+        engagement=Engagement(store, ids, authors, liked, changes, seen),
+        retweets=Retweets(store, tweets, seen),
+        bookmarks=Bookmarks(store, ids, seen, changes),
+        pins=Pins(store, ids, seen, changes),
         cards=cards,
         timelines=Timelines(store, timeline, cards, authors),
         tickets=StreamTickets(keys, store, clock_ms),

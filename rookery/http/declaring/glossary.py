@@ -70,7 +70,13 @@ _MEANINGS: Mapping[str, str] = MappingProxyType(
         "replyCount": "How many direct replies it has",
         "quoteCount": "How often it was quoted",
         "liked": "Whether one likes it; absent without a viewer",
+        "retweeted": "Whether one retweets it; absent without a viewer",
+        "bookmarked": "Whether one has bookmarked it; absent without a viewer",
+        "pinned": "Whether its author has pinned it to the profile",
         "replyToTweetId": "Id of the tweet to answer",
+        "quoteTweetId": "Id of the tweet to quote",
+        "retweetId": "Id of the retweet, or of the quote",
+        "comment": "What to say about the tweet; makes a quote of the retweet",
         "unavailable": "Why it is not shown",
         # Places in a text
         "mentions": "Users that are named, as `@name`",

@@ -55,6 +55,16 @@ async def tweet_json(services: Services, viewer_id: int | None, tweet_id: int) -
     return rendered[0]
 
 
+async def posted_json(
+    services: Services, viewer_id: int | None, tweet_id: int, is_new: bool
+) -> bytes:
+    """What a request to post has led to, as `TweetView` in JSON for its author."""
+    rendered = await services.cards.created_json(tweet_id) if is_new else None
+    if rendered is None:  # A repeated request: others may have liked, edited or deleted it since.
+        rendered = await tweet_json(services, viewer_id, tweet_id)
+    return rendered
+
+
 async def tweets_or_graves(
     services: Services, viewer_id: int | None, ids: Sequence[int]
 ) -> list[bytes]:

@@ -17,7 +17,10 @@ from rookery.services.limits import Limits
 from rookery.services.ports import StreamDirectoryPort
 from rookery.services.reading.cards import Cards
 from rookery.services.reading.timelines import Timelines
+from rookery.services.tweets.bookmarks import Bookmarks
 from rookery.services.tweets.engagement import Engagement
+from rookery.services.tweets.pins import Pins
+from rookery.services.tweets.retweets import Retweets
 from rookery.services.tweets.tweets import Tweets
 
 
@@ -40,6 +43,9 @@ class Services:
     graph: Graph
     tweets: Tweets
     engagement: Engagement
+    retweets: Retweets
+    bookmarks: Bookmarks
+    pins: Pins
     cards: Cards
     timelines: Timelines
     tickets: StreamTickets

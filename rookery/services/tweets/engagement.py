@@ -8,6 +8,7 @@ from rookery.services.reading.authors import Authors
 from rookery.services.reading.liked import LikedTweets
 from rookery.services.reading.pages import Page, check_limit, page_of_rows
 from rookery.services.tweets.counts import CountChanges
+from rookery.services.tweets.seeing import SeenTweets
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
 from rookery.store.records.engagement import (
     LIKED,
@@ -36,9 +37,11 @@ class Engagement:
         authors: Authors,
         liked: LikedTweets,
         changes: CountChanges,
+        seen: SeenTweets,
     ) -> None:
         self._store = store
         self._ids = ids
+        self._seen = seen
         self._authors = authors
         self._liked = liked
         self._changes = changes
@@ -52,28 +55,32 @@ class Engagement:
         `InvalidationPort.broadcast` for one that does not answer).
 
         Raises:
-            NotFound: no such tweet.
+            NotFound: no such tweet, or not for this user.
         """
+        await self._seen.seen_tweet(identity.user_id, tweet_id)
         operations = liking(identity.user_id, tweet_id, self._ids())
         return await self._change(identity, tweet_id, operations, NOT_LIKED)
 
     async def unlike(self, identity: Identity, tweet_id: int) -> bool:
-        """End that `identity` likes a tweet; False if that was so already.
+        """End that `identity` likes a tweet; False if there was no like.
 
-        Of a tweet that was deleted too: with it, its likes end anyway.
-
-        Raises:
-            NotFound: there never was such a tweet.
+        Possible whatever became of the tweet. Of a tweet that is not there, or not for this user,
+        the answer is the same as of one that the user does not like.
         """
         user_id = identity.user_id
         try:
             return await self._change(identity, tweet_id, unliking(user_id, tweet_id), LIKED)
         except NotFound:
-            if await self._change(identity, tweet_id, unliking_gone(user_id, tweet_id), LIKED):
-                return True
-            if not await self._tweets.tombstones([tweet_id]):
-                raise
-            return False
+            return await self._change(identity, tweet_id, unliking_gone(user_id, tweet_id), LIKED)
+
+    async def likes_shown(self, viewer_id: int, tweet_id: int) -> int:
+        """How many like a tweet, as far as the viewer may know: 0 of what is not there for them."""
+        try:
+            await self._seen.seen_tweet(viewer_id, tweet_id)
+        except NotFound:
+            return 0
+        (counts,) = await self._tweets.counts([tweet_id])
+        return counts.likes
 
     async def likers(self, tweet_id: int, before: int, limit: int) -> Page:
         """Ids of those who like a tweet, newest first, below favourite id `before` (0: all).

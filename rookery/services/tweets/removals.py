@@ -1,4 +1,4 @@
-"""Clears away what referred to a deleted tweet: likes and their counts, former versions, retweets.
+"""Clears away what referred to a deleted tweet: likes, bookmarks, former versions, retweets.
 
 The tweet itself is gone for everybody as soon as its deletion is committed. What this does after
 it is durable work: the deletion's batch notes it, each step is one batch of bounded size, and
@@ -30,6 +30,7 @@ from rookery.store.records.removals import (
 )
 from rookery.store.records.tweets import (
     UNCHANGED,
+    Standing,
     TweetRepository,
     deleting,
     target_label,
@@ -70,13 +71,13 @@ class Removals:
         self._tweets = TweetRepository(store.reader)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def deleting(self, tweet: Tweet, present: set[int]) -> tuple[Operation, ...]:
+    def deleting(self, tweet: Tweet, standing: Standing) -> tuple[Operation, ...]:
         """Operations that delete `tweet` and begin its removal; see `store.tweets.deleting`.
 
         Call `begin` once they are committed.
         """
         entry = tweet_entry(self._ids(), EventKind.TWEET_DELETED, tweet)
-        return (*deleting(tweet, present), beginning(tweet, self._ids()), adding(entry))
+        return (*deleting(tweet, standing), beginning(tweet, self._ids()), adding(entry))
 
     async def begin(self, tweet_id: int) -> None:
         """Do the first steps now, and the others in the background.
@@ -220,9 +221,9 @@ class Removals:
 
     async def _delete_retweet(self, tweet: Tweet) -> None:
         targets = targets_of(tweet)
-        present = await self._tweets.existing(targets)
+        operations = self.deleting(tweet, await self._tweets.standing(tweet))
         try:
-            await self._store.writer.write(WriteBatch(self.deleting(tweet, present)))
+            await self._store.writer.write(WriteBatch(operations))
         except ConditionFailed as failed:
             if failed.label in (UNCHANGED, *map(target_label, targets)):
                 raise ConditionFailed(OVERTAKEN) from failed

@@ -12,8 +12,12 @@ from rookery.services.reading.authors import Authors
 from rookery.services.reading.cards import Cards
 from rookery.services.reading.liked import LikedTweets
 from rookery.services.reading.timelines import Timelines
+from rookery.services.tweets.bookmarks import Bookmarks
 from rookery.services.tweets.counts import CountChanges
 from rookery.services.tweets.engagement import Engagement
+from rookery.services.tweets.pins import Pins
+from rookery.services.tweets.retweets import Retweets
+from rookery.services.tweets.seeing import StoredTweets
 from rookery.services.tweets.tweets import NewTweet, Tweets
 from rookery.store.engine import Collection, Document, Key, Row, WriteBatch
 from rookery.store.records.users import Users
@@ -168,8 +172,14 @@ class Server:
             self.broadcasts,
             Idempotency(self.store, self.clock),
             self.timeline_port,
+            seen := StoredTweets(self.store),
         )
-        self.engagement = Engagement(self.store, self.ids, self.authors, self.liked, self.changes)
+        self.engagement = Engagement(
+            self.store, self.ids, self.authors, self.liked, self.changes, seen
+        )
+        self.retweets = Retweets(self.store, self.tweets, seen)
+        self.bookmarks = Bookmarks(self.store, self.ids, seen, self.changes)
+        self.pins = Pins(self.store, self.ids, seen, self.changes)
         self.graph = Graph(self.store, self.ids, self.authors, self.timeline_port)
         self.timelines = Timelines(self.store, self.timeline_port, self.cards, self.authors)
 

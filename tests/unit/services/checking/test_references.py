@@ -9,6 +9,7 @@ from rookery.models import Identity
 from rookery.services.checking.references import Checked, References, WrongReference
 from rookery.services.tweets.tweets import NewTweet
 from rookery.store.engine import Collection, Delete, Increment, Insert, WriteBatch
+from rookery.store.records.tweets import Standing
 from rookery.store.schema import (
     FAVOURITERS,
     FAVOURITES,
@@ -192,7 +193,8 @@ async def test_a_tweet_that_is_deleted_meanwhile_gets_no_count(
     await server.engagement.like(ann, tweet.id)
 
     async def delete() -> None:
-        await server.store.write(WriteBatch(server.tweets.removals.deleting(tweet, set())))
+        operations = server.tweets.removals.deleting(tweet, Standing())
+        await server.store.write(WriteBatch(operations))
 
     around(monkeypatch, server, "get_many", TWEET_COUNTS, [(delete, None)])
     assert await check(server, repair=True) == []
