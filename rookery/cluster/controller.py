@@ -1,7 +1,6 @@
 """Keeps a cluster as it should be: which actors run where, and who serves, as nodes come and go.
 
-Runs in the process of `rookery serve`. Imports what `rookery.compose.app` composes; nothing imports
-it but `rookery.compose.serving`.
+Runs in the process of `rookery serve`.
 """
 
 import asyncio
@@ -16,7 +15,7 @@ from rookery.actors import names
 from rookery.actors.runtime import ClusterRuntime, Node
 from rookery.actors.shards import until_available
 from rookery.cluster.topology import tell
-from rookery.compose.app import members, singles
+from rookery.compose.actors import members, singles
 from rookery.config import Config, pairs_of
 from rookery.domain.placement import ClusterView, Members
 from rookery.errors import NotFound, RookeryError, StartupError, Unavailable

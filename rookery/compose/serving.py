@@ -1,8 +1,6 @@
 """Runs a server: reserves ports, starts the runtime, answers the command line, stops in order."""
 
 import asyncio
-import errno
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from hashlib import blake2b
@@ -23,8 +21,9 @@ from rookery.bulk.migrating import check_is_whole
 from rookery.bulk.replaying import Posted, posted_by
 from rookery.cluster.controller import Controller
 from rookery.cluster.topology import Topology, fixed_view
-from rookery.compose.app import KEYS_RELOAD_S, UseCases, singles, specs
-from rookery.compose.backend import Backend
+from rookery.compose.actors import singles, specs
+from rookery.compose.backend import Backend, Upkeep
+from rookery.compose.listening import reserve_port
 from rookery.config import Config
 from rookery.control import Command, ControlServer, audited, single
 from rookery.domain.placement import ClusterView
@@ -32,9 +31,11 @@ from rookery.errors import PortTaken, RookeryError, StartupError
 from rookery.models import Identity, Tweet
 from rookery.security_log import Event, record
 from rookery.services.accounts.accounts import SignUp
+from rookery.services.accounts.tokens import KEEP_UP_S
 from rookery.services.checking.audit import Audit
 from rookery.services.checking.references import References
 from rookery.services.tweets.tweets import NewTweet
+from rookery.services.use_cases import UseCases
 from rookery.store import StoreParts, open_reader, prepare_store
 from rookery.store.records.cluster import ClusterRepository
 from rookery.store.redis.connection import check_redis
@@ -54,27 +55,6 @@ def _audited(name: str, command: Command, *told: str) -> Command:
         command,
         lambda arguments: {each: arguments[each] for each in told if arguments.get(each)},
     )
-
-
-def reserve_port(host: str, port: int, setting: str) -> int:
-    """A port that nobody listens on; `port` itself, or any where that is 0.
-
-    Checked here because gateways share their port, and would silently share it with a stranger's.
-
-    Raises:
-        PortTaken: it is in use, or may not be used; the text says what to do.
-    """
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-            probe.listen(1)
-        except OSError as error:
-            why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be used ({error})"
-            raise PortTaken(
-                f"port {port} on {host} {why}; choose another with {setting}"
-            ) from error
-        return int(probe.getsockname()[1])
 
 
 def make_runtime(config: Config) -> Runtime:
@@ -175,7 +155,9 @@ class RunningServer:
         self.config = config
         self.runtime = runtime or make_runtime(config)
         self._control: ControlServer | None = None
+        self._backend: Backend | None = None
         self._use_cases: UseCases | None = None
+        self._upkeep: Upkeep | None = None
         self._cluster: Cluster | None = None
         self.faults: list[str] = []
         """After `stop`: what did not stop in order."""
@@ -203,6 +185,12 @@ class RunningServer:
         return self._use_cases
 
     @property
+    def backend(self) -> Backend:
+        """What the services stand on, in this process."""
+        assert self._backend is not None, "start() comes first"
+        return self._backend
+
+    @property
     def cluster(self) -> Cluster | None:
         """What keeps several nodes in line; None on one machine."""
         return self._cluster
@@ -210,7 +198,7 @@ class RunningServer:
     @property
     def view(self) -> ClusterView:
         """Who takes part."""
-        return self.use_cases.backend.topology.view
+        return self.backend.topology.view
 
     async def start(self) -> None:
         """Start everything, and return when it can be used.
@@ -241,10 +229,12 @@ class RunningServer:
             else:
                 await self._start_actors()
                 view = fixed_view(config)
-            self._use_cases = UseCases(Backend(context, config, view))
+            self._backend = Backend(context, config, view)
+            self._use_cases = UseCases(self._backend.ground, config)
+            self._upkeep = Upkeep(self._backend, self._use_cases)
             if self._cluster is not None:
-                self._cluster.follow(self._use_cases.backend.topology)
-            await self._use_cases.open()
+                self._cluster.follow(self._backend.topology)
+            await self._upkeep.open()
             data_dir = Path(config.server.data_dir)
             self._control = ControlServer(data_dir, Commands(self).by_name)
             await self._control.start()
@@ -290,9 +280,9 @@ class RunningServer:
             parts["the channel of the command line"] = self._control.stop
         if self._cluster is not None:
             parts["the controller"] = self._cluster.stop
-        if self._use_cases is not None:
-            parts["the services of this process"] = self._use_cases.close
-        self._control = self._cluster = self._use_cases = None
+        if self._upkeep is not None:
+            parts["the services of this process"] = self._upkeep.close
+        self._control = self._cluster = self._upkeep = None
         for name, stop in parts.items():
             self.faults += await _stopped(name, stop)
         self.faults += await self.runtime.stop()
@@ -452,7 +442,7 @@ class Commands:
             "key": kid,
             "processes": len(processes) - len(missed),
             "missed": missed,
-            "withinS": KEYS_RELOAD_S,
+            "withinS": KEEP_UP_S,
         }
 
     async def _reload_keys(self, name: str) -> bool:
@@ -470,7 +460,7 @@ class Commands:
         """
         self._record_posting(arguments)
         use_cases = self._server.use_cases
-        next_id = use_cases.backend.lease.next_id
+        next_id = self._server.backend.lease.next_id
         # All are waited for, also after a failure: who asks again must find what was posted.
         posted = await asyncio.gather(
             *(
@@ -497,11 +487,11 @@ class Commands:
         self._posted_s = now_s
 
     async def _posted_by(self, arguments: Mapping[str, Any]) -> list[Posted]:
-        reader = self._server.use_cases.backend.reader
+        reader = self._server.backend.reader
         return await posted_by(reader, arguments["author_ids"])
 
     async def _warm(self, arguments: Mapping[str, Any]) -> int:
-        shards = self._server.use_cases.backend.shards
+        shards = self._server.backend.shards
         user_ids = arguments["user_ids"]
         await asyncio.gather(*(shards.read(user_id, 0, 1, 0) for user_id in user_ids))
         return len(user_ids)
@@ -537,13 +527,13 @@ class Commands:
         return count
 
     async def _fsck(self, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
-        use_cases = self._server.use_cases
-        audit = Audit(use_cases.backend.store, use_cases.backend.shards, self._server.settle)
+        backend = self._server.backend
+        audit = Audit(backend.store, backend.shards, self._server.settle)
         async for progress in audit.run(repair=bool(arguments.get("repair"))):
             yield progress
 
     async def _fsck_references(self, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
-        use_cases = self._server.use_cases
-        references = References(use_cases.backend.store, use_cases.tweets.removals)
+        server = self._server
+        references = References(server.backend.store, server.use_cases.tweets.removals)
         async for progress in references.run(repair=bool(arguments.get("repair"))):
             yield progress

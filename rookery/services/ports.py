@@ -3,6 +3,7 @@
 Interfaces only; actors, or the wiring in `rookery.compose`, implement them.
 """
 
+from collections.abc import Collection
 from typing import Protocol
 
 from rookery.messages import Invalidation, TimelineSlice
@@ -66,7 +67,7 @@ class InvalidationPort(Protocol):
 
 
 class StreamDirectoryPort(Protocol):
-    """Service discovery for WebSocket clients."""
+    """Where WebSocket clients are, and where they may go."""
 
     async def pick(self) -> str:
         """The ``ws://`` URL of a live connection server.
@@ -74,4 +75,8 @@ class StreamDirectoryPort(Protocol):
         Raises:
             Unavailable: there is none.
         """
+        ...
+
+    async def connected(self, user_id: int) -> Collection[str]:
+        """The user's devices that hold a stream, as far as is known; raises nothing."""
         ...

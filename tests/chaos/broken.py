@@ -14,7 +14,7 @@ from rookery.actors.gateway import ConnectionServer
 from rookery.actors.runtime import Actor, ActorContext, ActorRef, ActorSpec, Runtime
 from rookery.actors.shard import TimelineShard
 from rookery.actors.writer import StoreWriter
-from rookery.compose.app import StreamSurface
+from rookery.compose.streams import StreamSurface
 from rookery.config import Config
 from rookery.domain.delivered import RecentIds
 from rookery.domain.placement import ClusterView

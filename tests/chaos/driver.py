@@ -26,7 +26,7 @@ import psutil
 
 from rookery.actors.runtime import Runtime
 from rookery.actors.runtime_inline import InlineRuntime
-from rookery.compose.app import singles, specs
+from rookery.compose.actors import singles, specs
 from rookery.compose.serving import RunningServer
 from rookery.config import Config, load
 from rookery.logs import configure

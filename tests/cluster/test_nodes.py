@@ -92,7 +92,7 @@ async def test_a_replay_is_exact_while_a_node_joins_and_one_is_killed(
     with gzip.open(SHARED, "rt") as whole:
         cut.write_text("".join(islice(whole, EVENTS)))
     network = higgs.read(cut)
-    backend = server.server.use_cases.backend
+    backend = server.server.backend
     store = StoreParts(backend.reader, backend.writer)
     began_s = time.monotonic()
     await server.on_loop(Loader(store, network, "load higgs").run(lambda *_: None))

@@ -1,6 +1,6 @@
 """The REST surface: every endpoint, and the router over them.
 
-Only the composing `rookery.compose.app` needs this.
+Only the composing `rookery.compose.gateway` needs this.
 """
 
 import msgspec

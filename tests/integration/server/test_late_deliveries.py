@@ -30,7 +30,7 @@ async def test_a_tweet_that_comes_after_its_deletion_reaches_nobody(
         subject_id=deleted,
     )
     insert = Insert(OUTBOX.name, msgspec.structs.asdict(again))
-    writer = inline_server.server.use_cases.backend.writer
+    writer = inline_server.server.backend.writer
     await inline_server.on_loop(writer.write(WriteBatch((insert,))))
     await settled(inline_world)
     last = await author.post("still here")

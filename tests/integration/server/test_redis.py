@@ -160,7 +160,7 @@ async def test_emptying_redis_under_load_loses_nothing(scene: Scene) -> None:
 async def _revoke_unsaid(scene: Scene, person: Person) -> tuple[int, str]:
     """Remove a device from the store, and tell nobody."""
     device = (person.id, person.session.device_id)
-    store = scene.server.server.use_cases.backend.store
+    store = scene.server.server.backend.store
     await scene.server.on_loop(store.writer.write(WriteBatch((Devices.remove(*device),))))
     return device
 
@@ -208,7 +208,7 @@ async def test_what_was_revoked_during_an_outage_is_found_afterwards(scene: Scen
 async def test_an_entry_that_cannot_be_delivered_is_put_aside(scene: Scene) -> None:
     """Posts before and after it arrive; an operator can have it tried again."""
     await scene.streams()
-    backend = scene.server.server.use_cases.backend
+    backend = scene.server.server.backend
     no_such_id = (1 << 64) - 1
     poison = graph_entry(backend.lease.next_id(), scene.ada.id, no_such_id, True)
     await scene.server.on_loop(backend.store.writer.write(WriteBatch((adding(poison),))))
