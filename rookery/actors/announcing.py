@@ -9,7 +9,7 @@ from rookery.actors import names
 from rookery.actors.coalescer import Coalescer
 from rookery.actors.runtime import Directory
 from rookery.config import Config
-from rookery.models import OutboxEntry
+from rookery.events.encoding import StoredEvent
 from rookery.store.leases import steady_ms
 from rookery.store.queue import Announcer
 from rookery.store.redis.announcer import RedisAnnouncer
@@ -36,15 +36,15 @@ class DirectAnnouncer:
     def __init__(self, directory: Directory) -> None:
         ref = directory.ref(names.FANOUT_WORKER)
 
-        async def offer(groups: list[Sequence[OutboxEntry]]) -> list[None]:
+        async def offer(groups: list[Sequence[StoredEvent]]) -> list[None]:
             await ref.call("offer", _encoder.encode(list(chain.from_iterable(groups))))
             return [None] * len(groups)
 
-        self._offers: Coalescer[Sequence[OutboxEntry], None] = Coalescer(
+        self._offers: Coalescer[Sequence[StoredEvent], None] = Coalescer(
             offer, name="offer", max_batch=100, max_pending=1_000, deadline_s=1.0
         )
 
-    def announce(self, entries: Sequence[OutboxEntry]) -> None:
+    def announce(self, entries: Sequence[StoredEvent]) -> None:
         self._offers.post(entries)
 
     async def close(self) -> None:

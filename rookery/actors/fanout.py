@@ -17,9 +17,11 @@ from rookery.cluster.topology import Topology
 from rookery.config import Config
 from rookery.domain.placement import ClusterView
 from rookery.errors import RookeryError, Unavailable
+from rookery.events.consumers.timelines import delivery_of
+from rookery.events.encoding import StoredEvent, decoded
+from rookery.events.kinds import Event, FollowChanged, TweetDeleted, TweetEdited, TweetPosted
 from rookery.ids import RisingClock, first_id_at, time_ms_of
 from rookery.messages import Delivery, Invalidation
-from rookery.models import EventKind, OutboxEntry
 from rookery.store import StoreParts, clock_ms, open_reader
 from rookery.store.leases import steady_ms
 from rookery.store.queue import Queue
@@ -42,7 +44,7 @@ LATE_MS = 400
 """After so long an entry may be delivered after later ones, since it was tried before."""
 ACKNOWLEDGE_EVERY_S = 0.1
 
-_decoder = msgspec.msgpack.Decoder(list[OutboxEntry])
+_decoder = msgspec.msgpack.Decoder(list[StoredEvent])
 
 
 class FanoutWorker(Actor):
@@ -112,7 +114,7 @@ class FanoutWorker(Actor):
             await asyncio.sleep(10.0)
 
     async def offer(self, payload: bytes) -> None:
-        """Entries (a MessagePack list of `OutboxEntry`) that were committed just now."""
+        """Entries (a MessagePack list of `StoredEvent`) that were committed just now."""
         self._queue.offer(_decoder.decode(payload))
 
     async def requeue_dead(self) -> int:
@@ -139,9 +141,10 @@ class FanoutWorker(Actor):
             else:
                 self._lag_ms = 0.0
 
-    async def _deliver(self, entries: list[OutboxEntry]) -> None:
+    async def _deliver(self, entries: list[StoredEvent]) -> None:
         try:
-            await asyncio.gather(*self._calls(await self._without_deleted(entries)))
+            events = [decoded(each) for each in entries]
+            await asyncio.gather(*self._calls(await self._without_deleted(events)))
         except Exception as error:  # whatever it was, what was accepted must be delivered
             self._figures["failures"] += 1
             fault = None if isinstance(error, Unavailable) else error
@@ -154,8 +157,8 @@ class FanoutWorker(Actor):
         self._done += [entry.id for entry in entries]
         self._any_done.set()
 
-    async def _without_deleted(self, entries: list[OutboxEntry]) -> list[OutboxEntry]:
-        """Entries but for late ones of tweets that are deleted.
+    async def _without_deleted(self, events: list[Event]) -> list[Event]:
+        """Events but for late ones of tweets that are deleted.
 
         Their deletion may have been delivered already: to shards that remember it, but not to one
         that has started since.
@@ -164,9 +167,9 @@ class FanoutWorker(Actor):
             StoreUnavailable: the store does not answer.
         """
         late_id = first_id_at(self._ids_ms() - LATE_MS)
-        late = {e.subject_id for e in entries if e.event == EventKind.TWEET and e.id < late_id}
+        late = {e.tweet_id for e in events if isinstance(e, TweetPosted) and e.id < late_id}
         gone = late - await self._tweets.existing(sorted(late))
-        return [e for e in entries if e.event != EventKind.TWEET or e.subject_id not in gone]
+        return [e for e in events if not isinstance(e, TweetPosted) or e.tweet_id not in gone]
 
     def _let_go(self) -> None:
         """Some entries are no longer held."""
@@ -175,29 +178,22 @@ class FanoutWorker(Actor):
         self._progress.set()
         self._progress = asyncio.Event()
 
-    def _calls(self, entries: list[OutboxEntry]) -> list[Awaitable[Any]]:
+    def _calls(self, events: list[Event]) -> list[Awaitable[Any]]:
         tweets: list[Delivery] = []
         listed: list[Delivery] = []
         calls: list[Awaitable[Any]] = []
         followees: set[int] = set()
         changed: list[int] = []
-        for entry in entries:
-            if entry.event == OutboxEntry.GRAPH:
-                follower, followee, follows = entry.author_id, entry.subject_id, entry.kind == 1
-                calls.append(self._shards.graph_changed_anywhere(follower, followee, follows))
+        for event in events:
+            if isinstance(event, FollowChanged):
+                follower, followee = event.follower_id, event.followee_id
+                calls.append(self._shards.graph_changed_anywhere(follower, followee, event.follows))
                 followees.add(followee)
-                continue
-            if entry.event != EventKind.TWEET:
-                changed.append(entry.subject_id)
-            delivery = (
-                entry.id,
-                entry.event,
-                entry.subject_id,
-                entry.author_id,
-                entry.kind,
-                entry.payload,
-            )
-            (listed if entry.author_id in self._celebrities else tweets).append(delivery)
+            elif isinstance(event, TweetPosted | TweetEdited | TweetDeleted):
+                if not isinstance(event, TweetPosted):
+                    changed.append(event.tweet_id)
+                is_listed = event.author_id in self._celebrities
+                (listed if is_listed else tweets).append(delivery_of(event))
         if tweets:
             calls.append(self._to_rings(tweets))
         if listed:
@@ -230,7 +226,7 @@ class FanoutWorker(Actor):
     async def _to_lists(self, deliveries: list[Delivery]) -> None:
         refused = set(await self._lists.call("append", deliveries))
         if refused:
-            await self._to_rings([each for each in deliveries if each[0] in refused])
+            await self._to_rings([each for each in deliveries if each.event_id in refused])
 
     async def _acknowledge(self) -> None:
         """Acknowledge what is done, some of it at a time: each time is a commit of the store."""

@@ -57,7 +57,7 @@ class TimelineShard(Actor):
     Durable: nothing. Rebuilt from the store: rows, one by one, as they are read or connected;
     celebrity lists come from `CelebrityLists`; presence comes back as connection servers attach
     their sessions again, under a new epoch. Callers may retry everything: deliveries are
-    remembered by their outbox id, the rest is idempotent. In a cluster it also stands by for the
+    remembered by their event's id, the rest is idempotent. In a cluster it also stands by for the
     controller.
     """
 
@@ -215,19 +215,21 @@ class TimelineShard(Actor):
 
     def _deliver(self, batch: list[Delivery], *, listed: bool) -> int:
         reached = 0
-        for outbox_id, event, subject_id, author_id, kind, card in batch:
-            if outbox_id in self._delivered:
+        for each in batch:
+            if each.event_id in self._delivered:
                 continue
-            rows, recipients = self._warm.deliver(event, subject_id, author_id, kind, listed=listed)
-            self._delivered.add(outbox_id)  # not before: what raises has to be tried again
+            rows, recipients = self._warm.deliver(
+                each.event_kind, each.tweet_id, each.author_id, each.post_kind, listed=listed
+            )
+            self._delivered.add(each.event_id)  # not before: what raises has to be tried again
             reached += rows
-            for each in recipients:
-                self._push(event, subject_id, card, each)
+            for to in recipients:
+                self._push(each, to)
         self._figures["deliveries"] += reached
         self._figures["events_delivered"] += len(batch)
         return reached
 
-    def _push(self, event: int, subject_id: int, card: bytes, to: Recipients) -> None:
+    def _push(self, delivery: Delivery, to: Recipients) -> None:
         pushes = self._pushes.get(to.server)
         if pushes is None:
             ref = self.context.directory.ref(to.server)
@@ -241,7 +243,9 @@ class TimelineShard(Actor):
             )
             self._pushes[to.server] = pushes
         # A push that is lost shows as a gap in the offsets, and is fetched by attaching again.
-        pushes.post((event, subject_id, card, to.user_ids, to.offsets))
+        pushes.post(
+            Push(delivery.event_kind, delivery.tweet_id, delivery.record, to.user_ids, to.offsets)
+        )
 
     async def posted(self, posts: bytes) -> None:
         """Show posts in their authors' own timelines, before they are delivered to all followers.
@@ -252,7 +256,7 @@ class TimelineShard(Actor):
         flat: list[int] = np.frombuffer(posts, dtype=np.int64).tolist()
         for first in range(0, len(flat), 3):
             author_id, tweet_id, kind = flat[first : first + 3]
-            # A tweet's entry in the outbox has the tweet's id.
+            # The event of a post has the tweet's id.
             if tweet_id not in self._delivered:
                 self._warm.posted(author_id, tweet_id, kind)
 

@@ -17,13 +17,14 @@ import structlog
 
 from rookery.connection.live_counts import LiveCounts
 from rookery.connection.peer import Peer
-from rookery.connection.ports import FetchCards, FetchCounts, PresencePort, Push
+from rookery.connection.ports import FetchCards, FetchCounts, PresencePort
 from rookery.connection.presence import Presence
 from rookery.connection.session import TOO_MANY_SESSIONS, TOO_MANY_USER_FRAMES, Session, Tally
 from rookery.connection.settings import StreamSettings
 from rookery.connection.timer_wheel import TICK_S, TimerWheel
 from rookery.connection.user_frames import UserFrames
 from rookery.connection.wire import Codec, Event
+from rookery.messages import Push
 from rookery.models import Identity
 
 log = structlog.get_logger(__name__)
@@ -195,6 +196,8 @@ class Hub:
     def push(self, batch: Sequence[Push]) -> None:
         """Pass events on to the sessions of their users; for each user, in order of offsets.
 
+        `record` is the tweet's card here, as MessagePack.
+
         All that one session gets from a batch goes out in one write.
         """
         now_s = self._clock_s()
@@ -202,10 +205,11 @@ class Hub:
         unsettled: list[Peer] = []
         self._pushes += 1
         self._pushed_events += len(batch)
-        for kind, subject_id, card, user_ids, offsets in batch:
-            event = Event(kind, subject_id, card)
-            users = np.frombuffer(user_ids, "<i8").tolist()
-            for user_id, offset in zip(users, np.frombuffer(offsets, "<i8").tolist(), strict=True):
+        for push in batch:
+            event = Event(push.event_kind, push.subject_id, push.record)
+            users = np.frombuffer(push.user_ids, "<i8").tolist()
+            offsets = np.frombuffer(push.offsets, "<i8").tolist()
+            for user_id, offset in zip(users, offsets, strict=True):
                 peers = by_user.get(user_id)
                 if peers is None:
                     self._presence.left(user_id)  # a detach was lost

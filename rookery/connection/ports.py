@@ -50,10 +50,6 @@ class PresencePort(Protocol):
         ...
 
 
-Push: TypeAlias = tuple[int, int, bytes, bytes, bytes]
-"""One event for many users: (`EventKind`, subject id, card as MessagePack or b"", user ids,
-offsets); the last two are parallel little-endian int64 arrays."""
-
 Authenticate: TypeAlias = Callable[[str], Awaitable[tuple[Identity, int]]]
 """Token → (identity, its expiry in milliseconds since 1970); raises errors of `Unauthenticated`."""
 

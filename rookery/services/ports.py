@@ -35,7 +35,7 @@ class TimelinePort(Protocol):
         """Tell the follower's timeline of a committed follow or unfollow.
 
         Awaited before the request is answered, so that the follower's next read shows it. Best
-        effort: the outbox entry of the same commit tells it again.
+        effort: the event of the same commit tells it again.
 
         Raises:
             Unavailable: its shard does not answer.
@@ -47,7 +47,7 @@ class TimelinePort(Protocol):
 
         Awaited before the request is answered, so that the author's next read shows it, whichever
         gateway serves it. Best effort: returns within half a second, and raises nothing; the
-        outbox entry of the same commit brings it as to all others.
+        event of the same commit brings it as to all others.
         """
         ...
 

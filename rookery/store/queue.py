@@ -10,13 +10,13 @@ it is delivered to; entries come roughly in the order of their ids.
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from rookery.models import OutboxEntry
+from rookery.events.encoding import StoredEvent
 
 
 class Queue(Protocol):
     """For one consumer at a time."""
 
-    async def take(self, limit: int, wait_s: float) -> list[OutboxEntry]:
+    async def take(self, limit: int, wait_s: float) -> list[StoredEvent]:
         """At most `limit` entries that this consumer does not hold yet; waits for the first.
 
         Returns an empty list after `wait_s`.
@@ -42,7 +42,7 @@ class Queue(Protocol):
         """
         ...
 
-    def offer(self, entries: Sequence[OutboxEntry]) -> None:
+    def offer(self, entries: Sequence[StoredEvent]) -> None:
         """Entries that were committed just now, as far as whoever committed them can tell."""
         ...
 
@@ -79,7 +79,7 @@ class Announcer(Protocol):
     the queue finds such entries in the outbox itself, some seconds later.
     """
 
-    def announce(self, entries: Sequence[OutboxEntry]) -> None:
+    def announce(self, entries: Sequence[StoredEvent]) -> None:
         """Tell of committed entries, without waiting."""
         ...
 

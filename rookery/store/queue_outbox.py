@@ -6,7 +6,7 @@ from contextlib import suppress
 from itertools import islice
 from time import monotonic
 
-from rookery.models import OutboxEntry
+from rookery.events.encoding import StoredEvent
 from rookery.store.records.outbox import Outbox
 
 LOOK_S = 1.0
@@ -26,11 +26,11 @@ class OutboxQueue:
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self._woken = asyncio.Event()
-        self._waiting: dict[int, OutboxEntry] = {}
+        self._waiting: dict[int, StoredEvent] = {}
         self._held: set[int] = set()
         self._look_at_s = 0.0
 
-    async def take(self, limit: int, wait_s: float) -> list[OutboxEntry]:
+    async def take(self, limit: int, wait_s: float) -> list[StoredEvent]:
         self._woken.clear()
         await self._look(limit)
         if not self._waiting:
@@ -67,7 +67,7 @@ class OutboxQueue:
         self._look_at_s = 0.0
         self._woken.set()
 
-    def offer(self, entries: Sequence[OutboxEntry]) -> None:
+    def offer(self, entries: Sequence[StoredEvent]) -> None:
         if len(self._waiting) + len(entries) > MAX_WAITING:
             self._look_at_s = 0.0
         else:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from rookery.errors import InvalidRequest, NotFound
+from rookery.events.kinds import FollowChanged
 from rookery.models import Identity
 from rookery.services.ports import TimelinePort
 from rookery.services.reading.authors import Authors
@@ -17,7 +18,7 @@ from rookery.store.records.graph import (
     following,
     unfollowing,
 )
-from rookery.store.records.outbox import adding, graph_entry
+from rookery.store.records.outbox import adding
 
 
 class Graph:
@@ -86,16 +87,18 @@ class Graph:
         follows: bool,
         needed: str,
     ) -> bool:
-        entry = graph_entry(self._ids(), follower_id, followee_id, follows)
+        event = FollowChanged(
+            id=self._ids(), follower_id=follower_id, followee_id=followee_id, follows=follows
+        )
         try:
-            await self._store.writer.write(WriteBatch((*operations, adding(entry))))
+            await self._store.writer.write(WriteBatch((*operations, adding(event))))
         except ConditionFailed as failed:
             if failed.label == USER_EXISTS:
                 raise NotFound("User not found") from failed
             if failed.label != needed:
                 raise
             return False
-        # The outbox entry tells the timeline as well, if this does not reach it.
+        # The event tells the timeline as well, if this does not reach it.
         with suppress(Exception):
             await self._timelines.graph_changed(follower_id, followee_id, follows)
         return True

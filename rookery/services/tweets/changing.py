@@ -5,16 +5,18 @@ from collections.abc import Callable
 import msgspec
 
 from rookery.errors import Forbidden, InvalidRequest, NotFound, Unavailable
-from rookery.models import EventKind, Identity, Tweet
+from rookery.models import Identity, PostKind, Tweet
 from rookery.services.ports import Invalidation, InvalidationPort
 from rookery.services.reading.authors import Authors
 from rookery.services.reading.cards import Cards
 from rookery.services.turns import ATTEMPTS, Turns
+from rookery.services.tweets import telling
 from rookery.services.tweets.composing import compose
+from rookery.services.tweets.new_tweets import Original
 from rookery.services.tweets.removals import Removals
 from rookery.services.tweets.seeing import SeenTweets
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
-from rookery.store.records.outbox import adding, tweet_entry
+from rookery.store.records.outbox import adding
 from rookery.store.records.tweets import (
     UNCHANGED,
     TweetRepository,
@@ -23,11 +25,9 @@ from rookery.store.records.tweets import (
     targets_of,
 )
 from rookery.store.records.users import Users
-from rookery.views import tweet_card
 
 MODERATORS = frozenset({"moderator", "admin"})
 MAX_VERSIONS = 1000
-_PAYLOAD = msgspec.msgpack.Encoder()
 
 
 class Changing:
@@ -71,7 +71,8 @@ class Changing:
         """The tweet as it was last."""
         for _ in range(ATTEMPTS):
             tweet = await self._deletable(identity, tweet_id)
-            operations = self.removals.deleting(tweet, await self._tweets.standing(tweet))
+            standing = await self._tweets.standing(tweet)
+            operations = self.removals.deleting(tweet, standing, await self._limiting(tweet))
             if await self._write_if_unchanged(operations, tweet):
                 return tweet
         raise _contended()
@@ -88,6 +89,21 @@ class Changing:
             await self._seen.seen_tweet(identity.user_id, tweet_id)
             raise Forbidden("You may only delete your own tweets")
         return tweet
+
+    async def _limiting(self, tweet: Tweet) -> Original | None:
+        """The original of a retweet that was not for everybody: it says whom that reached."""
+        is_limited = tweet.retweet_of_id is not None and tweet.kind & PostKind.RESTRICTED
+        return await self._original(tweet) if is_limited else None
+
+    async def _original(self, tweet: Tweet) -> Original | None:
+        """What a tweet retweets or quotes, if it is still there."""
+        original_id = tweet.retweet_of_id or tweet.quote_of_id
+        original = None if original_id is None else await self._tweets.get(original_id)
+        if original is None:
+            return None
+        authors = await self._authors.many([original.author_id])
+        author = authors.get(original.author_id)
+        return None if author is None else Original(original, author)
 
     async def _is_moderator(self, identity: Identity) -> bool:
         user = await self._users.get(identity.user_id)
@@ -119,9 +135,9 @@ class Changing:
                 version=former.version + 1,
                 edited_ms=now_ms,
             )
-            payload = _PAYLOAD.encode(tweet_card(tweet, await self._authors.get(tweet.author_id)))
-            entry = tweet_entry(self._ids(), EventKind.TWEET_EDITED, tweet, payload)
-            operations = (*replacing(former, tweet, now_ms), adding(entry))
+            author = await self._authors.get(tweet.author_id)
+            event = telling.edited(self._ids(), tweet, author, await self._original(tweet))
+            operations = (*replacing(former, tweet, now_ms), adding(event))
             if await self._write_if_unchanged(operations, former):
                 return tweet, True
         raise _contended()

@@ -4,29 +4,27 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from rookery.domain.visibility import may_be_retweeted
 from rookery.errors import Forbidden, NotFound, Unavailable
-from rookery.models import EventKind, Identity, Tweet
+from rookery.models import Identity, Tweet
 from rookery.services.idempotency import Idempotency, Recorder
 from rookery.services.ports import TimelinePort
 from rookery.services.reading.authors import Authors
 from rookery.services.reading.cards import Cards
 from rookery.services.turns import ATTEMPTS
+from rookery.services.tweets import telling
 from rookery.services.tweets.composing import compose, stored_entities
 from rookery.services.tweets.counts import CountChanges
 from rookery.services.tweets.new_tweets import NewTweet, Original, Posted, tweet_of
 from rookery.services.tweets.seeing import SeenTweets
 from rookery.store.engine import ConditionFailed, Expect, Operation, Store, WriteBatch
-from rookery.store.records.outbox import adding, tweet_entry
+from rookery.store.records.outbox import adding
 from rookery.store.records.retweets import ALREADY_RETWEETED, RetweetRepository
 from rookery.store.records.tweets import TweetRepository, creating, target_label, targets_of
 from rookery.store.schema import RETWEETED
 from rookery.text import Entities
 from rookery.views import tweet_card
 
-_PAYLOAD = msgspec.msgpack.Encoder()
 _REPLY_TARGET = "Tweet to reply to not found"
 _RETWEET_TARGET = "Tweet to retweet not found"
 _UNDONE = "retweet undone"
@@ -101,10 +99,9 @@ class Posting:
             tweet = tweet_of(made_id, new, user, text, entities, parent, original)
             # The id alone: what is deleted must not live on in a record.
             recorded = recorder({"tweet_id": tweet.id})
-            card = tweet_card(tweet, user)
-            entry = tweet_entry(tweet.id, EventKind.TWEET, tweet, _PAYLOAD.encode(card))
-            if await self._written((*recorded, *creating(tweet), adding(entry)), tweet):
-                self._cards.add(tweet, card)
+            event = adding(telling.posted(tweet, user, original))
+            if await self._written((*recorded, *creating(tweet), event), tweet):
+                self._cards.add(tweet, tweet_card(tweet, user))
                 await self._spread(tweet)
                 return Posted(tweet, True)
             former = await self._retweeted_before(tweet, recorder)

@@ -15,10 +15,12 @@ import structlog
 
 from rookery.errors import RookeryError
 from rookery.ids import time_ms_of
-from rookery.models import EventKind, Tweet
+from rookery.models import Tweet
 from rookery.services.ports import Invalidation
+from rookery.services.tweets import telling
+from rookery.services.tweets.new_tweets import Original
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
-from rookery.store.records.outbox import adding, tweet_entry
+from rookery.store.records.outbox import adding
 from rookery.store.records.removals import (
     OVERTAKEN,
     Remains,
@@ -71,13 +73,16 @@ class Removals:
         self._tweets = TweetRepository(store.reader)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def deleting(self, tweet: Tweet, standing: Standing) -> tuple[Operation, ...]:
+    def deleting(
+        self, tweet: Tweet, standing: Standing, original: Original | None = None
+    ) -> tuple[Operation, ...]:
         """Operations that delete `tweet` and begin its removal; see `store.tweets.deleting`.
 
-        Call `begin` once they are committed.
+        `original` is what it retweeted, where that was not for everybody. Call `begin` once they are committed.
         """
-        entry = tweet_entry(self._ids(), EventKind.TWEET_DELETED, tweet)
-        return (*deleting(tweet, standing), beginning(tweet, self._ids()), adding(entry))
+        original_author_id = standing.authors.get(tweet.retweet_of_id or tweet.quote_of_id or 0)
+        event = telling.deleted(self._ids(), tweet, original_author_id, original)
+        return (*deleting(tweet, standing), beginning(tweet, self._ids()), adding(event))
 
     async def begin(self, tweet_id: int) -> None:
         """Do the first steps now, and the others in the background.

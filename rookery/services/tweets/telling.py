@@ -1,14 +1,11 @@
 """The events that tell of a tweet: posted, edited, deleted. Pure."""
 
-import msgspec
-
 from rookery.domain.visibility import MENTIONED
+from rookery.events.encoding import tweet_record, without_secrets
 from rookery.events.kinds import TweetDeleted, TweetEdited, TweetPosted, TweetRecord
 from rookery.models import Tweet, User
 from rookery.services.tweets.new_tweets import Original
 from rookery.services.tweets.seeing import mentioned_in
-
-_encode = msgspec.msgpack.Encoder().encode
 
 
 def posted(tweet: Tweet, author: User, original: Original | None) -> TweetPosted:
@@ -21,7 +18,7 @@ def posted(tweet: Tweet, author: User, original: Original | None) -> TweetPosted
         kind=tweet.kind,
         original_author_id=None if original is None else original.tweet.author_id,
         audience=audience_of(tweet, original),
-        record=_encode(record_of(tweet, author, original)),
+        record=tweet_record(tweet, author, record_of(tweet, original)),
     )
 
 
@@ -35,7 +32,7 @@ def edited(event_id: int, tweet: Tweet, author: User, original: Original | None)
         kind=tweet.kind,
         original_author_id=None if original is None else original.tweet.author_id,
         audience=audience_of(tweet, original),
-        record=_encode(record_of(tweet, author, original)),
+        record=tweet_record(tweet, author, record_of(tweet, original)),
     )
 
 
@@ -67,15 +64,11 @@ def audience_of(tweet: Tweet, original: Original | None) -> list[int] | None:
     return sorted({decides.author_id, *mentioned_in(decides)})
 
 
-def record_of(tweet: Tweet, author: User, original: Original | None) -> TweetRecord:
-    """A tweet with what showing it takes.
-
-    The original is left out where somebody whom the tweet reaches may not see it.
-    """
-    shown = None
-    if original is not None and _reaches_only_who_may_see(tweet, original):
-        shown = TweetRecord(original.tweet, _public(original.author))
-    return TweetRecord(tweet, _public(author), shown)
+def record_of(tweet: Tweet, original: Original | None) -> TweetRecord | None:
+    """What a tweet shows, to be told with it; None where somebody it reaches may not see that."""
+    if original is None or not _reaches_only_who_may_see(tweet, original):
+        return None
+    return TweetRecord(original.tweet, without_secrets(original.author))
 
 
 def _reaches_only_who_may_see(tweet: Tweet, original: Original) -> bool:
@@ -85,8 +78,3 @@ def _reaches_only_who_may_see(tweet: Tweet, original: Original) -> bool:
         return False
     # One's own followers may see it; a retweet has the audience of what it shows.
     return original.tweet.visibility != MENTIONED or tweet.retweet_of_id is not None
-
-
-def _public(user: User) -> User:
-    """Without what only the user and the server may know."""
-    return msgspec.structs.replace(user, email=None, password_hash=None)

@@ -9,7 +9,7 @@ import structlog
 
 from rookery.config import Redis
 from rookery.domain.outage import Outage
-from rookery.models import OutboxEntry
+from rookery.events.encoding import StoredEvent
 from rookery.store.queue import Announcer
 from rookery.store.redis.connection import FAILURES, connect, end
 from rookery.store.redis.names import ENTRY_FIELD, stream_key
@@ -50,11 +50,11 @@ class RedisAnnouncer:
         self._max_length = max_length
         self._cut_at = int(max_length * ROOM)
         self._outage = Outage()
-        self._pending: deque[OutboxEntry] = deque()
+        self._pending: deque[StoredEvent] = deque()
         self._sending: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
 
-    def announce(self, entries: Sequence[OutboxEntry]) -> None:
+    def announce(self, entries: Sequence[StoredEvent]) -> None:
         if self._outage.is_on:
             self._fallback.announce(entries)
             if self._outage.may_ask(self._steady_ms()):
@@ -76,7 +76,7 @@ class RedisAnnouncer:
         finally:
             self._sending = None
 
-    async def _add(self, batch: list[OutboxEntry]) -> None:
+    async def _add(self, batch: list[StoredEvent]) -> None:
         if not self._outage.is_on:
             try:
                 pipeline = self._client.pipeline(transaction=False)

@@ -19,8 +19,8 @@ from redis.exceptions import ResponseError
 from rookery.config import Redis
 from rookery.domain.delivered import RecentIds
 from rookery.errors import Unavailable
+from rookery.events.encoding import StoredEvent
 from rookery.ids import first_id_at
-from rookery.models import OutboxEntry
 from rookery.store.records.outbox import Outbox
 from rookery.store.redis.connection import FAILURES, connect, end
 from rookery.store.redis.names import ENTRY_FIELD, GROUP, REASON_FIELD, dead_key, stream_key
@@ -48,7 +48,7 @@ REMEMBERED = 50_000
 MAX_REMOVALS = 50_000
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(OutboxEntry)
+_decoder = msgspec.msgpack.Decoder(StoredEvent)
 
 
 class RedisQueue:
@@ -87,15 +87,15 @@ class RedisQueue:
         self._client = connect(settings, blocks_s=BLOCK_S)
         self._commands = connect(settings)
 
-        self._buffer: deque[OutboxEntry] = deque()
-        self._held: dict[int, OutboxEntry] = {}
+        self._buffer: deque[StoredEvent] = deque()
+        self._held: dict[int, StoredEvent] = {}
         self._known: set[int] = set()  # ids in the buffer, held, or put aside
         self._acknowledged = RecentIds(REMEMBERED)
         self._failures: dict[int, int] = {}  # ids to be handed out alone: failures alone
         self._dead: set[int] = set()
         self._message_ids: dict[int, bytes] = {}  # of entries known, where they came by stream
         self._removals: deque[bytes] = deque(maxlen=MAX_REMOVALS)
-        self._burials: list[tuple[OutboxEntry, str]] = []
+        self._burials: list[tuple[StoredEvent, str]] = []
 
         self._woken = asyncio.Event()
         self._room = asyncio.Event()
@@ -112,7 +112,7 @@ class RedisQueue:
 
     # The consumer's side
 
-    async def take(self, limit: int, wait_s: float) -> list[OutboxEntry]:
+    async def take(self, limit: int, wait_s: float) -> list[StoredEvent]:
         if self._reading is None:
             self._reading = asyncio.get_running_loop().create_task(self._read_forever())
             await self._attempted.wait()  # else what was put aside would be tried again
@@ -129,8 +129,8 @@ class RedisQueue:
                 async with asyncio.timeout(min(left_s, pause_s)):
                     await self._woken.wait()
 
-    def _hand_out(self, limit: int) -> list[OutboxEntry]:
-        entries: list[OutboxEntry] = []
+    def _hand_out(self, limit: int) -> list[StoredEvent]:
+        entries: list[StoredEvent] = []
         while self._buffer and len(entries) < limit:
             is_alone = self._buffer[0].id in self._failures
             if is_alone and entries:
@@ -173,12 +173,10 @@ class RedisQueue:
         self._buffer.extendleft(reversed(entries))
         self._woken.set()
 
-    def _put_aside(self, entry: OutboxEntry, fault: Exception) -> None:
+    def _put_aside(self, entry: StoredEvent, fault: Exception) -> None:
         log.error(
             "an entry cannot be delivered and is put aside; remove the cause, then requeue it",
             entry=entry.id,
-            entry_event=entry.event,
-            subject=entry.subject_id,
             failures=self._failures[entry.id],
             reason=repr(fault),
         )
@@ -204,7 +202,7 @@ class RedisQueue:
         self._wake()
         return len(dead)
 
-    def offer(self, entries: Sequence[OutboxEntry]) -> None:
+    def offer(self, entries: Sequence[StoredEvent]) -> None:
         # Such as could not be added to the stream; the outbox has them in their order.
         self._wake()
 
@@ -350,8 +348,8 @@ class RedisQueue:
 
     async def _admit(self, messages: Iterable[Message], *, reclaimed: bool = False) -> int:
         """Put what is new into the buffer; remove what was acknowledged; how many were new."""
-        arrived: list[OutboxEntry] = []
-        doubtful: list[OutboxEntry] = []
+        arrived: list[StoredEvent] = []
+        doubtful: list[StoredEvent] = []
         # Those before its own time another consumer may have acknowledged.
         sure_from = max(self._first_own, first_id_at(self._clock_ms() - OVERDUE_MS))
         for message_id, fields in messages:
@@ -413,7 +411,7 @@ class RedisQueue:
                 self._burials += burials
 
     async def _remove(
-        self, removals: Sequence[bytes], burials: Sequence[tuple[OutboxEntry, str]]
+        self, removals: Sequence[bytes], burials: Sequence[tuple[StoredEvent, str]]
     ) -> None:
         pipeline = self._commands.pipeline(transaction=False)
         if removals:
@@ -425,7 +423,7 @@ class RedisQueue:
         await pipeline.execute()
 
 
-def _decoded(fields: Mapping[bytes, bytes]) -> OutboxEntry | None:
+def _decoded(fields: Mapping[bytes, bytes]) -> StoredEvent | None:
     """The entry of a message; None if it is none (deleted meanwhile, or not ours)."""
     try:
         return _decoder.decode(fields[ENTRY_FIELD])

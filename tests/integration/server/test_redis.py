@@ -12,9 +12,10 @@ from rookery.actors import names
 from rookery.actors.revocations import Revocations
 from rookery.client import Unauthorized
 from rookery.errors import StartupError
+from rookery.events.kinds import FollowChanged
 from rookery.store.engine import WriteBatch
 from rookery.store.records.devices import Devices
-from rookery.store.records.outbox import adding, graph_entry
+from rookery.store.records.outbox import adding
 from rookery.store.redis.connection import connect
 from tests.integration.server.world import (
     Listener,
@@ -210,7 +211,9 @@ async def test_an_entry_that_cannot_be_delivered_is_put_aside(scene: Scene) -> N
     await scene.streams()
     backend = scene.server.server.backend
     no_such_id = (1 << 64) - 1
-    poison = graph_entry(backend.lease.next_id(), scene.ada.id, no_such_id, True)
+    poison = FollowChanged(
+        id=backend.lease.next_id(), follower_id=scene.ada.id, followee_id=no_such_id, follows=True
+    )
     await scene.server.on_loop(backend.store.writer.write(WriteBatch((adding(poison),))))
 
     async def is_aside() -> bool:

@@ -17,10 +17,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from rookery.connection.hub import Hub
-from rookery.connection.ports import Attached, Push
+from rookery.connection.ports import Attached
 from rookery.connection.server import ConnectionListener
 from rookery.connection.settings import StreamSettings
 from rookery.errors import DeviceRevoked, InvalidToken, TokenExpired
+from rookery.messages import Push
 from rookery.models import EventKind, Identity, TweetCounts
 
 MSGPACK = Subprotocol("rookery.v1.msgpack")
@@ -80,7 +81,7 @@ class Shard:
             log.append((len(log) + 1, int(kind), subject_id))
             offsets.append(len(log))
         ids = np.array(users, "<i8").tobytes()
-        return (int(kind), subject_id, card, ids, np.array(offsets, "<i8").tobytes())
+        return Push(int(kind), subject_id, card, ids, np.array(offsets, "<i8").tobytes())
 
 
 def card(tweet_id: int, text: str = "hello") -> bytes:

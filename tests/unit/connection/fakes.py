@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from rookery.connection.ports import Attached, Push
+from rookery.connection.ports import Attached
 from rookery.connection.session import Session
 from rookery.connection.settings import StreamSettings
 from rookery.errors import ActorUnavailable
+from rookery.messages import Push
 from rookery.models import EventKind, Identity
 
 
@@ -139,7 +140,7 @@ class FakePresence:
             log.append((len(log) + 1, kind, subject_id))
             offsets.append(len(log))
         ids = np.array(users, "<i8").tobytes()
-        return (kind, subject_id, card, ids, np.array(offsets, "<i8").tobytes())
+        return Push(kind, subject_id, card, ids, np.array(offsets, "<i8").tobytes())
 
     def restart(self) -> None:
         """A new epoch that knows nothing."""

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
+from rookery.events.encoding import decoded
+from rookery.events.kinds import Event
 from rookery.ids import Snowflakes
 from rookery.models import Identity, Tweet, User
 from rookery.services.graph.follows import Graph
@@ -20,7 +22,9 @@ from rookery.services.tweets.retweets import Retweets
 from rookery.services.tweets.seeing import StoredTweets
 from rookery.services.tweets.tweets import NewTweet, Tweets
 from rookery.store.engine import Collection, Document, Key, Row, WriteBatch
+from rookery.store.records.outbox import stored_event
 from rookery.store.records.users import Users
+from rookery.store.schema import OUTBOX
 from tests.unit.memory_store import MemoryStore
 
 START_MS = 1_700_000_000_000
@@ -182,6 +186,10 @@ class Server:
         self.pins = Pins(self.store, self.ids, seen, self.changes)
         self.graph = Graph(self.store, self.ids, self.authors, self.timeline_port)
         self.timelines = Timelines(self.store, self.timeline_port, self.cards, self.authors)
+
+    def events(self) -> list[Event]:
+        """Those in the outbox, in the order of their ids."""
+        return [decoded(stored_event(each)) for each in self.store.documents(OUTBOX)]
 
     async def sign_up(self, username: str, role: str = "user") -> Identity:
         user = User(id=self.ids(), username=username, name=username.title(), role=role)

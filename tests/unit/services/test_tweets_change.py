@@ -2,16 +2,16 @@
 
 import asyncio
 
-import msgspec
 import pytest
 
 from rookery.errors import Forbidden, InvalidRequest, InvalidText, NotFound, RookeryError
-from rookery.models import EventKind, TweetCounts
+from rookery.events.encoding import read_record
+from rookery.events.kinds import TweetDeleted, TweetEdited
+from rookery.models import TweetCounts
 from rookery.services.ports import Invalidation
 from rookery.services.tweets.tweets import NewTweet
 from rookery.store.engine import WriteBatch
-from rookery.store.schema import OUTBOX, POSTS, TWEET_EDITS, TWEETS
-from rookery.views import TweetCard
+from rookery.store.schema import POSTS, TWEET_EDITS, TWEETS
 from tests.unit.services.server import Server
 
 
@@ -25,8 +25,9 @@ async def test_a_deleted_tweet_is_gone_and_announced() -> None:
         await server.tweets.get(tweet.id)
     assert server.store.documents(POSTS) == []
     assert server.broadcasts.sent == [Invalidation(tweets=[tweet.id])]
-    entry = server.store.documents(OUTBOX)[-1]
-    assert (entry["event"], entry["subject_id"]) == (EventKind.TWEET_DELETED, tweet.id)
+    event = server.events()[-1]
+    assert isinstance(event, TweetDeleted)
+    assert event.tweet_id == tweet.id
 
 
 async def test_deleting_twice_is_not_found() -> None:
@@ -39,8 +40,7 @@ async def test_deleting_twice_is_not_found() -> None:
     )
     assert results.count(None) == 1
     assert sum(isinstance(result, NotFound) for result in results) == 3
-    events = [entry["event"] for entry in server.store.documents(OUTBOX)]
-    assert events.count(EventKind.TWEET_DELETED) == 1
+    assert [type(event) for event in server.events()].count(TweetDeleted) == 1
 
 
 @pytest.mark.parametrize(
@@ -124,16 +124,17 @@ async def test_an_edit_keeps_the_former_version() -> None:
     assert [v.created_ms for v in history] == [server.clock.now_ms, second_ms, tweet.created_ms]
 
 
-async def test_an_edit_is_announced_with_its_new_card() -> None:
+async def test_an_edit_is_announced_with_its_new_text() -> None:
     """By a broadcast to caches and by the outbox to timelines."""
     server = Server()
     ann = await server.sign_up("ann")
     tweet = await server.post(ann)
     await server.tweets.edit(ann, tweet.id, "edited")
-    entry = server.store.documents(OUTBOX)[-1]
-    assert (entry["event"], entry["subject_id"]) == (EventKind.TWEET_EDITED, tweet.id)
-    card = msgspec.msgpack.decode(entry["payload"], type=TweetCard)
-    assert (card.text, card.version) == ("edited", 2)
+    event = server.events()[-1]
+    assert isinstance(event, TweetEdited)
+    assert event.tweet_id == tweet.id
+    record = read_record(event.record)
+    assert (record.tweet.text, record.tweet.version) == ("edited", 2)
     assert server.broadcasts.sent == [Invalidation(tweets=[tweet.id])]
 
 

@@ -6,11 +6,12 @@ import msgspec
 import pytest
 
 from rookery.errors import IdempotencyMismatch, InvalidText, NotFound
-from rookery.models import EventKind, PostKind, Tweet, TweetCounts
+from rookery.events.encoding import read_record, without_secrets
+from rookery.events.kinds import TweetPosted
+from rookery.models import PostKind, Tweet, TweetCounts
 from rookery.services.tweets.tweets import NewTweet
 from rookery.store.engine import Put, WriteBatch
 from rookery.store.schema import IDEMPOTENCY, OUTBOX, TWEETS
-from rookery.views import TweetCard, tweet_card
 from tests.unit.services.server import Server
 
 
@@ -28,19 +29,17 @@ async def test_a_plain_tweet_is_one_write_and_no_read() -> None:
     assert (tweet.kind, tweet.conversation_id, tweet.version) == (0, tweet.id, 1)
 
 
-async def test_the_outbox_entry_carries_the_card() -> None:
+async def test_the_event_carries_what_showing_the_tweet_takes() -> None:
     """Delivering needs no read."""
     server = Server()
     ann = await server.sign_up("ann")
     tweet = await server.post(ann)
-    [entry] = server.store.documents(OUTBOX)
-    assert (entry["event"], entry["author_id"], entry["subject_id"]) == (
-        EventKind.TWEET,
-        ann.user_id,
-        tweet.id,
-    )
-    card = msgspec.msgpack.decode(entry["payload"], type=TweetCard)
-    assert card == tweet_card(tweet, await server.authors.get(ann.user_id))
+    [event] = server.events()
+    assert isinstance(event, TweetPosted)
+    assert (event.id, event.author_id, event.tweet_id) == (tweet.id, ann.user_id, tweet.id)
+    record = read_record(event.record)
+    author = await server.authors.get(ann.user_id)
+    assert (record.tweet, record.author) == (tweet, without_secrets(author))
 
 
 async def test_entities_are_stored_with_their_places_and_mentioned_users() -> None:

@@ -6,8 +6,8 @@ import random
 import pytest
 
 from rookery.errors import ActorUnavailable, InvalidRequest, NotFound
-from rookery.models import OutboxEntry
-from rookery.store.schema import FOLLOWEES, FOLLOWERS, OUTBOX, USER_COUNTS
+from rookery.events.kinds import FollowChanged
+from rookery.store.schema import FOLLOWEES, FOLLOWERS, USER_COUNTS
 from tests.unit.services.server import Server
 
 
@@ -23,12 +23,9 @@ async def test_a_follow_writes_both_directions_counts_and_outbox_in_one_batch() 
     assert server.store.documents(FOLLOWERS) == [edge]
     [of_ann, of_bob] = server.store.documents(USER_COUNTS)
     assert (of_ann["followees"], of_bob["followers"]) == (1, 1)
-    [entry] = server.store.documents(OUTBOX)
-    assert (entry["event"], entry["author_id"], entry["subject_id"], entry["kind"]) == (
-        OutboxEntry.GRAPH,
-        ann.user_id,
-        bob.user_id,
-        1,
+    [event] = server.events()
+    assert event == FollowChanged(
+        id=event.id, follower_id=ann.user_id, followee_id=bob.user_id, follows=True
     )
 
 

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery.errors import NotFound, StoreUnavailable
+from rookery.events.kinds import TweetDeleted
 from rookery.ids import first_id_at
 from rookery.messages import Invalidation
-from rookery.models import EventKind, Identity, Tweet
+from rookery.models import Identity, Tweet
 from rookery.services.tweets.removals import AWAITED_STEPS, LOOK_S, STEP, Removals
 from rookery.services.tweets.tweets import NewTweet
 from rookery.store.engine import Expect, Insert, Put, WriteBatch
@@ -22,7 +23,6 @@ from rookery.store.schema import (
     CONVERSATIONS,
     FAVOURITERS,
     FAVOURITES,
-    OUTBOX,
     PINS,
     POSTS,
     QUOTES,
@@ -241,11 +241,7 @@ async def test_retweets_go_with_what_they_show() -> None:
     assert likes_of(server) == {}
     counts = {row["user_id"]: row["tweets"] for row in server.store.documents(USER_COUNTS)}
     assert counts == {ann.user_id: 0, bob.user_id: 1}
-    deleted = [
-        entry["subject_id"]
-        for entry in server.store.documents(OUTBOX)
-        if entry["event"] == EventKind.TWEET_DELETED
-    ]
+    deleted = [each.tweet_id for each in server.events() if isinstance(each, TweetDeleted)]
     assert deleted == [tweet.id, retweet.id]
 
 
