@@ -65,15 +65,15 @@ class Invalidation(msgspec.Struct, frozen=True, array_like=True):
 
     `devices`: (user id, device id) that were revoked. `sign_ins`: (user id, device id, session)
     that ended because the device signed in anew. `tweets`: ids that were edited or deleted.
-    `counts`: ids of tweets whose counts changed. `users`: ids whose profile changed. `likers`: ids
-    of users whose likes changed.
+    `counts`: ids of tweets whose counts changed. `users`: ids whose profile changed. `viewers`: ids
+    of users who marked something, or whose hidden ids, follows or role changed.
     """
 
     devices: list[tuple[int, str]] = []
     tweets: list[int] = []
     counts: list[int] = []
     users: list[int] = []
-    likers: list[int] = []
+    viewers: list[int] = []
     sign_ins: list[tuple[int, str, str]] = []
 
 

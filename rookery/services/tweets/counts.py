@@ -62,7 +62,7 @@ class CountChanges:
                 self._pending.clear()
                 self._likers.clear()
                 try:
-                    await self._port.broadcast(Invalidation(counts=counts, likers=likers))
+                    await self._port.broadcast(Invalidation(counts=counts, viewers=likers))
                 except Exception:  # A fault of ours, for which no other change may wait.
                     log.exception("changes of counts were not told")
                 finally:

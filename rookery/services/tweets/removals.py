@@ -78,7 +78,8 @@ class Removals:
     ) -> tuple[Operation, ...]:
         """Operations that delete `tweet` and begin its removal; see `store.tweets.deleting`.
 
-        `original` is what it retweeted, where that was not for everybody. Call `begin` once they are committed.
+        `original` is what it retweeted, where that was not for everybody. Call `begin` once they
+        are committed.
         """
         original_author_id = standing.authors.get(tweet.retweet_of_id or tweet.quote_of_id or 0)
         event = telling.deleted(self._ids(), tweet, original_author_id, original)

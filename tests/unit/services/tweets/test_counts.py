@@ -48,7 +48,7 @@ async def test_who_announces_can_wait_until_everybody_was_told() -> None:
     assert not told.done()
     port.resume.set()
     await told
-    assert port.begun == [Invalidation(counts=[1], likers=[7])]
+    assert port.begun == [Invalidation(counts=[1], viewers=[7])]
 
 
 async def test_who_gives_up_waiting_takes_nobody_along() -> None:

@@ -164,4 +164,4 @@ async def test_invalidations_name_counts_and_liker_only() -> None:
     tweet = await server.post(ann)
     await server.engagement.like(ann, tweet.id)
     await server.changes.settled()
-    assert server.broadcasts.sent == [Invalidation(counts=[tweet.id], likers=[ann.user_id])]
+    assert server.broadcasts.sent == [Invalidation(counts=[tweet.id], viewers=[ann.user_id])]
