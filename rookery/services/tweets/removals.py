@@ -23,6 +23,7 @@ from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
 from rookery.store.records.outbox import adding
 from rookery.store.records.removals import (
     OVERTAKEN,
+    TO_BE_DELETED,
     Remains,
     Removal,
     RemovalRepository,
@@ -193,6 +194,11 @@ class Removals:
         Raises:
             ConditionFailed: somebody else did this step.
         """
+        if removal.token == TO_BE_DELETED:
+            tweet = await self._tweets.get(removal.tweet_id)
+            if tweet is not None:
+                await self._delete_noted(tweet)
+                return None
         if remains.retweets:
             await self._delete_retweets(remains.retweets)
         operations = clearing(removal, remains)
@@ -224,6 +230,15 @@ class Removals:
         for outcome in (*outcomes, *finished):
             if isinstance(outcome, BaseException):
                 raise outcome
+
+    async def _delete_noted(self, tweet: Tweet) -> None:
+        """Delete a tweet that should not be there; its removal goes on from its beginning.
+
+        Raises:
+            ConditionFailed: somebody else changed it meanwhile.
+        """
+        await self._delete_retweet(tweet)
+        await self._on_change(Invalidation(tweets=[tweet.id], counts=targets_of(tweet)))
 
     async def _delete_retweet(self, tweet: Tweet) -> None:
         targets = targets_of(tweet)

@@ -232,13 +232,21 @@ class RowCountingStore(MemoryStore):
         fields: tuple[str, ...],
         prefixes: Sequence[Key],
         *,
+        index: str | None = None,
         after: Key | None = None,
         before: Key | None = None,
         limit: int,
         reverse: bool = False,
     ) -> list[list[Row]]:
         lists = await super().select_many(
-            collection, fields, prefixes, after=after, before=before, limit=limit, reverse=reverse
+            collection,
+            fields,
+            prefixes,
+            index=index,
+            after=after,
+            before=before,
+            limit=limit,
+            reverse=reverse,
         )
         self.rows.append(sum(map(len, lists)))
         return lists
