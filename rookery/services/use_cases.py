@@ -27,16 +27,13 @@ from rookery.services.accounts.tokens import KeyRing
 from rookery.services.graph.follows import Graph
 from rookery.services.idempotency import Idempotency
 from rookery.services.ports import InvalidationPort, TimelinePort
-from rookery.services.reading.authors import Authors
-from rookery.services.reading.cards import Cards
-from rookery.services.reading.liked import LikedTweets
+from rookery.services.reading.former import ReadingWithCards
 from rookery.services.reading.timelines import Timelines
 from rookery.services.tweets.bookmarks import Bookmarks
 from rookery.services.tweets.counts import CountChanges
 from rookery.services.tweets.engagement import Engagement
 from rookery.services.tweets.pins import Pins
 from rookery.services.tweets.retweets import Retweets
-from rookery.services.tweets.seeing import StoredTweets
 from rookery.services.tweets.tweets import Tweets
 from rookery.store.engine import Store
 
@@ -92,44 +89,41 @@ class UseCases:
 
     def _add_reading(self, ground: Ground, config: Config) -> None:
         store, steady_ms = ground.store, ground.steady_ms
-        self.authors = Authors(ground.shown, steady_ms)
-        self.liked = LikedTweets(store, steady_ms)
-        self.cards = Cards(
-            ground.shown, steady_ms, self.authors, self.liked, capacity=config.tweets.cache_size
+        self.reading = ReadingWithCards(
+            store, ground.shown, steady_ms, ground.clock_ms, capacity=config.tweets.cache_size
         )
+        self.authors = self.reading.authors
+        self.liked = self.reading.liked
+        self.cards = self.reading.cards
         self.timelines = Timelines(store, ground.timelines, self.cards, self.authors)
 
     def _add_graph(self, ground: Ground) -> None:
         self.graph = Graph(ground.store, ground.next_id, self.authors, ground.timelines)
 
     def _add_tweets(self, ground: Ground, config: Config) -> None:
-        store, next_id, seen = ground.store, ground.next_id, StoredTweets(ground.store.reader)
-        self.changes = CountChanges(self.cards, ground.invalidations)
+        store, next_id, reading = ground.store, ground.next_id, self.reading
+        self.changes = CountChanges(reading, ground.invalidations)
         self.tweets = Tweets(
             store,
             next_id,
             ground.clock_ms,
-            self.authors,
-            self.cards,
+            reading,
             self.changes,
             ground.invalidations,
             Idempotency(store, ground.clock_ms),
             ground.timelines,
-            seen,
             max_length=config.tweets.max_length,
         )
-        self.engagement = Engagement(store, next_id, self.authors, self.liked, self.changes, seen)
-        self.retweets = Retweets(store, self.tweets, seen)
-        self.bookmarks = Bookmarks(store, next_id, seen, self.changes)
-        self.pins = Pins(store, next_id, seen, self.changes)
+        self.engagement = Engagement(store, next_id, reading, self.changes)
+        self.retweets = Retweets(store, reading, self.tweets)
+        self.bookmarks = Bookmarks(store, next_id, reading, self.changes)
+        self.pins = Pins(store, next_id, reading, self.changes)
 
     def invalidate(self, change: Invalidation) -> None:
         """Forget what is cached of these."""
         self.authenticator.forget(change.devices)
         self.authenticator.forget((user, device) for user, device, _ in change.sign_ins)
-        self.cards.invalidate(change)  # and, through it, authors
-        for user_id in change.likers:
-            self.liked.changed(user_id)
+        self.reading.invalidate(change)
 
     def figures(self) -> Mapping[str, float]:
         """Current figures by metric name."""

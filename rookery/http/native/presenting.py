@@ -9,6 +9,7 @@ from rookery.domain.cursors import encode
 from rookery.errors import NotFound
 from rookery.http.native.services import Services
 from rookery.services.accounts.profiles import Profile
+from rookery.services.reading.shown import ShownPage
 from rookery.views import UserView, user_view
 
 
@@ -76,6 +77,15 @@ async def tweets_or_graves(
     return [
         by_id.get(tweet_id) or b'{"id":"%d","unavailable":"deleted"}' % tweet_id for tweet_id in ids
     ]
+
+
+async def shown_page_json(
+    services: Services, viewer_id: int | None, page: ShownPage, list_name: str
+) -> bytes:
+    """A page of tweets; `list_name` is what its cursors belong to."""
+    ids = [shown.id for shown in page.tweets]
+    rendered = await services.cards.tweets_json(viewer_id, ids)
+    return page_json(b"tweets", rendered, next_cursor(list_name, page.next_id))
 
 
 def profile_view(profile: Profile, viewer_id: int | None) -> UserView:

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 from rookery.errors import NotFound, Unavailable
 from rookery.models import Identity
-from rookery.services.reading.pages import Page
+from rookery.services.reading.pages import Chunk, chunk_of_rows
+from rookery.services.reading.reading import Reading
+from rookery.services.reading.shown import ShownPage
 from rookery.services.tweets.counts import CountChanges
-from rookery.services.tweets.seeing import SeenTweets
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
 from rookery.store.records.bookmarks import (
     BOOKMARKED,
@@ -22,11 +23,11 @@ class Bookmarks:
     """Users' bookmarks. When a change returns, every read shows it, through whichever process."""
 
     def __init__(
-        self, store: Store, ids: Callable[[], int], seen: SeenTweets, changes: CountChanges
+        self, store: Store, ids: Callable[[], int], reading: Reading, changes: CountChanges
     ) -> None:
         self._store = store
         self._ids = ids
-        self._seen = seen
+        self._reading = reading
         self._changes = changes
         self._bookmarks = BookmarkRepository(store.reader)
 
@@ -36,7 +37,7 @@ class Bookmarks:
         Raises:
             NotFound: no such tweet, or not for this user.
         """
-        await self._seen.seen_tweet(identity.user_id, tweet_id)
+        await self._reading.seen_tweet(identity.user_id, tweet_id)
         operations = bookmarking(identity.user_id, tweet_id, self._ids())
         return await self._change(identity, operations, NOT_BOOKMARKED)
 
@@ -48,14 +49,20 @@ class Bookmarks:
         operations = unbookmarking(identity.user_id, tweet_id)
         return await self._change(identity, operations, BOOKMARKED)
 
-    async def of_user(self, user_id: int, before: int, limit: int) -> Page:
-        """Ids of what a user bookmarked, newest bookmark first, below bookmark id `before`.
+    async def own(self, identity: Identity, before: int, limit: int) -> ShownPage:
+        """What `identity` bookmarked, newest bookmark first, below bookmark id `before` (0: all).
 
-        Tweets that are gone or hidden by now are still among them.
+        What is hidden from them by now is left out.
+
+        Raises:
+            InvalidRequest: `limit` is out of bounds.
         """
-        rows = await self._bookmarks.of_user(user_id, before, limit)
-        ids = [tweet_id for tweet_id, _ in rows]
-        return Page(ids, rows[-1][1] if len(rows) == limit else 0)
+        user_id = identity.user_id
+
+        async def read(before: int, limit: int) -> Chunk:
+            return chunk_of_rows(await self._bookmarks.of_user(user_id, before, limit), limit)
+
+        return await self._reading.page(user_id, read, before, limit)
 
     async def _change(
         self, identity: Identity, operations: tuple[Operation, ...], needed: str

@@ -7,14 +7,12 @@ import msgspec
 from rookery.errors import Forbidden, InvalidRequest, NotFound, Unavailable
 from rookery.models import Identity, PostKind, Tweet
 from rookery.services.ports import Invalidation, InvalidationPort
-from rookery.services.reading.authors import Authors
-from rookery.services.reading.cards import Cards
+from rookery.services.reading.reading import Reading
 from rookery.services.turns import ATTEMPTS, Turns
 from rookery.services.tweets import telling
 from rookery.services.tweets.composing import compose
 from rookery.services.tweets.new_tweets import Original
 from rookery.services.tweets.removals import Removals
-from rookery.services.tweets.seeing import SeenTweets
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
 from rookery.store.records.outbox import adding
 from rookery.store.records.tweets import (
@@ -38,20 +36,17 @@ class Changing:
         store: Store,
         ids: Callable[[], int],
         clock_ms: Callable[[], int],
-        authors: Authors,
-        cards: Cards,
+        reading: Reading,
         invalidations: InvalidationPort,
-        seen: SeenTweets,
         *,
         max_length: int,
     ) -> None:
         self._store = store
         self._ids = ids
         self._clock_ms = clock_ms
-        self._authors = authors
-        self._cards = cards
+        self._reading = reading
+        self._authors = reading.authors
         self._invalidations = invalidations
-        self._seen = seen
         self._max_length = max_length
         self._tweets = TweetRepository(store.reader)
         self._users = Users(store.reader)
@@ -64,7 +59,7 @@ class Changing:
             tweet = await self._delete(identity, tweet_id)
         lowered = targets_of(tweet) if tweet.is_counted else []
         retweeters = [tweet.author_id] if tweet.retweet_of_id is not None else []
-        await self._invalidate(Invalidation(tweets=[tweet_id], counts=lowered, likers=retweeters))
+        await self._invalidate(Invalidation(tweets=[tweet_id], counts=lowered, viewers=retweeters))
         await self.removals.begin(tweet_id)
 
     async def _delete(self, identity: Identity, tweet_id: int) -> Tweet:
@@ -86,7 +81,7 @@ class Changing:
         if tweet is None:
             raise NotFound("Tweet not found")
         if tweet.author_id != identity.user_id and not await self._is_moderator(identity):
-            await self._seen.seen_tweet(identity.user_id, tweet_id)
+            await self._reading.seen_tweet(identity.user_id, tweet_id)
             raise Forbidden("You may only delete your own tweets")
         return tweet
 
@@ -147,7 +142,7 @@ class Changing:
         if tweet is None:
             raise NotFound("Tweet not found")
         if tweet.author_id != identity.user_id:
-            await self._seen.seen_tweet(identity.user_id, tweet_id)
+            await self._reading.seen_tweet(identity.user_id, tweet_id)
             raise Forbidden("You may only edit your own tweets")
         if tweet.retweet_of_id is not None:
             raise InvalidRequest("A retweet cannot be edited", "text")
@@ -164,7 +159,7 @@ class Changing:
         return True
 
     async def _invalidate(self, change: Invalidation) -> None:
-        self._cards.invalidate(change)
+        self._reading.invalidate(change)
         await self._invalidations.broadcast(change)
 
 

@@ -4,11 +4,9 @@ from collections.abc import Callable, Sequence
 
 from rookery.errors import NotFound, Unavailable
 from rookery.models import Identity, TweetCounts
-from rookery.services.reading.authors import Authors
-from rookery.services.reading.liked import LikedTweets
+from rookery.services.reading.former import ReadingWithCards
 from rookery.services.reading.pages import Page, check_limit, page_of_rows
 from rookery.services.tweets.counts import CountChanges
-from rookery.services.tweets.seeing import SeenTweets
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
 from rookery.store.records.engagement import (
     LIKED,
@@ -34,16 +32,14 @@ class Engagement:
         self,
         store: Store,
         ids: Callable[[], int],
-        authors: Authors,
-        liked: LikedTweets,
+        reading: ReadingWithCards,
         changes: CountChanges,
-        seen: SeenTweets,
     ) -> None:
         self._store = store
         self._ids = ids
-        self._seen = seen
-        self._authors = authors
-        self._liked = liked
+        self._reading = reading
+        self._authors = reading.authors
+        self._liked = reading.liked
         self._changes = changes
         self._engagement = EngagementRepository(store.reader)
         self._tweets = TweetRepository(store.reader)
@@ -57,7 +53,7 @@ class Engagement:
         Raises:
             NotFound: no such tweet, or not for this user.
         """
-        await self._seen.seen_tweet(identity.user_id, tweet_id)
+        await self._reading.seen_tweet(identity.user_id, tweet_id)
         operations = liking(identity.user_id, tweet_id, self._ids())
         return await self._change(identity, tweet_id, operations, NOT_LIKED)
 
@@ -76,7 +72,7 @@ class Engagement:
     async def likes_shown(self, viewer_id: int, tweet_id: int) -> int:
         """How many like a tweet, as far as the viewer may know: 0 of what is not there for them."""
         try:
-            await self._seen.seen_tweet(viewer_id, tweet_id)
+            await self._reading.seen_tweet(viewer_id, tweet_id)
         except NotFound:
             return 0
         (counts,) = await self._tweets.counts([tweet_id])
@@ -138,9 +134,7 @@ class Engagement:
             return False
         except Unavailable:
             # The outcome is unknown.
-            self._liked.changed(identity.user_id)
             self._changes.announce([tweet_id], identity.user_id)
             raise
-        self._liked.changed(identity.user_id)
         await self._changes.announce([tweet_id], identity.user_id)
         return True

@@ -6,8 +6,8 @@ import msgspec
 
 from rookery.domain.visibility import PUBLIC, Facts
 from rookery.models import PostKind, Tweet, User
+from rookery.services.reading.facts import facts_of
 from rookery.services.tweets.composing import StoredEntities, kind_of
-from rookery.services.tweets.seeing import facts_of
 
 
 class NewTweet(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 from rookery.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
 from rookery.models import Identity
-from rookery.services.reading.pages import Page
+from rookery.services.reading.pages import Chunk, check_limit, chunk_of_rows
+from rookery.services.reading.reading import Reading
+from rookery.services.reading.shown import ShownPage
 from rookery.services.turns import ATTEMPTS, Turns
 from rookery.services.tweets.counts import CountChanges
-from rookery.services.tweets.seeing import SeenTweets
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
 from rookery.store.records.pins import (
     COUNT_UNCHANGED,
@@ -26,11 +27,11 @@ class Pins:
     """Users' pins. When a change returns, every read shows it, through whichever process."""
 
     def __init__(
-        self, store: Store, ids: Callable[[], int], seen: SeenTweets, changes: CountChanges
+        self, store: Store, ids: Callable[[], int], reading: Reading, changes: CountChanges
     ) -> None:
         self._store = store
         self._ids = ids
-        self._seen = seen
+        self._reading = reading
         self._changes = changes
         self._pins = PinRepository(store.reader)
         self._turns = Turns()
@@ -44,7 +45,7 @@ class Pins:
             InvalidRequest: it is a retweet.
             Conflict: as many as may be are pinned.
         """
-        tweet = await self._seen.seen_tweet(identity.user_id, tweet_id)
+        tweet = await self._reading.seen_tweet(identity.user_id, tweet_id)
         if tweet.author_id != identity.user_id:
             raise Forbidden("You may only pin your own tweets")
         if tweet.retweet_of_id is not None:
@@ -73,11 +74,23 @@ class Pins:
         """Take a pin away; False if there was none, also where there is no such tweet."""
         return await self._write(unpinning(identity.user_id, tweet_id), tweet_id) is None
 
-    async def of_user(self, user_id: int, before: int, limit: int) -> Page:
-        """Ids of what a user pinned, newest pin first, below pin id `before` (0: all)."""
-        rows = await self._pins.of_user(user_id, before, limit)
-        ids = [tweet_id for tweet_id, _ in rows]
-        return Page(ids, rows[-1][1] if len(rows) == limit else 0)
+    async def of_user(
+        self, viewer_id: int | None, user_id: int, before: int, limit: int
+    ) -> ShownPage:
+        """What a user pinned, newest pin first, below pin id `before` (0: all).
+
+        Raises:
+            InvalidRequest: `limit` is out of bounds.
+            NotFound: no such user, or not for this viewer.
+            Protected: they are only for those whom the user approved.
+        """
+        check_limit(limit)
+        await self._reading.check_lists(viewer_id, user_id)
+
+        async def read(before: int, limit: int) -> Chunk:
+            return chunk_of_rows(await self._pins.of_user(user_id, before, limit), limit)
+
+        return await self._reading.page(viewer_id, read, before, limit, asked_for=[user_id])
 
     async def _write(self, operations: tuple[Operation, ...], tweet_id: int) -> str | None:
         """The label of the condition that failed; None where the batch took effect."""

@@ -9,21 +9,18 @@ from rookery.errors import Forbidden, NotFound, Unavailable
 from rookery.models import Identity, Tweet
 from rookery.services.idempotency import Idempotency, Recorder
 from rookery.services.ports import TimelinePort
-from rookery.services.reading.authors import Authors
-from rookery.services.reading.cards import Cards
+from rookery.services.reading.reading import Reading
 from rookery.services.turns import ATTEMPTS
 from rookery.services.tweets import telling
 from rookery.services.tweets.composing import compose, stored_entities
 from rookery.services.tweets.counts import CountChanges
 from rookery.services.tweets.new_tweets import NewTweet, Original, Posted, tweet_of
-from rookery.services.tweets.seeing import SeenTweets
 from rookery.store.engine import ConditionFailed, Expect, Operation, Store, WriteBatch
 from rookery.store.records.outbox import adding
 from rookery.store.records.retweets import ALREADY_RETWEETED, RetweetRepository
 from rookery.store.records.tweets import TweetRepository, creating, target_label, targets_of
 from rookery.store.schema import RETWEETED
 from rookery.text import Entities
-from rookery.views import tweet_card
 
 _REPLY_TARGET = "Tweet to reply to not found"
 _RETWEET_TARGET = "Tweet to retweet not found"
@@ -37,23 +34,20 @@ class Posting:
         self,
         store: Store,
         ids: Callable[[], int],
-        authors: Authors,
-        cards: Cards,
+        reading: Reading,
         changes: CountChanges,
         idempotency: Idempotency,
         timelines: TimelinePort,
-        seen: SeenTweets,
         *,
         max_length: int,
     ) -> None:
         self._store = store
         self._ids = ids
-        self._authors = authors
-        self._cards = cards
+        self._reading = reading
+        self._authors = reading.authors
         self._changes = changes
         self._idempotency = idempotency
         self._timelines = timelines
-        self._seen = seen
         self._max_length = max_length
         self._tweets = TweetRepository(store.reader)
         self._retweets = RetweetRepository(store.reader)
@@ -74,7 +68,7 @@ class Posting:
         async def replay(result: dict[str, Any]) -> Posted:
             # Records of earlier releases hold the tweet as it was posted.
             posted_id = result["tweet"]["id"] if "tweet" in result else result["tweet_id"]
-            return Posted(await self._seen.seen_tweet(author.user_id, posted_id), False)
+            return Posted(await self._reading.seen_tweet(author.user_id, posted_id), False)
 
         request = ("tweets.create", new.request())
         return await self._idempotency.once(author.user_id, idempotency_key, request, act, replay)
@@ -91,9 +85,9 @@ class Posting:
             )
         parent = original = None
         if new.reply_to_id is not None:
-            parent = await self._target(identity, new.reply_to_id, _REPLY_TARGET)
+            parent = await self._reading.seen_tweet(user.id, new.reply_to_id, _REPLY_TARGET)
         if new.retweet_of_id is not None:
-            original = await self._original(identity, new.retweet_of_id)
+            original = await self._original(user.id, new.retweet_of_id)
         for _ in range(ATTEMPTS):
             made_id = tweet_id or self._ids()
             tweet = tweet_of(made_id, new, user, text, entities, parent, original)
@@ -101,7 +95,7 @@ class Posting:
             recorded = recorder({"tweet_id": tweet.id})
             event = adding(telling.posted(tweet, user, original))
             if await self._written((*recorded, *creating(tweet), event), tweet):
-                self._cards.add(tweet, tweet_card(tweet, user))
+                self._reading.add(tweet, user)
                 await self._spread(tweet)
                 return Posted(tweet, True)
             former = await self._retweeted_before(tweet, recorder)
@@ -154,31 +148,15 @@ class Posting:
                 raise
         return await self._tweets.get(retweet_id)
 
-    async def _original(self, identity: Identity, tweet_id: int) -> Original:
+    async def _original(self, user_id: int, tweet_id: int) -> Original:
         """What to retweet or quote; of a retweet, the tweet that it shows.
 
         Raises:
             NotFound: it is not there, or not for this user.
             Forbidden: the user may see it, and others may not.
         """
-        tweet = await self._target(identity, tweet_id, _RETWEET_TARGET)
-        if tweet.retweet_of_id is not None:
-            tweet = await self._target(identity, tweet.retweet_of_id, _RETWEET_TARGET)
-        try:
-            original = Original(tweet, await self._authors.get(tweet.author_id))
-        except NotFound as error:
-            raise NotFound(_RETWEET_TARGET) from error
-        if not may_be_retweeted(original.facts, identity.user_id):
+        shown = await self._reading.one(user_id, tweet_id, _RETWEET_TARGET)
+        entry = (shown.original or shown).entry
+        if not may_be_retweeted(entry.facts, user_id):
             raise Forbidden("This tweet is not for everybody, and only its author may retweet it")
-        return original
-
-    async def _target(self, identity: Identity, tweet_id: int, message: str) -> Tweet:
-        """A tweet that is to be replied to or shown.
-
-        Raises:
-            NotFound: it is not there, or not for this user; the text is `message`.
-        """
-        try:
-            return await self._seen.seen_tweet(identity.user_id, tweet_id)
-        except NotFound as error:
-            raise NotFound(message) from error
+        return Original(entry.tweet, entry.author)

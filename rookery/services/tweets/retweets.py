@@ -1,10 +1,18 @@
 """Retweeting and undoing it, and who retweeted or quoted what."""
 
+from rookery.domain.visibility import Viewer, may_see_lists
 from rookery.errors import NotFound
-from rookery.models import Identity
-from rookery.services.reading.pages import Page, check_limit, page_of_rows
+from rookery.models import Identity, User
+from rookery.services.reading.pages import (
+    Chunk,
+    Page,
+    check_limit,
+    chunk_of_ids,
+    chunk_of_rows,
+)
+from rookery.services.reading.reading import Reading
+from rookery.services.reading.shown import ShownPage
 from rookery.services.tweets.new_tweets import NewTweet, Posted
-from rookery.services.tweets.seeing import SeenTweets
 from rookery.services.tweets.tweets import Tweets
 from rookery.store.engine import Store
 from rookery.store.records.retweets import RetweetRepository
@@ -18,9 +26,9 @@ class Retweets:
     `Tweets`.
     """
 
-    def __init__(self, store: Store, tweets: Tweets, seen: SeenTweets) -> None:
+    def __init__(self, store: Store, reading: Reading, tweets: Tweets) -> None:
         self._writing = tweets
-        self._seen = seen
+        self._reading = reading
         self._tweets = TweetRepository(store.reader)
         self._retweets = RetweetRepository(store.reader)
 
@@ -65,7 +73,7 @@ class Retweets:
         if tweet.author_id == identity.user_id:
             return tweet.id
         try:
-            await self._seen.seen_tweet(identity.user_id, retweet_id)
+            await self._reading.seen_tweet(identity.user_id, retweet_id)
         except NotFound:
             return None
         return await self._retweets.retweet_of(identity.user_id, tweet.retweet_of_id)
@@ -73,47 +81,49 @@ class Retweets:
     async def count_shown(self, viewer_id: int, tweet_id: int) -> int:
         """How many retweeted a tweet, as far as the viewer may know: 0 of what is hidden."""
         try:
-            tweet = await self._seen.seen_tweet(viewer_id, tweet_id)
+            tweet = await self._reading.seen_tweet(viewer_id, tweet_id)
         except NotFound:
             return 0
         (counts,) = await self._tweets.counts([tweet.retweet_of_id or tweet.id])
         return counts.retweets
-
-    async def original_of(self, viewer_id: int | None, tweet_id: int) -> int:
-        """The id of the tweet whose retweets and quotes are meant: of a retweet, its original.
-
-        Raises:
-            NotFound: there is no such tweet, or not for this viewer.
-        """
-        tweet = await self._seen.seen_tweet(viewer_id, tweet_id)
-        return tweet.retweet_of_id or tweet.id
 
     async def retweeters(
         self, viewer_id: int | None, tweet_id: int, before: int, limit: int
     ) -> Page:
         """Ids of those who retweeted a tweet, newest retweet first, below retweet id `before`.
 
-        Left out is whose retweet the viewer may not see. A page is full unless the list ends.
+        Those whose retweets the viewer may not see are left out.
 
         Raises:
             InvalidRequest: `limit` is out of bounds.
             NotFound: there is no such tweet, or not for this viewer.
         """
-        wanted = check_limit(limit) + 1
-        original_id = await self.original_of(viewer_id, tweet_id)
-        found: list[tuple[int, int]] = []
-        position = before
-        while len(found) < wanted:
-            rows = await self._retweets.retweets(original_id, position, wanted)
-            retweet_ids = [retweet_id for _, retweet_id in rows]
-            seen = set(await self._seen.seen_among(viewer_id, retweet_ids))
-            found += [row for row in rows if row[1] in seen]
-            if len(rows) < wanted:
-                break
-            position = retweet_ids[-1]
-        return page_of_rows(found[:wanted], limit)
+        check_limit(limit)
+        original_id = await self._original_of(viewer_id, tweet_id)
 
-    async def quotes(self, original_id: int, before: int, limit: int) -> Page:
-        """Ids of the quotes of a tweet, newest first, below `before` (0: all)."""
-        ids = await self._retweets.quotes(original_id, before, limit)
-        return Page(ids, ids[-1] if len(ids) == limit else 0)
+        async def read(before: int, limit: int) -> Chunk:
+            return chunk_of_rows(await self._retweets.retweets(original_id, before, limit), limit)
+
+        return await self._reading.users_page(viewer_id, read, before, limit, shows_retweets)
+
+    async def quotes(
+        self, viewer_id: int | None, tweet_id: int, before: int, limit: int
+    ) -> ShownPage:
+        """The quotes of a tweet, newest first, below id `before` (0: all). Raises as above."""
+        check_limit(limit)
+        original_id = await self._original_of(viewer_id, tweet_id)
+
+        async def read(before: int, limit: int) -> Chunk:
+            return chunk_of_ids(await self._retweets.quotes(original_id, before, limit), limit)
+
+        return await self._reading.page(viewer_id, read, before, limit)
+
+    async def _original_of(self, viewer_id: int | None, tweet_id: int) -> int:
+        """The id of the tweet whose retweets and quotes are meant: of a retweet, its original."""
+        tweet = await self._reading.seen_tweet(viewer_id, tweet_id)
+        return tweet.retweet_of_id or tweet.id
+
+
+def shows_retweets(viewer: Viewer, user: User) -> bool:
+    """Whether the viewer may see what `user` retweets."""
+    return may_see_lists(viewer, user.id, is_private=user.is_private)

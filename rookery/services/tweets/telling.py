@@ -4,8 +4,8 @@ from rookery.domain.visibility import MENTIONED
 from rookery.events.encoding import tweet_record, without_secrets
 from rookery.events.kinds import TweetDeleted, TweetEdited, TweetPosted, TweetRecord
 from rookery.models import Tweet, User
+from rookery.services.reading.facts import mentioned_in
 from rookery.services.tweets.new_tweets import Original
-from rookery.services.tweets.seeing import mentioned_in
 
 
 def posted(tweet: Tweet, author: User, original: Original | None) -> TweetPosted:

@@ -7,16 +7,14 @@ from rookery.errors import NotFound
 from rookery.models import Identity, Tweet
 from rookery.services.idempotency import Idempotency
 from rookery.services.ports import InvalidationPort, TimelinePort
-from rookery.services.reading.authors import Authors
-from rookery.services.reading.cards import Cards
 from rookery.services.reading.context import Context, Contexts
 from rookery.services.reading.pages import Page, check_limit, page_of_ids
+from rookery.services.reading.reading import Reading
 from rookery.services.tweets.changing import Changing
 from rookery.services.tweets.counts import CountChanges
 from rookery.services.tweets.new_tweets import NewTweet, Posted
 from rookery.services.tweets.posting import Posting
 from rookery.services.tweets.removals import Removals
-from rookery.services.tweets.seeing import SeenTweets
 from rookery.store.engine import Store
 from rookery.store.records.tweets import TweetRepository
 
@@ -47,31 +45,21 @@ class Tweets:
         store: Store,
         ids: Callable[[], int],
         clock_ms: Callable[[], int],
-        authors: Authors,
-        cards: Cards,
+        reading: Reading,
         changes: CountChanges,
         invalidations: InvalidationPort,
         idempotency: Idempotency,
         timelines: TimelinePort,
-        seen: SeenTweets,
         *,
         max_length: int = 280,
     ) -> None:
         self._tweets = TweetRepository(store.reader)
         self._contexts = Contexts(store)
         self._posting = Posting(
-            store,
-            ids,
-            authors,
-            cards,
-            changes,
-            idempotency,
-            timelines,
-            seen,
-            max_length=max_length,
+            store, ids, reading, changes, idempotency, timelines, max_length=max_length
         )
         self._changing = Changing(
-            store, ids, clock_ms, authors, cards, invalidations, seen, max_length=max_length
+            store, ids, clock_ms, reading, invalidations, max_length=max_length
         )
 
     @property

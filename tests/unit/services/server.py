@@ -10,16 +10,13 @@ from rookery.models import Identity, Tweet, User
 from rookery.services.graph.follows import Graph
 from rookery.services.idempotency import Idempotency
 from rookery.services.ports import Invalidation, TimelineSlice
-from rookery.services.reading.authors import Authors
-from rookery.services.reading.cards import Cards
-from rookery.services.reading.liked import LikedTweets
+from rookery.services.reading.former import ReadingWithCards
 from rookery.services.reading.timelines import Timelines
 from rookery.services.tweets.bookmarks import Bookmarks
 from rookery.services.tweets.counts import CountChanges
 from rookery.services.tweets.engagement import Engagement
 from rookery.services.tweets.pins import Pins
 from rookery.services.tweets.retweets import Retweets
-from rookery.services.tweets.seeing import StoredTweets
 from rookery.services.tweets.tweets import NewTweet, Tweets
 from rookery.store.engine import Collection, Document, Key, Row, WriteBatch
 from rookery.store.records.outbox import stored_event
@@ -170,28 +167,27 @@ class Server:
         self.timeline_port = timelines or ColdTimelines()
         self.broadcasts = Broadcasts()
         self.ids = Snowflakes(worker, self.clock).next_id
-        self.authors = Authors(self.store, self.clock)
-        self.liked = LikedTweets(self.store, self.clock)
-        self.cards = Cards(self.store, self.clock, self.authors, self.liked, capacity=cache_size)
-        self.changes = CountChanges(self.cards, self.broadcasts)
+        self.reading = ReadingWithCards(
+            self.store, self.store, self.clock, self.clock, capacity=cache_size
+        )
+        self.authors = self.reading.authors
+        self.liked = self.reading.liked
+        self.cards = self.reading.cards
+        self.changes = CountChanges(self.reading, self.broadcasts)
         self.tweets = Tweets(
             self.store,
             self.ids,
             self.clock,
-            self.authors,
-            self.cards,
+            self.reading,
             self.changes,
             self.broadcasts,
             Idempotency(self.store, self.clock),
             self.timeline_port,
-            seen := StoredTweets(self.store),
         )
-        self.engagement = Engagement(
-            self.store, self.ids, self.authors, self.liked, self.changes, seen
-        )
-        self.retweets = Retweets(self.store, self.tweets, seen)
-        self.bookmarks = Bookmarks(self.store, self.ids, seen, self.changes)
-        self.pins = Pins(self.store, self.ids, seen, self.changes)
+        self.engagement = Engagement(self.store, self.ids, self.reading, self.changes)
+        self.retweets = Retweets(self.store, self.reading, self.tweets)
+        self.bookmarks = Bookmarks(self.store, self.ids, self.reading, self.changes)
+        self.pins = Pins(self.store, self.ids, self.reading, self.changes)
         self.graph = Graph(self.store, self.ids, self.authors, self.timeline_port)
         self.timelines = Timelines(self.store, self.timeline_port, self.cards, self.authors)
 

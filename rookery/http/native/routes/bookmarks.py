@@ -4,7 +4,7 @@ from rookery.domain.cursors import decode
 from rookery.errors import NotFound
 from rookery.http.declaring.endpoint import Call, endpoint
 from rookery.http.declaring.schemas import Answer, IdPath, Nothing, PageQuery, TweetPage
-from rookery.http.native.presenting import next_cursor, page_json
+from rookery.http.native.presenting import shown_page_json
 from rookery.http.native.services import Services
 
 
@@ -45,11 +45,10 @@ async def remove(services: Services, call: Call[IdPath, Nothing, Nothing]) -> Bo
     answers={200: TweetPage},
 )
 async def own(services: Services, call: Call[Nothing, PageQuery, Nothing]) -> bytes:
-    query, user_id = call.query, call.identity.user_id
+    query = call.query
     before = 0 if query.cursor_text is None else decode("bookmarks", query.cursor_text)
-    page = await services.bookmarks.of_user(user_id, before, query.limit)
-    rendered = await services.cards.tweets_json(user_id, page.ids)
-    return page_json(b"tweets", rendered, next_cursor("bookmarks", page.next_id))
+    page = await services.bookmarks.own(call.identity, before, query.limit)
+    return await shown_page_json(services, call.viewer_id, page, "bookmarks")
 
 
 ROUTES = (add, remove, own)

@@ -1,10 +1,10 @@
 """Tweets that users pin to their profiles."""
 
 from rookery.domain.cursors import decode
-from rookery.errors import Conflict, Forbidden, NotFound
+from rookery.errors import Conflict, Forbidden, NotFound, Protected
 from rookery.http.declaring.endpoint import Auth, Call, endpoint
 from rookery.http.declaring.schemas import Answer, IdPath, Nothing, PageQuery, TweetPage
-from rookery.http.native.presenting import next_cursor, page_json
+from rookery.http.native.presenting import shown_page_json
 from rookery.http.native.services import Services
 
 
@@ -43,15 +43,14 @@ async def unpin(services: Services, call: Call[IdPath, Nothing, Nothing]) -> Pin
     "/users/{id}/pinned",
     "What a user pinned to the profile, newest pin first",
     answers={200: TweetPage},
-    errors=(NotFound,),
+    errors=(NotFound, Protected),
     auth=Auth.OPTIONAL,
 )
 async def pinned(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> bytes:
     query = call.query
     before = 0 if query.cursor_text is None else decode("pinned", query.cursor_text)
-    page = await services.pins.of_user(call.path.number, before, query.limit)
-    rendered = await services.cards.tweets_json(call.viewer_id, page.ids)
-    return page_json(b"tweets", rendered, next_cursor("pinned", page.next_id))
+    page = await services.pins.of_user(call.viewer_id, call.path.number, before, query.limit)
+    return await shown_page_json(services, call.viewer_id, page, "pinned")
 
 
 ROUTES = (pin, unpin, pinned)

@@ -16,7 +16,7 @@ from rookery.http.declaring.schemas import (
     TweetPage,
     UserPage,
 )
-from rookery.http.native.presenting import next_cursor, page_json, posted_json, user_views
+from rookery.http.native.presenting import next_cursor, posted_json, shown_page_json, user_views
 from rookery.http.native.routes.tweets import MAX_TEXT_CHARS, TWEET_BODY_BYTES
 from rookery.http.native.services import Services
 from rookery.views import TweetView
@@ -110,10 +110,8 @@ async def retweeters(services: Services, call: Call[IdPath, PageQuery, Nothing])
 async def quotes(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> bytes:
     query = call.query
     before = 0 if query.cursor_text is None else decode("quotes", query.cursor_text)
-    original_id = await services.retweets.original_of(call.viewer_id, call.path.number)
-    page = await services.retweets.quotes(original_id, before, query.limit)
-    rendered = await services.cards.tweets_json(call.viewer_id, page.ids)
-    return page_json(b"tweets", rendered, next_cursor("quotes", page.next_id))
+    page = await services.retweets.quotes(call.viewer_id, call.path.number, before, query.limit)
+    return await shown_page_json(services, call.viewer_id, page, "quotes")
 
 
 ROUTES = (retweet, undo, retweeters, quotes)
