@@ -11,7 +11,7 @@ from bench.server import free_port
 from rookery.actors.gateway import Gateway
 from rookery.actors.runtime import Actor, Runtime
 from rookery.compose.actors import specs
-from rookery.compose.serving import make_runtime
+from rookery.compose.runtimes import make_runtime
 from rookery.config import Config, load
 
 

@@ -30,7 +30,8 @@ class Push(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `event_kind` is an `EventKind`. `record` is a `rookery.events.kinds.TweetRecord` as MessagePack;
     empty where there is nothing to show. `user_ids` and `offsets` are parallel little-endian int64
-    arrays.
+    arrays. `hides_quote`: there is a block between each of these users and the author of the tweet
+    that the record quotes.
     """
 
     event_kind: int
@@ -38,6 +39,7 @@ class Push(msgspec.Struct, frozen=True, array_like=True, gc=False):
     record: bytes
     user_ids: bytes
     offsets: bytes
+    hides_quote: bool = False
 
 
 AttachRequest = tuple[int, str, str, str | None, int | None]

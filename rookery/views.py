@@ -175,6 +175,16 @@ class UnavailableTweet(View, frozen=True, kw_only=True, rename="camel"):
     unavailable: Literal["deleted", "hidden"]
 
 
+class PushedTweet(TweetCard, frozen=True, kw_only=True, rename="camel"):
+    """A tweet as streams bring it: the card, without counts and the viewer's flags.
+
+    `retweet_of` and `quote_of` are cards as well, one level deep.
+    """
+
+    retweet_of: TweetCard | None
+    quote_of: TweetCard | UnavailableTweet | None
+
+
 def entities_view(stored: dict[str, list[Any]]) -> Entities:
     """Entities as they are stored, which is as they are shown."""
     return cast(Entities, stored)

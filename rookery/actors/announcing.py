@@ -28,7 +28,7 @@ def announcer(directory: Directory, config: Config) -> Announcer:
 
 
 class DirectAnnouncer:
-    """`Announcer` that hands the entries to the worker itself.
+    """`Announcer` that hands the events to the worker itself.
 
     What it cannot take, or does not get, it finds in the outbox.
     """
@@ -44,8 +44,8 @@ class DirectAnnouncer:
             offer, name="offer", max_batch=100, max_pending=1_000, deadline_s=1.0
         )
 
-    def announce(self, entries: Sequence[StoredEvent]) -> None:
-        self._offers.post(entries)
+    def announce(self, events: Sequence[StoredEvent]) -> None:
+        self._offers.post(events)
 
     async def close(self) -> None:
         await self._offers.aclose(drain_s=0.1)

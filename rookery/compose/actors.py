@@ -1,6 +1,7 @@
 """Which actors there are: the only list of them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
@@ -58,6 +59,22 @@ def members(
             for name in of.gateways
         ),
     ]
+
+
+@dataclass(frozen=True)
+class Cast:
+    """`rookery.cluster.cast.Cast` for a cluster whose gateways share `http_port`."""
+
+    config: Config
+    http_port: int
+
+    def singles(self, view: ClusterView, node: str | None = None) -> list[ActorSpec]:
+        return singles(self.config, view, node)
+
+    def members(
+        self, view: ClusterView, of: Members, live_ports: Mapping[str, int], node: str
+    ) -> list[ActorSpec]:
+        return members(self.config, view, of, self.http_port, live_ports, node)
 
 
 def specs(config: Config, http_port: int, live_ports: Sequence[int]) -> list[ActorSpec]:

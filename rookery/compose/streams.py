@@ -13,7 +13,7 @@ from rookery.compose.backend import Backend
 from rookery.compose.listening import connections_for, stream_url
 from rookery.config import Config
 from rookery.connection.admission import Admission
-from rookery.connection.fetching import TweetFetch
+from rookery.connection.fetching import ReadTweets
 from rookery.connection.hub import Hub
 from rookery.connection.refusals import StreamRefusals
 from rookery.connection.server import ConnectionListener
@@ -63,8 +63,8 @@ class StreamSurface:
         backend = self._backend = Backend(context, config, view)
         cases = self._use_cases = UseCases(backend.ground, config)
         self._presence = ShardPresence(backend.shards, context.name)
-        fetch = TweetFetch(backend.shown.reader, cases.authors)
-        self._hub = Hub(self._presence, fetch.counts, fetch.cards, _settings(config))
+        tweets = ReadTweets(backend.shown.reader, cases.reading)
+        self._hub = Hub(self._presence, tweets, _settings(config))
         self._admission = Admission(
             self._hub,
             cases.keys,
@@ -140,6 +140,7 @@ class StreamSurface:
         self._use_cases.invalidate(change)
         self._admission.end(change)
         self._hub.counts_changed(change.counts)
+        self._hub.visibility_changed(change.viewers, change.users, change.tweets)
 
     def figures(self) -> Mapping[str, float]:
         return {**self._hub.figures(), **self._listener.figures(), **self._backend.cache_figures()}

@@ -15,15 +15,18 @@ from typing import Any
 import numpy as np
 import structlog
 
+from rookery.connection.closings import TOO_MANY_SESSIONS, TOO_MANY_USER_FRAMES
 from rookery.connection.live_counts import LiveCounts
 from rookery.connection.peer import Peer
-from rookery.connection.ports import FetchCards, FetchCounts, PresencePort
+from rookery.connection.ports import PresencePort, TweetPort
 from rookery.connection.presence import Presence
-from rookery.connection.session import TOO_MANY_SESSIONS, TOO_MANY_USER_FRAMES, Session, Tally
+from rookery.connection.rendering import event_of
+from rookery.connection.session import Session
 from rookery.connection.settings import StreamSettings
+from rookery.connection.tally import Tally
 from rookery.connection.timer_wheel import TICK_S, TimerWheel
 from rookery.connection.user_frames import UserFrames
-from rookery.connection.wire import Codec, Event
+from rookery.connection.wire import Codec
 from rookery.messages import Push
 from rookery.models import Identity
 
@@ -40,8 +43,7 @@ class Hub:
     def __init__(
         self,
         presence: PresencePort,
-        fetch_counts: FetchCounts,
-        fetch_cards: FetchCards,
+        tweets: TweetPort,
         settings: StreamSettings | None = None,
         *,
         clock_s: Callable[[], float] = time.monotonic,
@@ -58,9 +60,9 @@ class Hub:
         self.on_join: Callable[[Identity], None] = lambda _: None
         self.on_leave: Callable[[Identity], None] = lambda _: None
         self._presence = Presence(
-            presence, fetch_cards, self._by_user, self.settle, self.settings, clock_s
+            presence, tweets, self._by_user, self.settle, self.settings, clock_s
         )
-        self._counts = LiveCounts(fetch_counts, self._send_counts, self.settings)
+        self._counts = LiveCounts(tweets, self._send_counts, self.settings)
         self._background: list[asyncio.Task[None]] = []
         self._frames_sent = 0
         self._bytes_sent = 0
@@ -196,8 +198,6 @@ class Hub:
     def push(self, batch: Sequence[Push]) -> None:
         """Pass events on to the sessions of their users; for each user, in order of offsets.
 
-        `record` is the tweet's card here, as MessagePack.
-
         All that one session gets from a batch goes out in one write.
         """
         now_s = self._clock_s()
@@ -206,7 +206,7 @@ class Hub:
         self._pushes += 1
         self._pushed_events += len(batch)
         for push in batch:
-            event = Event(push.event_kind, push.subject_id, push.record)
+            event = event_of(push)
             users = np.frombuffer(push.user_ids, "<i8").tolist()
             offsets = np.frombuffer(push.offsets, "<i8").tolist()
             for user_id, offset in zip(users, offsets, strict=True):
@@ -223,6 +223,14 @@ class Hub:
     def counts_changed(self, tweet_ids: Iterable[int]) -> None:
         """Tell those who watch these tweets their new counts, within `counts_interval_s`."""
         self._counts.changed(tweet_ids)
+
+    def visibility_changed(
+        self, user_ids: Iterable[int], author_ids: Iterable[int], tweet_ids: Iterable[int]
+    ) -> None:
+        """Look again at who may watch what: these users' watched tweets, these authors' tweets,
+        and these tweets."""
+        peers = [peer for user_id in user_ids for peer in self._by_user.get(user_id, ())]
+        self._counts.recheck(peers, author_ids, tweet_ids)
 
     def _send_counts(self, peer: Peer, items: list[tuple[int, bytes]]) -> None:
         peer.session.counts(items, self._clock_s())

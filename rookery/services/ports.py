@@ -3,7 +3,7 @@
 Interfaces only; actors, or the wiring in `rookery.compose`, implement them.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from rookery.messages import Invalidation, TimelineSlice
@@ -39,6 +39,18 @@ class TimelinePort(Protocol):
 
         Raises:
             Unavailable: its shard does not answer.
+        """
+        ...
+
+    async def hidden_changed(self, user_ids: Sequence[int]) -> None:
+        """Tell the timelines of these users of committed blocks or mutes, and of their ends.
+
+        Awaited before the request is answered, so that the next read and the next push show it.
+        Whom they follow is looked up again as well. Best effort: the event of the same commit tells
+        it again.
+
+        Raises:
+            Unavailable: a shard does not answer.
         """
         ...
 

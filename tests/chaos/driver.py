@@ -103,7 +103,7 @@ class Nodes:
     def serving(self) -> dict[str, int]:
         """The raylets of those that serve."""
         assert self._server.cluster is not None
-        placed = self._server.cluster.controller.placed
+        placed = self._server.cluster.controller.nodes.placed
         return {
             node: self._raylets.pid_of(node)
             for node in self._raylets.other_ids

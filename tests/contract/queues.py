@@ -3,10 +3,8 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-
-import msgspec
 
 from rookery.config import Redis
 from rookery.events.encoding import StoredEvent, encoded
@@ -120,7 +118,6 @@ class RedisScene(Scene):
         super().__init__(stack)
         self.server = server
         self.settings = Redis(url=server.url, prefix=f"test{next(_numbers)}:", timeout_s=0.3)
-        self.max_failures = 2
         self.max_length = 1_000
 
     def open(self) -> Queue:
@@ -137,7 +134,6 @@ class RedisScene(Scene):
             self.settings,
             "consumer",
             clock_ms,
-            max_failures=self.max_failures,
             reclaim_s=0.2,
         )
 
@@ -160,8 +156,3 @@ async def until(condition: Callable[[], Awaitable[object]], within_s: float = WI
     while not await condition():
         assert time.monotonic() < until_s, f"not within {within_s} s: {condition}"
         await asyncio.sleep(0.01)
-
-
-def decoded(fields: Mapping[bytes, bytes]) -> StoredEvent:
-    """The entry that a message of a stream carries."""
-    return msgspec.msgpack.decode(fields[b"entry"], type=StoredEvent)

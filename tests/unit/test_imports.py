@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "store": LEAVES | {"domain", "events"},
     "services": LEAVES | {"domain", "events", "store"},
     "http": LEAVES | {"domain", "store", "services"},
-    "connection": LEAVES | {"domain", "store", "services"},
+    "connection": LEAVES | {"domain", "events", "store", "services"},
     "actors": LEAVES | {"domain", "events", "store", "connection", "cluster"},
     "bulk": LEAVES | {"domain", "store", "services", "control"},
     "client": set(),

@@ -10,8 +10,9 @@ from typing import Protocol
 import msgspec
 
 from rookery.messages import WarmTimeline
+from rookery.store import clock_ms
 from rookery.store.engine import Store
-from rookery.store.records.graph import GraphRepository
+from rookery.store.records.home_sources import HomeSourceRepository
 from rookery.store.schema import POSTS
 
 MAX_POSTS_PER_AUTHOR = 1_000_000
@@ -55,7 +56,7 @@ class AuditPort(Protocol):
         ...
 
     async def rebuild(self, user_ids: Sequence[int]) -> None:
-        """Build these timelines anew from the store, whom they follow included."""
+        """Build these timelines anew from the store, with whom they follow and hide."""
         ...
 
 
@@ -75,7 +76,7 @@ class Audit:
     ) -> None:
         """`settle` returns when everything committed before has been delivered."""
         self._reader = store.reader
-        self._graph = GraphRepository(store.reader)
+        self._homes = HomeSourceRepository(store.reader)
         self._timelines = timelines
         self._settle = settle
 
@@ -103,7 +104,7 @@ class Audit:
         return found
 
     async def _compare(self, user_id: int, warm: WarmTimeline) -> Finding:
-        authors = set(await self._graph.home_authors(user_id))
+        authors = set((await self._homes.of(user_id, clock_ms())).author_ids)
         lists = await self._reader.select_many(
             POSTS,
             ("tweet_id", "kind"),

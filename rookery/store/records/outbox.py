@@ -7,9 +7,9 @@ or has it in a backlog of its own; in between it may be handed out more than onc
 from collections.abc import Collection, Sequence
 
 from rookery.events.encoding import StoredEvent, encoded
-from rookery.events.former import event_of, is_former
 from rookery.events.kinds import Event
-from rookery.store.engine import Delete, Document, Insert, Operation, Store, WriteBatch
+from rookery.store.engine import Delete, Document, Insert, Operation, Put, Store, WriteBatch
+from rookery.store.records.former_outbox import event_of, is_former
 from rookery.store.schema import OUTBOX
 
 
@@ -21,6 +21,11 @@ def adding(event: Event) -> Insert:
 def adding_stored(event: StoredEvent) -> Insert:
     """As `adding`, for an event that is encoded already."""
     return Insert(OUTBOX.name, {"id": event.id, "event": event.data})
+
+
+def adding_again(event: StoredEvent) -> Put:
+    """As `adding_stored`, for an event that may be there."""
+    return Put(OUTBOX.name, {"id": event.id, "event": event.data})
 
 
 def stored_event(document: Document) -> StoredEvent:

@@ -218,12 +218,12 @@ async def test_an_entry_that_cannot_be_delivered_is_put_aside(scene: Scene) -> N
 
     async def is_aside() -> bool:
         await scene.post()
-        return (await scene.figures())["queue_dead"] == 1
+        return (await scene.figures())["timelines_put_aside"] == 1
 
     await until(is_aside)
     assert sorted(scene.listener.tweet_ids) == sorted(scene.posted)
-    assert await scene.world.control("requeue-dead") == 1
-    assert await scene.world.control("requeue-dead") == 0
+    assert await scene.world.control("retry-events") == 1
+    assert await scene.world.control("retry-events") == 0
     await until(is_aside)
 
 

@@ -1,6 +1,6 @@
 """The outbox as the queue: what it promises besides `tests/contract/test_queue.py`."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from rookery.events.encoding import StoredEvent
 from rookery.store.engine import WriteBatch
@@ -50,25 +50,3 @@ async def test_a_backlog_is_read_without_a_pause() -> None:
     await store.write(WriteBatch(tuple(map(adding_stored, backlog))))
     queue = OutboxQueue(Outbox(store))
     assert [len(await queue.take(3, 0.0)) for _ in range(3)] == [3, 3, 1]
-
-
-async def test_what_is_released_during_a_read_is_read_next() -> None:
-    """The read under way left it out, since it was held when that began."""
-    store = MemoryStore()
-    [entry] = _entries([1])
-    await store.write(WriteBatch((adding_stored(entry),)))
-
-    class Releasing(Outbox):
-        async def pending(
-            self, in_flight: Collection[int], limit: int, before: int | None = None
-        ) -> list[StoredEvent]:
-            found = await super().pending(in_flight, limit, before)
-            if entry.id in in_flight:
-                queue.release([entry.id])
-            return found
-
-    queue = OutboxQueue(Releasing(store))
-    queue.offer([entry])
-    assert await queue.take(10, 0.0) == [entry]
-    queue.release([])  # so that the next call reads
-    assert await queue.take(10, 30.0) == [entry]
