@@ -27,7 +27,7 @@ def singles(config: Config, view: ClusterView, node: str | None = None) -> list[
     """
     writer = [ActorSpec(names.STORE_WRITER, StoreWriter, (config,))]
     return [
-        *(writer if config.store.engine == "sqlite" else []),
+        *(writer if config.has_store_writer else []),
         ActorSpec(names.CONNECTION_MANAGER, ConnectionManager, node=node),
         ActorSpec(names.CELEBRITY_LISTS, CelebrityLists, (config, view), node=node),
         ActorSpec(names.FANOUT_WORKER, FanoutWorker, (config, view), node=node),

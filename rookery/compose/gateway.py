@@ -27,7 +27,7 @@ DRAIN_S = 10.0
 
 def _readiness(backend: Backend) -> Readiness:
     """Whether everything answers that a gateway over `backend` needs."""
-    alone = [names.STORE_WRITER] if backend.config.store.engine == "sqlite" else []
+    alone = [names.STORE_WRITER] if backend.config.has_store_writer else []
 
     def needed() -> list[str]:
         return [*alone, names.CONNECTION_MANAGER, *backend.topology.view.serving.shards]

@@ -341,6 +341,11 @@ class Config(Section, frozen=True, kw_only=True):
         return 1 if self.server.runtime == "inline" else self.timelines.shards or _pairs_of_cores()
 
     @property
+    def has_store_writer(self) -> bool:
+        """Whether one process writes to the store for all others, as SQLite wants it."""
+        return self.store.engine == "sqlite"
+
+    @property
     def is_clustered(self) -> bool:
         """Whether nodes may come and go: on a Ray cluster, with a store that all can reach."""
         return (
