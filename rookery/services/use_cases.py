@@ -27,7 +27,9 @@ from rookery.services.accounts.tokens import KeyRing
 from rookery.services.graph.follows import Graph
 from rookery.services.idempotency import Idempotency
 from rookery.services.ports import InvalidationPort, TimelinePort
-from rookery.services.reading.former import ReadingWithCards
+from rookery.services.reading.conversations import Conversations
+from rookery.services.reading.likes import Likes
+from rookery.services.reading.reading import Reading
 from rookery.services.reading.timelines import Timelines
 from rookery.services.tweets.bookmarks import Bookmarks
 from rookery.services.tweets.counts import CountChanges
@@ -89,16 +91,16 @@ class UseCases:
 
     def _add_reading(self, ground: Ground, config: Config) -> None:
         store, steady_ms = ground.store, ground.steady_ms
-        self.reading = ReadingWithCards(
+        self.reading = Reading(
             store, ground.shown, steady_ms, ground.clock_ms, capacity=config.tweets.cache_size
         )
         self.authors = self.reading.authors
-        self.liked = self.reading.liked
-        self.cards = self.reading.cards
-        self.timelines = Timelines(store, ground.timelines, self.cards, self.authors)
+        self.timelines = Timelines(store, ground.timelines, self.reading)
+        self.conversations = Conversations(store, self.reading)
+        self.likes = Likes(store, self.reading)
 
     def _add_graph(self, ground: Ground) -> None:
-        self.graph = Graph(ground.store, ground.next_id, self.authors, ground.timelines)
+        self.graph = Graph(ground.store, ground.next_id, self.reading, ground.timelines)
 
     def _add_tweets(self, ground: Ground, config: Config) -> None:
         store, next_id, reading = ground.store, ground.next_id, self.reading
@@ -127,7 +129,10 @@ class UseCases:
 
     def figures(self) -> Mapping[str, float]:
         """Current figures by metric name."""
-        return {"cached_tokens": len(self.authenticator), "cached_tweets": len(self.cards)}
+        return {
+            "cached_tokens": len(self.authenticator),
+            "cached_tweets": len(self.reading.entries),
+        }
 
     async def run(self) -> None:
         """Do what goes on behind the use-cases, until cancelled, in each process that writes."""

@@ -78,9 +78,9 @@ class PostCommands:
     async def _whole_home(self, user_id: int) -> list[int]:
         timelines = self._served.use_cases.timelines
         identity = Identity(user_id, "", "control")
-        ids, position = await timelines.home(identity, 0, 100)
-        whole = list(ids)
-        while position:
-            ids, position = await timelines.home(identity, position, 100)
-            whole += ids
+        page = await timelines.home(identity, 0, 100)
+        whole = page.ids
+        while page.next_id:
+            page = await timelines.home(identity, page.next_id, 100)
+            whole += page.ids
         return whole

@@ -24,9 +24,6 @@ class Entries:
     After `invalidate` (or `add`) returns, no request that begins later gets what was before, even
     if a read was under way. Where an invalidation did not arrive, counts are at most
     `counts_ttl_ms` old and all else `card_ttl_ms`.
-
-    `young` may be read directly by hot loops: what is in it is shown so to a viewer who marked
-    nothing, if its entry is plain. A miss there must be followed by `get`.
     """
 
     def __init__(
@@ -110,7 +107,7 @@ class Entries:
         now_ms = self._clock_ms()
         entry = Entry(tweet, author, facts_of(tweet, author), now_ms + self._card_ttl_ms)
         entry.expire_counts(now_ms + self._counts_ttl_ms)
-        self._cache.put(tweet.id, Shown(entry, 0))
+        self._put(entry)
         return entry
 
     def invalidate(self, change: Invalidation) -> None:
@@ -181,4 +178,8 @@ class Entries:
     def _keep(self, made: dict[int, Entry]) -> None:
         for tweet_id, entry in made.items():
             if tweet_id not in self._changed and entry.author.id not in self._changed_authors:
-                self._cache.put(tweet_id, Shown(entry, 0))
+                self._put(entry)
+
+    def _put(self, entry: Entry) -> None:
+        wholes = entry.wholes if entry.is_plain else None
+        self._cache.put(entry.tweet.id, Shown(entry, 0, None, None, wholes))

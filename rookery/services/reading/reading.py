@@ -19,7 +19,7 @@ from rookery.services.reading.authors import Authors
 from rookery.services.reading.entries import Entries
 from rookery.services.reading.filters import is_listed, is_there
 from rookery.services.reading.gathering import Gathered, Gathering
-from rookery.services.reading.pages import Page, Scan, Source
+from rookery.services.reading.pages import Page, Scan, Source, check_limit
 from rookery.services.reading.shown import (
     Entry,
     Place,
@@ -58,12 +58,13 @@ class Reading:
         self.authors = authors or Authors(shown, steady_ms)
         self.entries = Entries(shown, steady_ms, self.authors, capacity=capacity)
         self.viewers = Viewers(store, steady_ms, clock_ms, self.authors)
+        self._steady_ms = steady_ms
         self._gathering = Gathering(self.entries, self.viewers, steady_ms)
 
     def invalidate(self, change: Invalidation) -> None:
         """Forget what `change` names."""
         self.entries.invalidate(change)  # and, through it, authors
-        for user_id in change.viewers:
+        for user_id in (*change.viewers, *change.users):  # A profile holds the role.
             self.viewers.changed(user_id)
 
     def add(self, tweet: Tweet, author: User) -> Entry:
@@ -104,6 +105,12 @@ class Reading:
         if entry is None or not is_there(_viewer(known), entry, entries):
             raise NotFound(message)
         return _shown(Gathered(entries, known), entry)
+
+    async def created(self, author_id: int, tweet_id: int) -> Shown:
+        """A tweet for its author, who posted it just now and has not marked it: nothing else is
+        asked for a plain one. Raises as `one`."""
+        shown = self.entries.plain([tweet_id], self._steady_ms())
+        return shown[0] if shown else await self.one(author_id, tweet_id)
 
     async def seen_tweet(
         self, viewer_id: int | None, tweet_id: int, message: str = "Tweet not found"
@@ -146,13 +153,21 @@ class Reading:
             InvalidRequest: `limit` is out of bounds.
             StoreUnavailable: something that is not cached cannot be read.
         """
+        # One more than the page shows whether there is a next one.
+        chunk = await source(before, check_limit(limit) + 1)
+        shown = self._gathering.plain(viewer_id, chunk.ids)
+        if shown is not None and len(shown) > limit:  # Most pages: nothing is left out of them.
+            last = chunk.ids if chunk.positions is None else chunk.positions
+            return ShownPage(shown[:limit], last[limit - 1])
         exempt = frozenset(asked_for)
         scan = Scan[Shown](before, limit, is_ascending)
-        while scan.is_on:
-            chunk = await source(scan.position, scan.chunk)
-            shown = await self.tweets(viewer_id, chunk.ids, asked_for=exempt)
+        while True:
+            if shown is None:
+                shown = await self.tweets(viewer_id, chunk.ids, asked_for=exempt)
             scan.take(chunk, shown, [each.id for each in shown])
-        return ShownPage(scan.found, scan.next_id)
+            if not scan.is_on:
+                return ShownPage(scan.found, scan.next_id)
+            chunk, shown = await source(scan.position, scan.chunk), None
 
     # What a stream needs.
 

@@ -27,7 +27,8 @@ class Entry:
 
     `facts` are its own, without those of an original. `refers_to`: ids of what it retweets or
     quotes, which are entries of their own. `cards` is what a surface rendered of the tweet and its
-    author, by the surface's name; `wholes` the same with counts, and forgotten when they change.
+    author, by the surface's name; `wholes` the same with counts, as it is shown to who marked
+    nothing, and emptied when the counts change.
     `is_plain`: nothing but counts and marks is needed to show it to anybody whom nothing is hidden
     from.
     """
@@ -59,13 +60,16 @@ class Entry:
         self.is_plain = not self.is_restricted and not self.refers_to
         self.card_until_ms = card_until_ms
         self.cards: dict[str, Any] = {}
+        self.wholes: dict[str, Any] = {}
         self.joined: tuple[Facts, Facts] | None = None
-        self.count(NO_COUNTS, 0)
+        self.counts = NO_COUNTS
+        self.expire_counts()
 
     def count(self, counts: TweetCounts, until_ms: int) -> None:
         """Take in counts, to be used until `until_ms`."""
-        self.counts = counts
-        self.wholes: dict[str, Any] = {}
+        if counts != self.counts:
+            self.counts = counts
+            self.wholes.clear()
         self.expire_counts(until_ms)
 
     def expire_counts(self, until_ms: int = 0) -> None:
@@ -83,13 +87,15 @@ class Shown(msgspec.Struct, frozen=True):
     """A tweet for one viewer.
 
     `marks` are `Marks` bits; None for somebody who is not signed in. `original` is there for a
-    retweet, and `quoted` for a quote; what is quoted is one level deep.
+    retweet, and `quoted` for a quote; what is quoted is one level deep. `wholes` are those of the
+    entry, where it is plain and the viewer marked nothing; else None.
     """
 
     entry: Entry
     marks: int | None
     original: "Shown | None" = None
     quoted: "Shown | Unavailable | None" = None
+    wholes: dict[str, Any] | None = None
 
     @property
     def id(self) -> int:
@@ -106,11 +112,20 @@ class Unavailable(NamedTuple):
 Place: TypeAlias = Shown | Unavailable
 
 
+def id_of(place: Place) -> int:
+    """The id of the tweet that stands here, or should."""
+    return place.id if isinstance(place, Shown) else place.tweet_id
+
+
 class ShownPage(NamedTuple):
     """Tweets in the order of the list, and the position of the next page; 0 when it ends here."""
 
     tweets: list[Shown]
     next_id: int
+
+    @property
+    def ids(self) -> list[int]:
+        return [each.id for each in self.tweets]
 
 
 def record_of(shown: Shown) -> TweetRecord:

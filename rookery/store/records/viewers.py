@@ -39,7 +39,7 @@ class Hidden(NamedTuple):
     @property
     def longest(self) -> int:
         """The length of the longest of the lists."""
-        return max(map(len, self))
+        return max(len(self.blocks), len(self.blocked_by), len(self.mutes), len(self.conversations))
 
 
 class ViewerRepository:

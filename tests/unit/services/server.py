@@ -10,7 +10,9 @@ from rookery.models import Identity, Tweet, User
 from rookery.services.graph.follows import Graph
 from rookery.services.idempotency import Idempotency
 from rookery.services.ports import Invalidation, TimelineSlice
-from rookery.services.reading.former import ReadingWithCards
+from rookery.services.reading.conversations import Conversations
+from rookery.services.reading.likes import Likes
+from rookery.services.reading.reading import Reading
 from rookery.services.reading.timelines import Timelines
 from rookery.services.tweets.bookmarks import Bookmarks
 from rookery.services.tweets.counts import CountChanges
@@ -167,12 +169,8 @@ class Server:
         self.timeline_port = timelines or ColdTimelines()
         self.broadcasts = Broadcasts()
         self.ids = Snowflakes(worker, self.clock).next_id
-        self.reading = ReadingWithCards(
-            self.store, self.store, self.clock, self.clock, capacity=cache_size
-        )
+        self.reading = Reading(self.store, self.store, self.clock, self.clock, capacity=cache_size)
         self.authors = self.reading.authors
-        self.liked = self.reading.liked
-        self.cards = self.reading.cards
         self.changes = CountChanges(self.reading, self.broadcasts)
         self.tweets = Tweets(
             self.store,
@@ -188,8 +186,10 @@ class Server:
         self.retweets = Retweets(self.store, self.reading, self.tweets)
         self.bookmarks = Bookmarks(self.store, self.ids, self.reading, self.changes)
         self.pins = Pins(self.store, self.ids, self.reading, self.changes)
-        self.graph = Graph(self.store, self.ids, self.authors, self.timeline_port)
-        self.timelines = Timelines(self.store, self.timeline_port, self.cards, self.authors)
+        self.graph = Graph(self.store, self.ids, self.reading, self.timeline_port)
+        self.timelines = Timelines(self.store, self.timeline_port, self.reading)
+        self.conversations = Conversations(self.store, self.reading)
+        self.likes = Likes(self.store, self.reading)
 
     def events(self) -> list[Event]:
         """Those in the outbox, in the order of their ids."""

@@ -22,7 +22,7 @@ async def test_a_deleted_tweet_is_gone_and_announced() -> None:
     tweet = await server.post(ann)
     await server.tweets.delete(ann, tweet.id)
     with pytest.raises(NotFound):
-        await server.tweets.get(tweet.id)
+        await server.reading.seen_tweet(None, tweet.id)
     assert server.store.documents(POSTS) == []
     assert server.broadcasts.sent == [Invalidation(tweets=[tweet.id])]
     event = server.events()[-1]
@@ -67,9 +67,9 @@ async def test_replies_to_a_deleted_tweet_stay() -> None:
     root = await server.post(ann)
     reply = await server.post(ann, "reply", root)
     await server.tweets.delete(ann, root.id)
-    assert (await server.tweets.conversation(reply.id, 0, 20)).ids == [reply.id]
+    assert (await server.conversations.conversation(None, reply.id, 0, 20)).ids == [reply.id]
     with pytest.raises(NotFound):
-        await server.tweets.replies(root.id, 0, 20)
+        await server.conversations.replies(None, root.id, 0, 20)
     await server.tweets.delete(ann, reply.id)
     assert await server.engagement.counts([root.id]) == [TweetCounts()]
 
@@ -113,8 +113,8 @@ async def test_an_edit_keeps_the_former_version() -> None:
     server.clock.now_ms += 10
     edited = await server.tweets.edit(ann, tweet.id, "three #c")
     assert (edited.version, edited.edited_ms) == (3, server.clock.now_ms)
-    assert await server.tweets.get(tweet.id) == edited
-    history, end = await server.tweets.history(tweet.id, 0, 100)
+    assert await server.reading.seen_tweet(None, tweet.id) == edited
+    history, end = await server.conversations.history(None, tweet.id, 0, 100)
     assert end == 0
     assert [(v.version, v.text, v.entities["hashtags"][0]["tag"]) for v in history] == [
         (3, "three #c", "c"),
@@ -212,7 +212,7 @@ async def test_a_crowd_of_edits_is_made_one_after_another() -> None:
     ann = await server.sign_up("ann")
     tweet = await server.post(ann)
     await asyncio.gather(*(server.tweets.edit(ann, tweet.id, f"edit {n}") for n in range(50)))
-    assert (await server.tweets.get(tweet.id)).version == 51
+    assert (await server.reading.seen_tweet(None, tweet.id)).version == 51
 
 
 async def test_history_comes_page_by_page() -> None:
@@ -228,7 +228,7 @@ async def test_history_comes_page_by_page() -> None:
     for limit in range(1, 10):
         found, before = [], 0
         while True:
-            page, before = await server.tweets.history(tweet.id, before, limit)
+            page, before = await server.conversations.history(None, tweet.id, before, limit)
             assert 1 <= len(page) <= limit
             found += [(version.text, version.created_ms) for version in page]
             if not before:
@@ -247,7 +247,7 @@ async def test_concurrent_edits_each_keep_their_version() -> None:
     )
     done = [result for result in results if not isinstance(result, RookeryError)]
     assert len(done) == 4
-    history, end = await server.tweets.history(tweet.id, 0, 100)
+    history, end = await server.conversations.history(None, tweet.id, 0, 100)
     assert end == 0
     assert [version.version for version in history] == [5, 4, 3, 2, 1]
     assert {version.text for version in history} == {"hello", *(f"edit {n}" for n in range(4))}

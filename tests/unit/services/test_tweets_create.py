@@ -25,7 +25,7 @@ async def test_a_plain_tweet_is_one_write_and_no_read() -> None:
     tweet = await server.post(ann, "plain, but with #tags and https://example.org/")
     assert server.store.reads == {}
     assert len(server.store.batches) == batches + 1
-    assert await server.tweets.get(tweet.id) == tweet
+    assert await server.reading.seen_tweet(None, tweet.id) == tweet
     assert (tweet.kind, tweet.conversation_id, tweet.version) == (0, tweet.id, 1)
 
 
@@ -94,8 +94,8 @@ async def test_a_reply_joins_the_conversation_of_its_parent() -> None:
     assert (nested.reply_to_id, nested.reply_to_user_id) == (reply.id, bob.user_id)
     assert reply.kind == PostKind.REPLY
     assert await server.engagement.counts([root.id]) == [TweetCounts(replies=1)]
-    assert (await server.tweets.replies(root.id, 0, 20)).ids == [reply.id]
-    assert (await server.tweets.conversation(nested.id, 0, 20)).ids == [
+    assert (await server.conversations.replies(None, root.id, 0, 20)).ids == [reply.id]
+    assert (await server.conversations.conversation(None, nested.id, 0, 20)).ids == [
         root.id,
         reply.id,
         nested.id,

@@ -48,7 +48,7 @@ async def own(services: Services, call: Call[Nothing, PageQuery, Nothing]) -> by
     query = call.query
     before = 0 if query.cursor_text is None else decode("bookmarks", query.cursor_text)
     page = await services.bookmarks.own(call.identity, before, query.limit)
-    return await shown_page_json(services, call.viewer_id, page, "bookmarks")
+    return shown_page_json(b"tweets", page, "bookmarks")
 
 
 ROUTES = (add, remove, own)

@@ -50,7 +50,7 @@ async def pinned(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> 
     query = call.query
     before = 0 if query.cursor_text is None else decode("pinned", query.cursor_text)
     page = await services.pins.of_user(call.viewer_id, call.path.number, before, query.limit)
-    return await shown_page_json(services, call.viewer_id, page, "pinned")
+    return shown_page_json(b"tweets", page, "pinned")
 
 
 ROUTES = (pin, unpin, pinned)

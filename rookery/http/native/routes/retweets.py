@@ -63,7 +63,7 @@ async def retweet(services: Services, call: Call[IdPath, Nothing, RetweetBody]) 
     tweet, is_new = await services.retweets.retweet(
         call.identity, call.path.number, call.body.comment or "", call.idempotency_key
     )
-    rendered = await posted_json(services, call.viewer_id, tweet.id, is_new)
+    rendered = await posted_json(services, call.identity.user_id, tweet.id, is_new)
     body = b'{"retweetId":"%d","tweet":%b}' % (tweet.id, rendered)
     return Reply(body, 201 if is_new or tweet.quote_of_id is not None else 200)
 
@@ -111,7 +111,7 @@ async def quotes(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> 
     query = call.query
     before = 0 if query.cursor_text is None else decode("quotes", query.cursor_text)
     page = await services.retweets.quotes(call.viewer_id, call.path.number, before, query.limit)
-    return await shown_page_json(services, call.viewer_id, page, "quotes")
+    return shown_page_json(b"tweets", page, "quotes")
 
 
 ROUTES = (retweet, undo, retweeters, quotes)

@@ -108,9 +108,9 @@ async def test_the_likes_of_a_deleted_tweet_are_hidden_at_once() -> None:
     await server.tweets.removals.close()
     liker = server.store.documents(FAVOURITES)[0]["user_id"]
     with pytest.raises(NotFound):
-        await server.engagement.liked_by(liker, 0, 20)  # no account, and nothing in the list
+        await server.likes.liked_by(None, liker, 0, 20)  # no account, and nothing in the list
     with pytest.raises(NotFound):
-        await server.engagement.likers(tweet.id, 0, 20)
+        await server.likes.likers(None, tweet.id, 0, 20)
 
 
 async def test_a_removal_goes_on_where_a_dead_process_left_it() -> None:
