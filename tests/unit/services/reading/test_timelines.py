@@ -14,7 +14,7 @@ from rookery.services.reading import timelines as timelines_module
 from rookery.services.reading.shown import ShownPage
 from rookery.store.engine import Collection, Key, Operation, Row, WriteBatch
 from rookery.store.records.graph import follow_operations
-from rookery.store.records.tweets import creating, deleting
+from rookery.store.records.tweets import Standing, creating, deleting
 from rookery.store.records.users import Users
 from tests.unit.memory_store import MemoryStore
 from tests.unit.services.reading.rows import add, block, mute_conversation
@@ -62,7 +62,9 @@ class Network:
         self.deleted = [tweet for tweet in tweets if chance.random() < 0.2]
         self.live = [tweet for tweet in tweets if tweet not in self.deleted]
         self._warm_up(tweets)
-        removals = [operation for tweet in self.deleted for operation in deleting(tweet, set())]
+        removals = [
+            operation for tweet in self.deleted for operation in deleting(tweet, Standing())
+        ]
         await self.server.store.writer.write(WriteBatch(tuple(removals)))
 
     def _warm_up(self, tweets: list[Tweet]) -> None:
