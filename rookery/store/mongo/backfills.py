@@ -199,4 +199,4 @@ async def _authors(database: AsyncDatabase[Stored], ids: Sequence[int]) -> dict[
     found = database["tweets"].find(
         {"_id": {"$in": list(ids)}}, {"author_id": 1}, batch_size=AT_ONCE + 1
     )
-    return {each["_id"]: each.get("author_id") async for each in found}
+    return {each["_id"]: each["author_id"] async for each in found}

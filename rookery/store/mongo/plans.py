@@ -192,7 +192,7 @@ def ranges_to_read(plans: Iterable[Plan]) -> dict[Range, int]:
         if isinstance(step, RangeStep):
             ranges.add(step.range)
             removed[step.range[0]] += step.limit
-        elif step.whole is step.increment is None:
+        elif step.whole is None and step.increment is None:
             removed[step.place[0]] += 1
     return {each: removed[each[0]] for each in ranges}
 

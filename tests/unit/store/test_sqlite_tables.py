@@ -9,7 +9,7 @@ import pytest
 
 from rookery.store.engine import Collection
 from rookery.store.schema import COLLECTIONS
-from rookery.store.sqlite.migrations import create_all
+from rookery.store.sqlite.backfills import create_all
 from rookery.store.sqlite.tables import Table
 
 MIXED = Collection(
