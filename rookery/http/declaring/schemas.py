@@ -17,7 +17,7 @@ from rookery.services.validation import (
     MAX_PASSWORD_CHARS,
     MIN_PASSWORD_CHARS,
 )
-from rookery.views import TweetView, UnavailableTweet, UserView
+from rookery.views import QuotedTweet, TweetView, UnavailableTweet, UserView, View
 
 ID_PATTERN = "^[1-9][0-9]{0,18}$"
 CURSOR_PATTERN = "^[A-Za-z0-9_-]{1,64}$"
@@ -136,8 +136,9 @@ class ContextEntry(Answer, frozen=True, kw_only=True):
     """A tweet, or what stands in its place; `unavailable` tells them apart."""
 
 
-ALTERNATIVES: dict[type[Answer], tuple[type, ...]] = {
+ALTERNATIVES: dict[type[Answer | View], tuple[type, ...]] = {
     ContextEntry: (TweetView, UnavailableTweet),
+    QuotedTweet: (TweetView, UnavailableTweet),
 }
 """What each of these names stands for in the document: msgspec has no untagged unions."""
 

@@ -1,6 +1,6 @@
 """The REST surface: every endpoint, and the router over them.
 
-Only the composing `rookery.compose.app` needs this.
+Only the composing `rookery.compose.gateway` needs this.
 """
 
 import msgspec
@@ -11,9 +11,12 @@ from rookery.http.declaring.openapi import document
 from rookery.http.declaring.routing import HttpHandler, Router, handler_of
 from rookery.http.native.routes import (
     accounts,
+    bookmarks,
     devices,
     engagement,
     follows,
+    pins,
+    retweets,
     stream,
     system,
     timelines,
@@ -23,7 +26,20 @@ from rookery.http.native.routes import (
 from rookery.http.native.services import Services
 from rookery.http.protocol.message import HEAD
 
-_NOUNS = (timelines, tweets, engagement, users, follows, accounts, devices, stream, system)
+_NOUNS = (
+    timelines,
+    tweets,
+    engagement,
+    retweets,
+    bookmarks,
+    pins,
+    users,
+    follows,
+    accounts,
+    devices,
+    stream,
+    system,
+)
 _DECLARED = tuple(with_names(route for noun in _NOUNS for route in noun.ROUTES))
 
 

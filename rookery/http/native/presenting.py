@@ -3,22 +3,12 @@
 import functools
 from collections.abc import Sequence
 
-import msgspec
-
 from rookery.domain.cursors import encode
-from rookery.errors import NotFound
+from rookery.http.native.rendering import tweet_json, tweets_json
 from rookery.http.native.services import Services
 from rookery.services.accounts.profiles import Profile
+from rookery.services.reading.shown import ShownPage
 from rookery.views import UserView, user_view
-
-
-class _Named(msgspec.Struct):
-    """What is read of a rendered tweet."""
-
-    id: str
-
-
-_decode = msgspec.json.Decoder(_Named).decode
 
 
 @functools.lru_cache(maxsize=16_384)
@@ -43,29 +33,26 @@ def page_json(name: bytes, rendered: Sequence[bytes], cursor: str | None) -> byt
     return b",".join(parts)
 
 
-async def tweet_json(services: Services, viewer_id: int | None, tweet_id: int) -> bytes:
+def shown_page_json(name: bytes, page: ShownPage, list_name: str) -> bytes:
+    """A page of tweets; `list_name` is what its cursors belong to."""
+    return page_json(name, tweets_json(page.tweets), next_cursor(list_name, page.next_id))
+
+
+async def tweet_json_of(services: Services, viewer_id: int | None, tweet_id: int) -> bytes:
     """A tweet as `TweetView` in JSON.
 
     Raises:
-        NotFound: there is none.
+        NotFound: there is none, or not for this viewer.
     """
-    rendered = await services.cards.tweets_json(viewer_id, [tweet_id])
-    if not rendered:
-        raise NotFound("Tweet not found")
-    return rendered[0]
+    return tweet_json(await services.reading.one(viewer_id, tweet_id))
 
 
-async def tweets_or_graves(
-    services: Services, viewer_id: int | None, ids: Sequence[int]
-) -> list[bytes]:
-    """Each tweet as `TweetView` in JSON, or as `UnavailableTweet` where it is not there."""
-    rendered = await services.cards.tweets_json(viewer_id, ids)
-    if len(rendered) == len(ids):
-        return rendered
-    by_id = {int(_decode(each).id): each for each in rendered}
-    return [
-        by_id.get(tweet_id) or b'{"id":"%d","unavailable":"deleted"}' % tweet_id for tweet_id in ids
-    ]
+async def posted_json(services: Services, author_id: int, tweet_id: int, is_new: bool) -> bytes:
+    """What a request to post has led to, as `TweetView` in JSON for its author."""
+    if is_new:
+        return tweet_json(await services.reading.created(author_id, tweet_id))
+    # A repeated request: others may have liked, edited or deleted it since.
+    return await tweet_json_of(services, author_id, tweet_id)
 
 
 def profile_view(profile: Profile, viewer_id: int | None) -> UserView:

@@ -1,23 +1,25 @@
 """Following and unfollowing."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from rookery.errors import InvalidRequest, NotFound
+from rookery.events.kinds import FollowChanged
 from rookery.models import Identity
 from rookery.services.ports import TimelinePort
-from rookery.services.reading.authors import Authors
-from rookery.services.reading.pages import Page, check_limit, page_of_rows
+from rookery.services.reading.pages import Chunk, Page, check_limit, chunk_of_rows
+from rookery.services.reading.reading import Reading
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
 from rookery.store.records.graph import (
     FOLLOWING,
     NOT_FOLLOWING,
     USER_EXISTS,
+    Edge,
     GraphRepository,
     following,
     unfollowing,
 )
-from rookery.store.records.outbox import adding, graph_entry
+from rookery.store.records.outbox import adding
 
 
 class Graph:
@@ -28,11 +30,11 @@ class Graph:
     """
 
     def __init__(
-        self, store: Store, ids: Callable[[], int], authors: Authors, timelines: TimelinePort
+        self, store: Store, ids: Callable[[], int], reading: Reading, timelines: TimelinePort
     ) -> None:
         self._store = store
         self._ids = ids
-        self._authors = authors
+        self._reading = reading
         self._timelines = timelines
         self._graph = GraphRepository(store.reader)
 
@@ -59,24 +61,35 @@ class Graph:
         operations = unfollowing(follower_id, user_id)
         return await self._change(operations, follower_id, user_id, False, FOLLOWING)
 
-    async def followers(self, user_id: int, before: int, limit: int) -> Page:
+    async def followers(self, viewer_id: int | None, user_id: int, before: int, limit: int) -> Page:
         """Who follows a user, newest first, below follow id `before` (0: from the newest).
 
         Raises:
             InvalidRequest: `limit` is out of bounds.
-            NotFound: no such user.
+            NotFound: no such user, or not for this viewer.
+            Protected: only those see them whom the user approved.
         """
-        rows = await self._graph.followers(user_id, before, check_limit(limit) + 1)
-        if not rows:
-            await self._authors.get(user_id)
-        return page_of_rows(rows, limit)
+        return await self._page(self._graph.followers, viewer_id, user_id, before, limit)
 
-    async def following(self, user_id: int, before: int, limit: int) -> Page:
+    async def following(self, viewer_id: int | None, user_id: int, before: int, limit: int) -> Page:
         """Whom a user follows; as `followers`."""
-        rows = await self._graph.followees(user_id, before, check_limit(limit) + 1)
-        if not rows:
-            await self._authors.get(user_id)
-        return page_of_rows(rows, limit)
+        return await self._page(self._graph.followees, viewer_id, user_id, before, limit)
+
+    async def _page(
+        self,
+        rows: Callable[[int, int, int], Awaitable[list[Edge]]],
+        viewer_id: int | None,
+        user_id: int,
+        before: int,
+        limit: int,
+    ) -> Page:
+        check_limit(limit)
+        await self._reading.check_lists(viewer_id, user_id)
+
+        async def read(before: int, limit: int) -> Chunk:
+            return chunk_of_rows(await rows(user_id, before, limit), limit)
+
+        return await self._reading.users_page(viewer_id, read, before, limit)
 
     async def _change(
         self,
@@ -86,16 +99,18 @@ class Graph:
         follows: bool,
         needed: str,
     ) -> bool:
-        entry = graph_entry(self._ids(), follower_id, followee_id, follows)
+        event = FollowChanged(
+            id=self._ids(), follower_id=follower_id, followee_id=followee_id, follows=follows
+        )
         try:
-            await self._store.writer.write(WriteBatch((*operations, adding(entry))))
+            await self._store.writer.write(WriteBatch((*operations, adding(event))))
         except ConditionFailed as failed:
             if failed.label == USER_EXISTS:
                 raise NotFound("User not found") from failed
             if failed.label != needed:
                 raise
             return False
-        # The outbox entry tells the timeline as well, if this does not reach it.
+        # The event tells the timeline as well, if this does not reach it.
         with suppress(Exception):
             await self._timelines.graph_changed(follower_id, followee_id, follows)
         return True

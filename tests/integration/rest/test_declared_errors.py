@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from rookery.errors import Protected
 from rookery.http.declaring.endpoint import Auth, Endpoint
 from rookery.http.declaring.openapi import codes_of
 from rookery.http.declaring.schemas import Nothing
@@ -107,6 +108,11 @@ async def refusals(world: World, endpoint: Endpoint) -> set[str | None]:
     if endpoint.path.startswith("/users/{id}"):
         other["id"] = bob.user_id
     found.add(await code(ada, endpoint, path_of(endpoint, **other), body))
+    if Protected in endpoint.errors:
+        cyd = await world.user("cyd")
+        await cyd.ok("PATCH", f"/users/{cyd.user_id}", {"isPrivate": True})
+        private = path_of(endpoint, id=cyd.user_id, username="cyd")
+        found.add(await code(ada, endpoint, private, body))
     if endpoint.operation_id == "tweets_create":
         absent = {"text": "x", "replyToTweetId": "999"}
         key = {"Idempotency-Key": "k"}

@@ -3,20 +3,27 @@
 import asyncio
 from collections.abc import Sequence
 
+from rookery.events.encoding import decoded
+from rookery.events.kinds import Event
 from rookery.ids import Snowflakes
 from rookery.models import Identity, Tweet, User
 from rookery.services.graph.follows import Graph
 from rookery.services.idempotency import Idempotency
 from rookery.services.ports import Invalidation, TimelineSlice
-from rookery.services.reading.authors import Authors
-from rookery.services.reading.cards import Cards
-from rookery.services.reading.liked import LikedTweets
+from rookery.services.reading.conversations import Conversations
+from rookery.services.reading.likes import Likes
+from rookery.services.reading.reading import Reading
 from rookery.services.reading.timelines import Timelines
+from rookery.services.tweets.bookmarks import Bookmarks
 from rookery.services.tweets.counts import CountChanges
 from rookery.services.tweets.engagement import Engagement
+from rookery.services.tweets.pins import Pins
+from rookery.services.tweets.retweets import Retweets
 from rookery.services.tweets.tweets import NewTweet, Tweets
 from rookery.store.engine import Collection, Document, Key, Row, WriteBatch
+from rookery.store.records.outbox import stored_event
 from rookery.store.records.users import Users
+from rookery.store.schema import OUTBOX
 from tests.unit.memory_store import MemoryStore
 
 START_MS = 1_700_000_000_000
@@ -162,24 +169,31 @@ class Server:
         self.timeline_port = timelines or ColdTimelines()
         self.broadcasts = Broadcasts()
         self.ids = Snowflakes(worker, self.clock).next_id
-        self.authors = Authors(self.store, self.clock)
-        self.liked = LikedTweets(self.store, self.clock)
-        self.cards = Cards(self.store, self.clock, self.authors, self.liked, capacity=cache_size)
-        self.changes = CountChanges(self.cards, self.broadcasts)
+        self.reading = Reading(self.store, self.store, self.clock, self.clock, capacity=cache_size)
+        self.authors = self.reading.authors
+        self.changes = CountChanges(self.reading, self.broadcasts)
         self.tweets = Tweets(
             self.store,
             self.ids,
             self.clock,
-            self.authors,
-            self.cards,
+            self.reading,
             self.changes,
             self.broadcasts,
             Idempotency(self.store, self.clock),
             self.timeline_port,
         )
-        self.engagement = Engagement(self.store, self.ids, self.authors, self.liked, self.changes)
-        self.graph = Graph(self.store, self.ids, self.authors, self.timeline_port)
-        self.timelines = Timelines(self.store, self.timeline_port, self.cards, self.authors)
+        self.engagement = Engagement(self.store, self.ids, self.reading, self.changes)
+        self.retweets = Retweets(self.store, self.reading, self.tweets)
+        self.bookmarks = Bookmarks(self.store, self.ids, self.reading, self.changes)
+        self.pins = Pins(self.store, self.ids, self.reading, self.changes)
+        self.graph = Graph(self.store, self.ids, self.reading, self.timeline_port)
+        self.timelines = Timelines(self.store, self.timeline_port, self.reading)
+        self.conversations = Conversations(self.store, self.reading)
+        self.likes = Likes(self.store, self.reading)
+
+    def events(self) -> list[Event]:
+        """Those in the outbox, in the order of their ids."""
+        return [decoded(stored_event(each)) for each in self.store.documents(OUTBOX)]
 
     async def sign_up(self, username: str, role: str = "user") -> Identity:
         user = User(id=self.ids(), username=username, name=username.title(), role=role)

@@ -1,7 +1,7 @@
 """Following, and who follows whom."""
 
 from rookery.domain.cursors import decode
-from rookery.errors import NotFound
+from rookery.errors import NotFound, Protected
 from rookery.http.declaring.endpoint import Auth, Call, endpoint
 from rookery.http.declaring.schemas import Answer, IdPath, Nothing, PageQuery
 from rookery.http.native.presenting import next_cursor, user_views
@@ -74,13 +74,13 @@ async def delete(services: Services, call: Call[IdPath, Nothing, Nothing]) -> Fo
     "/users/{id}/followers",
     "Who follows a user",
     answers={200: FollowerPage},
-    errors=(NotFound,),
+    errors=(NotFound, Protected),
     auth=Auth.OPTIONAL,
 )
 async def followers(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> FollowerPage:
     query = call.query
     before = 0 if query.cursor_text is None else decode("followers", query.cursor_text)
-    page = await services.graph.followers(call.path.number, before, query.limit)
+    page = await services.graph.followers(call.viewer_id, call.path.number, before, query.limit)
     return FollowerPage(
         followers=await user_views(services, page.ids, call.viewer_id),
         next_cursor=next_cursor("followers", page.next_id),
@@ -92,13 +92,13 @@ async def followers(services: Services, call: Call[IdPath, PageQuery, Nothing]) 
     "/users/{id}/following",
     "Whom a user follows",
     answers={200: FollowingPage},
-    errors=(NotFound,),
+    errors=(NotFound, Protected),
     auth=Auth.OPTIONAL,
 )
 async def following(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> FollowingPage:
     query = call.query
     before = 0 if query.cursor_text is None else decode("following", query.cursor_text)
-    page = await services.graph.following(call.path.number, before, query.limit)
+    page = await services.graph.following(call.viewer_id, call.path.number, before, query.limit)
     return FollowingPage(
         following=await user_views(services, page.ids, call.viewer_id),
         next_cursor=next_cursor("following", page.next_id),

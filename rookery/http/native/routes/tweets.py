@@ -19,11 +19,18 @@ from rookery.http.declaring.schemas import (
     TweetPage,
     optional_id,
 )
-from rookery.http.native.presenting import next_cursor, page_json, tweet_json, tweets_or_graves
+from rookery.http.native.presenting import (
+    next_cursor,
+    page_json,
+    posted_json,
+    shown_page_json,
+    tweet_json_of,
+)
+from rookery.http.native.rendering import place_json
 from rookery.http.native.services import Services
 from rookery.ids import time_ms_of
 from rookery.services.tweets.tweets import NewTweet
-from rookery.views import Entities, TweetView, entities_view, iso_time
+from rookery.views import Entities, TweetView, Visibility, entities_view, iso_time
 
 MAX_TEXT_CHARS = 25_000
 """A bound for the document and against abuse; the rules of `rookery.text` are narrower."""
@@ -41,10 +48,16 @@ Language = Annotated[str, Meta(pattern="^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$"
 
 
 class NewTweetBody(Parameters, frozen=True, kw_only=True):
-    """A tweet to post; `lang` is a BCP 47 tag."""
+    """A tweet to post; `lang` is a BCP 47 tag.
+
+    `visibility` says who may see it: everybody, one's followers, or only whom it mentions (one's
+    followers and whom it mentions, of a private account's tweet that is for everybody).
+    """
 
     text: Text
     reply_to_tweet_id: IdText | None = None
+    quote_tweet_id: IdText | None = None
+    visibility: Visibility = "public"
     sensitive: bool = False
     lang: Language | None = None
 
@@ -103,7 +116,7 @@ class ReplyPage(Answer, frozen=True, kw_only=True):
     "/tweets",
     "Post a tweet",
     answers={201: TweetCreated},
-    errors=(InvalidText, NotFound, IdempotencyMismatch),
+    errors=(InvalidText, NotFound, Forbidden, IdempotencyMismatch),
     max_body_bytes=TWEET_BODY_BYTES,
 )
 async def create(services: Services, call: Call[Nothing, Nothing, NewTweetBody]) -> bytes:
@@ -113,15 +126,15 @@ async def create(services: Services, call: Call[Nothing, Nothing, NewTweetBody])
         NewTweet(
             text=body.text,
             reply_to_id=optional_id(body.reply_to_tweet_id, "replyToTweetId"),
+            retweet_of_id=optional_id(body.quote_tweet_id, "quoteTweetId"),
+            visibility=body.visibility,
             sensitive=body.sensitive,
             lang=body.lang,
         ),
         call.idempotency_key,
     )
     created = iso_time(time_ms_of(tweet.id))
-    rendered = await services.cards.created_json(tweet.id) if is_new else None
-    if rendered is None:  # A repeated request: others may have liked, edited or deleted it since.
-        rendered = await tweet_json(services, call.viewer_id, tweet.id)
+    rendered = await posted_json(services, call.identity.user_id, tweet.id, is_new)
     return b'{"tweetId":"%d","createdAt":"%b","tweet":%b}' % (
         tweet.id,
         created.encode(),
@@ -138,7 +151,7 @@ async def create(services: Services, call: Call[Nothing, Nothing, NewTweetBody])
     auth=Auth.OPTIONAL,
 )
 async def get(services: Services, call: Call[IdPath, Nothing, Nothing]) -> bytes:
-    return await tweet_json(services, call.viewer_id, call.path.number)
+    return await tweet_json_of(services, call.viewer_id, call.path.number)
 
 
 @endpoint(
@@ -155,7 +168,7 @@ async def delete(services: Services, call: Call[IdPath, Nothing, Nothing]) -> Me
 
 async def _edit(services: Services, call: Call[IdPath, Nothing, EditBody]) -> bytes:
     tweet = await services.tweets.edit(call.identity, call.path.number, call.body.text)
-    return await tweet_json(services, call.viewer_id, tweet.id)
+    return await tweet_json_of(services, call.viewer_id, tweet.id)
 
 
 @endpoint(
@@ -193,7 +206,9 @@ async def replace(services: Services, call: Call[IdPath, Nothing, EditBody]) -> 
 async def history(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> TweetHistory:
     query = call.query
     before = 0 if query.cursor_text is None else decode("history", query.cursor_text)
-    page = await services.tweets.history(call.path.number, before, query.limit)
+    page = await services.conversations.history(
+        call.viewer_id, call.path.number, before, query.limit
+    )
     return TweetHistory(
         versions=[
             TweetVersion(
@@ -219,9 +234,10 @@ async def history(services: Services, call: Call[IdPath, PageQuery, Nothing]) ->
 async def replies(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> bytes:
     query = call.query
     after = 0 if query.cursor_text is None else decode("replies", query.cursor_text)
-    page = await services.tweets.replies(call.path.number, after, query.limit)
-    rendered = await services.cards.tweets_json(call.viewer_id, page.ids)
-    return page_json(b"replies", rendered, next_cursor("replies", page.next_id))
+    page = await services.conversations.replies(
+        call.viewer_id, call.path.number, after, query.limit
+    )
+    return shown_page_json(b"replies", page, "replies")
 
 
 @endpoint(
@@ -235,9 +251,10 @@ async def replies(services: Services, call: Call[IdPath, PageQuery, Nothing]) ->
 async def conversation(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> bytes:
     query = call.query
     after = 0 if query.cursor_text is None else decode("conversation", query.cursor_text)
-    page = await services.tweets.conversation(call.path.number, after, query.limit)
-    rendered = await services.cards.tweets_json(call.viewer_id, page.ids)
-    return page_json(b"tweets", rendered, next_cursor("conversation", page.next_id))
+    page = await services.conversations.conversation(
+        call.viewer_id, call.path.number, after, query.limit
+    )
+    return shown_page_json(b"tweets", page, "conversation")
 
 
 @endpoint(
@@ -251,12 +268,13 @@ async def conversation(services: Services, call: Call[IdPath, PageQuery, Nothing
 async def context(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> bytes:
     query = call.query
     after = 0 if query.cursor_text is None else decode("context", query.cursor_text)
-    found = await services.tweets.context(call.path.number, after, query.limit)
-    ids, next_id = found.descendants
-    ancestors = await tweets_or_graves(services, call.viewer_id, found.ancestors)
-    descendants = await tweets_or_graves(services, call.viewer_id, ids)
-    above = b'{"ancestors":[%b],' % b",".join(ancestors)
-    return above + page_json(b"descendants", descendants, next_cursor("context", next_id))[1:]
+    found = await services.conversations.context(
+        call.viewer_id, call.path.number, after, query.limit
+    )
+    above = b'{"ancestors":[%b],' % b",".join(map(place_json, found.ancestors))
+    descendants = [place_json(place) for place in found.descendants]
+    cursor = next_cursor("context", found.next_id)
+    return above + page_json(b"descendants", descendants, cursor)[1:]
 
 
 ROUTES = (create, get, delete, edit, replace, history, replies, conversation, context)

@@ -6,8 +6,8 @@ import random
 import pytest
 
 from rookery.errors import ActorUnavailable, InvalidRequest, NotFound
-from rookery.models import OutboxEntry
-from rookery.store.schema import FOLLOWEES, FOLLOWERS, OUTBOX, USER_COUNTS
+from rookery.events.kinds import FollowChanged
+from rookery.store.schema import FOLLOWEES, FOLLOWERS, USER_COUNTS
 from tests.unit.services.server import Server
 
 
@@ -23,12 +23,9 @@ async def test_a_follow_writes_both_directions_counts_and_outbox_in_one_batch() 
     assert server.store.documents(FOLLOWERS) == [edge]
     [of_ann, of_bob] = server.store.documents(USER_COUNTS)
     assert (of_ann["followees"], of_bob["followers"]) == (1, 1)
-    [entry] = server.store.documents(OUTBOX)
-    assert (entry["event"], entry["author_id"], entry["subject_id"], entry["kind"]) == (
-        OutboxEntry.GRAPH,
-        ann.user_id,
-        bob.user_id,
-        1,
+    [event] = server.events()
+    assert event == FollowChanged(
+        id=event.id, follower_id=ann.user_id, followee_id=bob.user_id, follows=True
     )
 
 
@@ -75,9 +72,9 @@ async def test_an_unknown_user_is_not_found() -> None:
     with pytest.raises(NotFound):
         await server.graph.unfollow(ann, 404)
     with pytest.raises(NotFound):
-        await server.graph.followers(404, 0, 20)
+        await server.graph.followers(None, 404, 0, 20)
     with pytest.raises(NotFound):
-        await server.graph.following(404, 0, 20)
+        await server.graph.following(None, 404, 0, 20)
 
 
 async def test_a_timeline_that_does_not_answer_does_not_fail_the_follow() -> None:
@@ -125,7 +122,7 @@ async def test_lists_are_newest_first_and_paged_by_the_time_of_following() -> No
         found: list[int] = []
         before, pages = 0, 0
         while before or not pages:
-            ids, before = await read(ann.user_id, before, 3)
+            ids, before = await read(None, ann.user_id, before, 3)
             found += ids
             pages += 1
         assert found == expected
@@ -137,7 +134,7 @@ async def test_a_page_that_ends_the_list_names_no_next_one() -> None:
     server = Server()
     ann, bob = await server.sign_up("ann"), await server.sign_up("bob")
     await server.graph.follow(bob, ann.user_id)
-    assert await server.graph.followers(ann.user_id, 0, 1) == ([bob.user_id], 0)
+    assert await server.graph.followers(None, ann.user_id, 0, 1) == ([bob.user_id], 0)
 
 
 @pytest.mark.parametrize("limit", [0, -1, 101])
@@ -146,5 +143,5 @@ async def test_a_limit_out_of_bounds_is_refused(limit: int) -> None:
     server = Server()
     ann = await server.sign_up("ann")
     with pytest.raises(InvalidRequest) as refused:
-        await server.graph.followers(ann.user_id, 0, limit)
+        await server.graph.followers(None, ann.user_id, 0, limit)
     assert refused.value.field == "limit"
