@@ -235,9 +235,9 @@ class Table:
             terms.append(f"{quoted(name)} {operator} {f'w.v{i}' if grouped else '?'}")
         for sign, letter, count in ((">", "a", after), ("<", "b", before)):
             if count:
-                marks = ", ".join(f":{letter}{i}" for i in range(count)) if grouped else None
+                named = ", ".join(f":{letter}{i}" for i in range(count)) if grouped else None
                 bounded = listed(order[prefix : prefix + count])
-                terms.append(f"({bounded}) {sign} ({marks or marks(count)})")
+                terms.append(f"({bounded}) {sign} ({named or marks(count)})")
         return " WHERE " + " AND ".join(terms) if terms else ""
 
     def _projection(self, fields: Sequence[str]) -> str:
