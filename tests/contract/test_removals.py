@@ -182,8 +182,8 @@ async def test_likes_that_an_earlier_release_left_are_mended(
         await store.writer.write(WriteBatch(Users.add(ann)))
         assert [row["tweet_id"] for row in await documents(store, REMOVALS)] == [5, 6]
         assert await documents(store, RETWEETS) == [
-            {"original_id": 6, "tweet_id": 12},
-            {"original_id": 10, "tweet_id": 11},
+            {"original_id": 6, "tweet_id": 12, "author_id": 7},
+            {"original_id": 10, "tweet_id": 11, "author_id": 7},
         ]
         server = gateway(store)
         assert await server.tweets.removals.look() == 2

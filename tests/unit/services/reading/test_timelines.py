@@ -310,7 +310,7 @@ async def test_numbered_pages_count_what_the_viewer_is_shown(
     monkeypatch.setattr(timelines_module, "COUNTED_AT_ONCE", at_once)
     server = Server()
     ann, bob, cyd = [await server.sign_up(name) for name in ("ann", "bob", "cyd")]
-    others = await server.post(bob)
+    others = [await server.post(bob) for _ in range(40)]
     operations: list[Operation] = []
     visible: dict[int, list[int]] = {ann.user_id: [], bob.user_id: [], cyd.user_id: []}
     for number in range(40):
@@ -324,7 +324,7 @@ async def test_numbered_pages_count_what_the_viewer_is_shown(
             text="" if is_retweet else "x",
             kind=int(kind),
             visibility="mentioned" if is_restricted else "public",
-            retweet_of_id=others.id if is_retweet else None,
+            retweet_of_id=others[number].id if is_retweet else None,
             conversation_id=50 if is_muted else tweet_id,
         )
         operations += creating(tweet)

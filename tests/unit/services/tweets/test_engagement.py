@@ -189,9 +189,11 @@ async def test_a_tweet_that_is_not_for_the_user_is_not_found() -> None:
     with pytest.raises(NotFound):
         await server.engagement.like(bob, tweet.id)
     assert len(server.store.batches) == batches
-    with pytest.raises(NotFound):
-        await server.engagement.unlike(bob, tweet.id)
+    assert await server.engagement.unlike(bob, tweet.id)
     assert server.store.documents(FAVOURITES) == []
+    for hidden in (tweet.id, 404):
+        assert not await server.engagement.unlike(bob, hidden)
+        assert await server.engagement.likes_shown(bob.user_id, hidden) == 0
 
 
 async def test_nobody_replies_to_what_is_not_for_them() -> None:
