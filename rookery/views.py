@@ -43,7 +43,8 @@ class UserRef(View, frozen=True, kw_only=True, rename="camel"):
 
 
 class UserView(View, frozen=True, kw_only=True, rename="camel"):
-    """A profile. `email` only for oneself; the flags only for a signed-in viewer."""
+    """A profile. `email` only for oneself, `role` only where it is not `user`; the flags only for a
+    signed-in viewer, and not of oneself."""
 
     id: str
     username: str
@@ -59,9 +60,15 @@ class UserView(View, frozen=True, kw_only=True, rename="camel"):
     following_count: int
     tweets_count: int
     likes_count: int
+    pinned_count: int
+    role: str | msgspec.UnsetType = msgspec.UNSET
     email: str | msgspec.UnsetType = msgspec.UNSET
     following: bool | msgspec.UnsetType = msgspec.UNSET
     followed_by: bool | msgspec.UnsetType = msgspec.UNSET
+    requested: bool | msgspec.UnsetType = msgspec.UNSET
+    blocking: bool | msgspec.UnsetType = msgspec.UNSET
+    muting: bool | msgspec.UnsetType = msgspec.UNSET
+    muted_until: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Mention(TypedDict):
@@ -165,6 +172,16 @@ class UnavailableTweet(View, frozen=True, kw_only=True, rename="camel"):
     unavailable: Literal["deleted", "hidden"]
 
 
+class PushedTweet(TweetCard, frozen=True, kw_only=True, rename="camel"):
+    """A tweet as streams bring it: the card, without counts and the viewer's flags.
+
+    `retweet_of` and `quote_of` are cards as well, one level deep.
+    """
+
+    retweet_of: TweetCard | None
+    quote_of: TweetCard | UnavailableTweet | None
+
+
 class QuotedTweet(View, frozen=True, kw_only=True, rename="camel"):
     """A quoted tweet, or what stands in its place; `unavailable` tells them apart.
 
@@ -192,16 +209,6 @@ class TweetView(TweetCard, frozen=True, kw_only=True, rename="camel"):
     bookmarked: bool | msgspec.UnsetType = msgspec.UNSET
 
 
-class PushedTweet(TweetCard, frozen=True, kw_only=True, rename="camel"):
-    """A tweet as streams bring it: the card, without counts and the viewer's flags.
-
-    `retweet_of` and `quote_of` are cards as well, one level deep.
-    """
-
-    retweet_of: TweetCard | None
-    quote_of: TweetCard | UnavailableTweet | None
-
-
 def entities_view(stored: dict[str, list[Any]]) -> Entities:
     """Entities as they are stored, which is as they are shown."""
     return cast(Entities, stored)
@@ -217,15 +224,8 @@ def user_ref(user: User) -> UserRef:
     )
 
 
-def user_view(
-    user: User,
-    counts: UserCounts,
-    *,
-    private: bool = False,
-    following: bool | None = None,
-    followed_by: bool | None = None,
-) -> UserView:
-    """The profile of `user`; `private` adds what only the user may see."""
+def user_view(user: User, counts: UserCounts, *, private: bool = False) -> UserView:
+    """The profile of `user` without a viewer's flags; `private` adds what only the user may see."""
     return UserView(
         id=str(user.id),
         username=user.username,
@@ -241,9 +241,9 @@ def user_view(
         following_count=counts.followees,
         tweets_count=counts.tweets,
         likes_count=counts.likes,
+        pinned_count=counts.pins,
+        role=msgspec.UNSET if user.role == "user" else user.role,
         email=user.email if private and user.email else msgspec.UNSET,
-        following=msgspec.UNSET if following is None else following,
-        followed_by=msgspec.UNSET if followed_by is None else followed_by,
     )
 
 

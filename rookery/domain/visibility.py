@@ -11,6 +11,8 @@ import msgspec
 
 PUBLIC, FOLLOWERS, MENTIONED = "public", "followers", "mentioned"
 ACTIVE, SUSPENDED, DELETED = "active", "suspended", "deleted"
+MODERATORS = frozenset({"moderator", "admin"})
+"""The roles of those who see suspended accounts."""
 NOBODY: frozenset[int] = frozenset()
 
 

@@ -70,7 +70,7 @@ class InvalidationPort(Protocol):
     async def broadcast(self, change: Invalidation) -> bool:
         """Apply `change` in every other gateway and connection server.
 
-        Best effort: returns after about 1 s at the latest, where only counts and likes have
+        Best effort: returns after about 1 s at the latest, where only counts and marks have
         changed after a quarter of that, and raises nothing. The answer is whether all have
         confirmed it. Whoever has not answered by then is told until the second is over; a cache
         that was missed catches up by its own expiry.

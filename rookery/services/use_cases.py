@@ -21,10 +21,16 @@ from rookery.messages import Invalidation
 from rookery.services.accounts.accounts import Accounts
 from rookery.services.accounts.authentication import Authenticator
 from rookery.services.accounts.passwords import PasswordCost, Passwords
+from rookery.services.accounts.privacy import Privacy
 from rookery.services.accounts.profiles import Profiles
 from rookery.services.accounts.stream_tickets import StreamTickets
 from rookery.services.accounts.tokens import KeyRing
+from rookery.services.graph.blocks import Blocks
+from rookery.services.graph.changes import GraphChanges
 from rookery.services.graph.follows import Graph
+from rookery.services.graph.mutes import Mutes
+from rookery.services.graph.openings import Openings
+from rookery.services.graph.requests import FollowRequests
 from rookery.services.idempotency import Idempotency
 from rookery.services.ports import InvalidationPort, TimelinePort
 from rookery.services.reading.conversations import Conversations
@@ -62,10 +68,17 @@ class UseCases:
     """All services over one ground, with their caches. `run` them, and `close` them at the end."""
 
     def __init__(self, ground: Ground, config: Config) -> None:
+        self._add_graph_changes(ground)
         self._add_accounts(ground, config)
         self._add_reading(ground, config)
         self._add_graph(ground)
         self._add_tweets(ground, config)
+
+    def _add_graph_changes(self, ground: Ground) -> None:
+        self.graph_changes = GraphChanges(
+            ground.store, ground.next_id, ground.timelines, ground.invalidations
+        )
+        self.openings = Openings(ground.store, ground.next_id, self.graph_changes)
 
     def _add_accounts(self, ground: Ground, config: Config) -> None:
         auth, store, clock_ms = config.auth, ground.store, ground.clock_ms
@@ -87,20 +100,30 @@ class UseCases:
             ground.invalidations,
             refresh_life_s=auth.refresh_token_s,
         )
-        self.profiles = Profiles(store, ground.invalidations)
+        self.profiles = Profiles(
+            store, ground.next_id, clock_ms, ground.invalidations, self.openings
+        )
 
     def _add_reading(self, ground: Ground, config: Config) -> None:
-        store, steady_ms = ground.store, ground.steady_ms
+        store = ground.store
         self.reading = Reading(
-            store, ground.shown, steady_ms, ground.clock_ms, capacity=config.tweets.cache_size
+            store,
+            ground.shown,
+            ground.steady_ms,
+            ground.clock_ms,
+            capacity=config.tweets.cache_size,
         )
-        self.authors = self.reading.authors
         self.timelines = Timelines(store, ground.timelines, self.reading)
         self.conversations = Conversations(store, self.reading)
         self.likes = Likes(store, self.reading)
 
     def _add_graph(self, ground: Ground) -> None:
-        self.graph = Graph(ground.store, ground.next_id, self.reading, ground.timelines)
+        store, next_id, changes = ground.store, ground.next_id, self.graph_changes
+        self.graph = Graph(store, next_id, self.reading, changes)
+        self.requests = FollowRequests(store, next_id, changes)
+        self.blocks = Blocks(store, next_id, changes)
+        self.mutes = Mutes(store, next_id, ground.clock_ms, changes)
+        self.privacy = Privacy(self.profiles, self.blocks, self.mutes)
 
     def _add_tweets(self, ground: Ground, config: Config) -> None:
         store, next_id, reading = ground.store, ground.next_id, self.reading
@@ -136,9 +159,10 @@ class UseCases:
 
     async def run(self) -> None:
         """Do what goes on behind the use-cases, until cancelled, in each process that writes."""
-        await asyncio.gather(self.keys.keep_up(), self.tweets.removals.run())
+        await asyncio.gather(self.keys.keep_up(), self.tweets.removals.run(), self.openings.run())
 
     async def close(self) -> None:
         """End what runs in the background beside `run`."""
         await self.tweets.removals.close()
+        await self.openings.close()
         self.passwords.close()

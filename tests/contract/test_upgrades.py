@@ -10,6 +10,7 @@ from pymongo import AsyncMongoClient
 from rookery import config
 from rookery.models import PostKind
 from rookery.services.checking.references import References
+from rookery.services.reading.shown import Unavailable
 from rookery.store.engine import Collection, Document, Insert, Operation, Store, WriteBatch, Writer
 from rookery.store.mongo import MongoStore, MongoWriter, backfills
 from rookery.store.mongo import migrations as mongo_migrations
@@ -183,7 +184,8 @@ async def check_what_becomes_of_it(store: Store) -> None:
     counts = {row["tweet_id"]: row["retweets"] for row in await documents(store, TWEET_COUNTS)}
     assert counts == {ROOT: 2}
     assert await documents(store, FAVOURITES) == []
-    assert (await server.tweets.context(REPLY_TO_THIRD, 0, 20)).ancestors == [THIRD]
+    around = await server.conversations.context(None, REPLY_TO_THIRD, 0, 20)
+    assert around.ancestors == [Unavailable(THIRD, "deleted")]
     references = References(store, server.tweets.removals)
     assert [wrong async for each in references.run(repair=False) for wrong in each.wrong] == []
 

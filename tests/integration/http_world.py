@@ -4,7 +4,7 @@ Its services are put together where those of every process are: `rookery.service
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -41,6 +41,9 @@ class ColdTimelines:
         return None
 
     async def graph_changed(self, follower_id: int, followee_id: int, follows: bool) -> None:
+        return None
+
+    async def hidden_changed(self, user_ids: Sequence[int]) -> None:
         return None
 
 

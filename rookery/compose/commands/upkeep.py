@@ -1,4 +1,4 @@
-"""``settle``, ``delivered`` and the checks: what is under way, and whether all is as it should."""
+"""``settle``, ``delivered`` and the checks: what is under way, and whether all is right."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -32,8 +32,8 @@ class UpkeepCommands:
 
     async def _fsck(self, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
         backend = self._served.backend
-        visible = self._served.use_cases.reading.may_watch
-        audit = Audit(backend.store, backend.shards, visible, self._served.settle)
+        may_watch = self._served.use_cases.reading.may_watch
+        audit = Audit(backend.store, backend.shards, may_watch, self._served.settle)
         async for progress in audit.run(repair=bool(arguments.get("repair"))):
             yield progress
 

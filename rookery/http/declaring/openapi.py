@@ -27,7 +27,13 @@ from rookery.errors import (
 )
 from rookery.http.declaring.endpoint import JSON_TYPE, PREFIX, Auth, Endpoint
 from rookery.http.declaring.glossary import explained
-from rookery.http.declaring.schemas import ALTERNATIVES, ErrorBody, Nothing, Parameters
+from rookery.http.declaring.schemas import (
+    ALTERNATIVES,
+    ErrorBody,
+    Nothing,
+    OptionalBody,
+    Parameters,
+)
 from rookery.services.limits import Rate
 from rookery.text import PROBLEM_CODES
 
@@ -104,7 +110,10 @@ def _operation(endpoint: Endpoint, by_type: dict[Any, Any]) -> dict[str, Any]:
         operation["parameters"] = parameters
     if endpoint.body_type is not Nothing:
         schema = by_type[endpoint.body_type]
-        operation["requestBody"] = {"required": True, "content": {JSON_TYPE: {"schema": schema}}}
+        operation["requestBody"] = {
+            "required": not issubclass(endpoint.body_type, OptionalBody),
+            "content": {JSON_TYPE: {"schema": schema}},
+        }
     if endpoint.auth is Auth.REQUIRED:
         operation["security"] = [{"bearer": []}]
     elif endpoint.auth is Auth.OPTIONAL:

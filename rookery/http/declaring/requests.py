@@ -21,7 +21,12 @@ from rookery.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
-from rookery.http.declaring.schemas import CURSOR_FIELD, PATTERN_TEXTS, Parameters
+from rookery.http.declaring.schemas import (
+    CURSOR_FIELD,
+    PATTERN_TEXTS,
+    OptionalBody,
+    Parameters,
+)
 
 T = TypeVar("T")
 P = TypeVar("P", bound=Parameters)
@@ -231,15 +236,18 @@ class BodyReader:
     def __init__(self, parameters: type[P]) -> None:
         self._type = parameters
         self._decoder = msgspec.json.Decoder(parameters)
+        self._absent = parameters() if issubclass(parameters, OptionalBody) else None
 
     def read(self, content_type: str | None, raw: bytes) -> Parameters:
         """The value of the body `raw`.
 
         Raises:
-            InvalidRequest: no body, malformed JSON, or fields that do not fit.
+            InvalidRequest: no body where one is needed, malformed JSON, or fields that do not fit.
             UnsupportedMediaType: it does not claim to be JSON.
         """
         if not raw:
+            if self._absent is not None:
+                return self._absent
             raise InvalidRequest("A JSON body is required")
         check_content_type(content_type)
         try:

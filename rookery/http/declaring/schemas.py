@@ -64,6 +64,10 @@ class Parameters(
     """Base of what a client sends: bodies, queries and path parameters."""
 
 
+class OptionalBody(Parameters, frozen=True, kw_only=True):
+    """Base of bodies that may be left out, which is as an empty object."""
+
+
 class Nothing(Parameters, frozen=True, kw_only=True):
     """No parameters of this sort."""
 
@@ -81,6 +85,17 @@ class IdPath(Parameters, frozen=True, kw_only=True):
             InvalidRequest: it has the form of an id, and is out of range.
         """
         return required_id(self.id, "id")
+
+
+class UserIdPath(Parameters, frozen=True, kw_only=True):
+    """A path with the id of a user beside those of other things."""
+
+    user_id: IdText
+
+    @property
+    def number(self) -> int:
+        """The id; as of `IdPath`."""
+        return required_id(self.user_id, "userId")
 
 
 class UsernamePath(Parameters, frozen=True, kw_only=True):

@@ -3,12 +3,16 @@
 import functools
 from collections.abc import Sequence
 
-from rookery.domain.cursors import encode
+import msgspec
+
+from rookery.domain.cursors import decode, encode
+from rookery.http.declaring.schemas import PageQuery, UserPage
 from rookery.http.native.rendering import tweet_json, tweets_json
 from rookery.http.native.services import Services
 from rookery.services.accounts.profiles import Profile
+from rookery.services.reading.pages import Page
 from rookery.services.reading.shown import ShownPage
-from rookery.views import UserView, user_view
+from rookery.views import UserView, iso_time, user_view
 
 
 @functools.lru_cache(maxsize=16_384)
@@ -57,12 +61,38 @@ async def posted_json(services: Services, author_id: int, tweet_id: int, is_new:
 
 def profile_view(profile: Profile, viewer_id: int | None) -> UserView:
     """A profile as `viewer_id` sees it."""
-    return user_view(
-        profile.user,
-        profile.counts,
-        private=profile.user.id == viewer_id,
-        following=profile.following,
-        followed_by=profile.followed_by,
+    view = user_view(profile.user, profile.counts, private=profile.user.id == viewer_id)
+    standing = profile.standing
+    if standing is None:
+        return view
+    until_ms = standing.muted_until_ms
+    return msgspec.structs.replace(
+        view,
+        following=standing.following,
+        followed_by=standing.followed_by,
+        requested=standing.requested,
+        blocking=standing.blocking,
+        muting=standing.muting,
+        muted_until=None if until_ms is None else iso_time(until_ms),
+    )
+
+
+def position_in(list_name: str, query: PageQuery) -> int:
+    """Where the page that is asked for begins; 0: at the newest.
+
+    Raises:
+        InvalidCursor: the cursor is none of this list.
+    """
+    return 0 if query.cursor_text is None else decode(list_name, query.cursor_text)
+
+
+async def user_page(
+    services: Services, list_name: str, page: Page, viewer_id: int | None
+) -> UserPage:
+    """A page of users with their profiles."""
+    return UserPage(
+        users=await user_views(services, page.ids, viewer_id),
+        next_cursor=next_cursor(list_name, page.next_id),
     )
 
 

@@ -38,7 +38,11 @@ def event_of(document: Document) -> Event:
         return TweetDeleted(
             id=id_, tweet_id=subject_id, author_id=author_id, conversation_id=subject_id, kind=kind
         )
-    cls = {EventKind.TWEET: TweetPosted, EventKind.TWEET_EDITED: TweetEdited}[number]
+    kinds: dict[int, type[TweetPosted] | type[TweetEdited]] = {
+        EventKind.TWEET: TweetPosted,
+        EventKind.TWEET_EDITED: TweetEdited,
+    }
+    cls = kinds[number]
     payload = document["payload"]
     card = msgspec.msgpack.decode(payload) if payload else None
     return cls(

@@ -7,7 +7,7 @@ import pytest_asyncio
 
 from rookery.services.ports import Invalidation
 from rookery.store.engine import WriteBatch
-from rookery.store.records.graph import following
+from rookery.store.records.graph import follow_operations
 from tests.integration.http_world import Client, World, http_world
 from tests.unit.memory_store import MemoryStore
 from tests.unit.services.reading.rows import add, block, mute
@@ -53,7 +53,7 @@ async def test_a_private_account_shows_its_profile_and_nothing_else(
     """403 for its lists, and for its tweets the very answer of one that is not there."""
     ann, bob, cyd = [await world.user(name) for name in ("ann", "bob", "cyd")]
     tweet = (await bob.ok("POST", "/tweets", {"text": "his"}))["tweetId"]
-    edge = following(int(cyd.user_id), int(bob.user_id), 5)
+    edge = follow_operations(int(cyd.user_id), int(bob.user_id), 5)
     await store.write(WriteBatch(edge))
     await bob.ok("PATCH", f"/users/{bob.user_id}", {"isPrivate": True})
     for stranger in (ann, world.nobody):

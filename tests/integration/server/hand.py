@@ -11,6 +11,7 @@ import msgspec
 from rookery.domain.visibility import MENTIONED
 from rookery.events.encoding import tweet_record
 from rookery.events.kinds import TweetDeleted, TweetPosted, TweetRecord
+from rookery.messages import Invalidation
 from rookery.models import PostKind, Tweet, User
 from rookery.store.engine import Delete, Insert, Operation, Put, WriteBatch
 from rookery.store.records.outbox import adding
@@ -26,14 +27,23 @@ class Hand:
         self.server = server
 
     async def _write(self, *operations: Operation, changed: Sequence[int] = ()) -> None:
+        """Commit; `changed` are users from whom something is hidden, or no more."""
         backend = self.server.server.backend
 
         async def write() -> None:
             await backend.store.writer.write(WriteBatch(operations))
             if changed:
                 await backend.shards.hidden_changed(changed)
+                await backend.broadcast.broadcast(Invalidation(viewers=list(changed)))
 
         await self.server.on_loop(write())
+
+    async def turn_private(self, who: Person) -> None:
+        backend = self.server.server.backend
+        document = await self.server.on_loop(backend.store.reader.get(USERS, (who.id,)))
+        assert document is not None
+        await self._write(Put(USERS.name, document | {"is_private": True}))
+        await self.server.on_loop(backend.broadcast.broadcast(Invalidation(users=[who.id])))
 
     def _id(self) -> int:
         return self.server.server.backend.lease.next_id()

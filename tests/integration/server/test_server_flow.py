@@ -310,7 +310,7 @@ async def test_more_readers_than_rows_never_see_a_strangers_home(
 
         async def build_all() -> list[Any]:
             shard = server.instance(names.timeline_shard(0))
-            load = shard._sources.load
+            load: Callable[[int], Awaitable[HomeSources]] = shard._sources.load
 
             async def slowly(user_id: int) -> HomeSources:
                 await asyncio.sleep(0.001 * rng.random())  # so that others come in between

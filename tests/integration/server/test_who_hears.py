@@ -6,12 +6,13 @@ What is hidden is written to the store, and told to the shards as the use-cases 
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from rookery.client import TweetDeleted, TweetEvent
+from rookery.client import Counts, Position, TweetDeleted, TweetEvent, TweetUnavailable
 from tests.integration.server.hand import Hand
 from tests.integration.server.world import Listener, Person, ServerThread, World, settled, until
 
@@ -33,9 +34,33 @@ class Stage:
         """What each has heard so far, in order; all that was committed is delivered."""
         await settled(self.world)
         for who in people:
-            marker = await who.post("marker")
-            await self.hearing[who].until(lambda who=who, m=marker: m in self.ids(who))
+            await self._marker(who)
         return [[i for i in self.ids(who) if i not in self.markers] for who in people]
+
+    async def _marker(self, who: Person) -> None:
+        marker = await who.post("marker")
+        await self.hearing[who].until(lambda: marker in self.ids(who))
+
+    async def cut(self, who: Person) -> Position:
+        """Close somebody's stream; where it was."""
+        listener = self.hearing[who]
+        position = listener.stream.position
+        assert position is not None
+        await listener.aclose()
+        return position
+
+    async def resumed(self, who: Person, position: Position, count: int) -> list[dict[str, Any]]:
+        """What somebody who comes back is shown first: so many tweets, or what is left of them."""
+        listener = await who.listen(position=position)
+        await listener.until(lambda: len(listener.events) >= count)
+        shown: list[dict[str, Any]] = []
+        for event in listener.events[:count]:
+            assert isinstance(event, TweetEvent | TweetUnavailable), event
+            if isinstance(event, TweetEvent):
+                shown.append(event.raw)
+            else:
+                shown.append({"id": event.tweet_id, "gone": True})
+        return shown
 
     def ids(self, who: Person) -> list[int]:
         return self.hearing[who].tweet_ids
@@ -189,3 +214,102 @@ async def test_celebrities_are_no_exception(stage: Stage) -> None:
     assert await stage.heard(stage.bob, stage.cy) == [[], [plain]]
     await stage.hand.unmute(stage.bob, stage.ada)
     assert {plain, for_bob.id} <= set(await stage.bob.home())
+
+
+# Coming back.
+
+
+async def missed(stage: Stage) -> tuple[Position, list[int], int]:
+    """Bob misses a post, a retweet and a quote by Ada; both of something that Dan said."""
+    original = await stage.dan.post("first")
+    await stage.heard(stage.bob)
+    position = await stage.cut(stage.bob)
+    post = await stage.ada.post("one")
+    retweet = await stage.hand.post(stage.ada, retweets=original)
+    quote = await stage.hand.post(stage.ada, "look", quotes=original)
+    await settled(stage.world)
+    return position, [post, retweet.id, quote.id], original
+
+
+def gone(tweet_id: int) -> dict[str, Any]:
+    return {"id": str(tweet_id), "gone": True}
+
+
+async def test_what_was_missed_comes_whole(stage: Stage) -> None:
+    """Retweets and quotes as they are pushed."""
+    position, ids, original = await missed(stage)
+    shown = await stage.resumed(stage.bob, position, 3)
+    assert [int(each["id"]) for each in shown] == ids
+    assert shown[1]["retweetOf"]["id"] == shown[2]["quoteOf"]["id"] == str(original)
+
+
+async def test_what_a_block_hides_meanwhile_is_gone(stage: Stage) -> None:
+    """Whoever of the two blocks: the retweet as if it were deleted, the quote without it."""
+    position, ids, original = await missed(stage)
+    await stage.hand.block(stage.dan, stage.bob)
+    shown = await stage.resumed(stage.bob, position, 3)
+    assert shown[0]["text"] == "one"
+    assert shown[1] == gone(ids[1])
+    assert shown[2]["quoteOf"] == {"id": str(original), "unavailable": "hidden"}
+
+
+async def test_who_is_muted_meanwhile_is_not_heard(stage: Stage) -> None:
+    """Neither what they post nor what they pass on."""
+    position, ids, _ = await missed(stage)
+    await stage.hand.mute(stage.bob, stage.ada)
+    assert await stage.resumed(stage.bob, position, 3) == [gone(each) for each in ids]
+
+
+async def test_what_turns_private_meanwhile_is_gone(stage: Stage) -> None:
+    """As if it were deleted."""
+    position, ids, original = await missed(stage)
+    await stage.hand.turn_private(stage.dan)
+    shown = await stage.resumed(stage.bob, position, 3)
+    assert [int(each["id"]) for each in shown] == ids
+    assert shown[1] == gone(ids[1])
+    assert shown[2]["quoteOf"] == {"id": str(original), "unavailable": "hidden"}
+
+
+# Watching.
+
+
+async def counts_of(listener: Listener, tweet_id: int, likes: int) -> bool:
+    """Whether the newest counts of a tweet that came are these."""
+    found = [
+        each.like_count
+        for event in listener.of(Counts)
+        for each in event.counts
+        if int(each.tweet_id) == tweet_id
+    ]
+    return bool(found) and found[-1] == likes
+
+
+async def test_counts_end_where_a_block_begins(stage: Stage) -> None:
+    """The others who watch go on; a tweet that is hidden is as silent as one that is not there."""
+    one, other = await stage.dan.post("one"), await stage.ada.post("other")
+    watching = {who: stage.hearing[who] for who in (stage.bob, stage.cy)}
+    for listener in watching.values():
+        await listener.stream.watch([one, other, 12345])
+        await until(partial(counts_of, listener, one, 0), what="the first counts")
+    await stage.hand.block(stage.dan, stage.bob)
+    await stage.ada.client.like(one)
+    await until(lambda: counts_of(watching[stage.cy], one, 1), what="counts of Cy")
+    await stage.ada.client.like(other)
+    await until(lambda: counts_of(watching[stage.bob], other, 1), what="other counts of Bob")
+    assert await counts_of(watching[stage.bob], one, 0)
+    anew = await stage.bob.listen(watch=[one, other, 12345])
+    await until(lambda: counts_of(anew, other, 1), what="counts of a new stream")
+    assert {each.tweet_id for event in anew.of(Counts) for each in event.counts} == {str(other)}
+
+
+async def test_counts_end_where_an_author_turns_private(stage: Stage) -> None:
+    """For those who do not follow."""
+    one, other = await stage.dan.post("one"), await stage.ada.post("other")
+    listener = stage.hearing[stage.bob]
+    await listener.stream.watch([one, other])
+    await until(lambda: counts_of(listener, one, 0), what="the first counts")
+    await stage.hand.turn_private(stage.dan)
+    await stage.dan.client.like(one)
+    await stage.dan.client.like(other)
+    await until(lambda: counts_of(listener, other, 1), what="other counts")
+    assert await counts_of(listener, one, 0)

@@ -7,7 +7,14 @@ from rookery.events.encoding import decoded
 from rookery.events.kinds import Event
 from rookery.ids import Snowflakes
 from rookery.models import Identity, Tweet, User
+from rookery.services.accounts.privacy import Privacy
+from rookery.services.accounts.profiles import Profiles
+from rookery.services.graph.blocks import Blocks
+from rookery.services.graph.changes import GraphChanges
 from rookery.services.graph.follows import Graph
+from rookery.services.graph.mutes import Mutes
+from rookery.services.graph.openings import Openings
+from rookery.services.graph.requests import FollowRequests
 from rookery.services.idempotency import Idempotency
 from rookery.services.ports import Invalidation, TimelineSlice
 from rookery.services.reading.conversations import Conversations
@@ -103,6 +110,7 @@ class ColdTimelines:
 
     def __init__(self) -> None:
         self.changes: list[tuple[int, int, bool]] = []
+        self.hidden: list[list[int]] = []
         self.posts: list[tuple[int, int, int]] = []
         self.failure: Exception | None = None
 
@@ -114,6 +122,11 @@ class ColdTimelines:
 
     async def graph_changed(self, follower_id: int, followee_id: int, follows: bool) -> None:
         self.changes.append((follower_id, followee_id, follows))
+        if self.failure is not None:
+            raise self.failure
+
+    async def hidden_changed(self, user_ids: Sequence[int]) -> None:
+        self.hidden.append(list(user_ids))
         if self.failure is not None:
             raise self.failure
 
@@ -186,7 +199,14 @@ class Server:
         self.retweets = Retweets(self.store, self.reading, self.tweets)
         self.bookmarks = Bookmarks(self.store, self.ids, self.reading, self.changes)
         self.pins = Pins(self.store, self.ids, self.reading, self.changes)
-        self.graph = Graph(self.store, self.ids, self.reading, self.timeline_port)
+        graph_changes = GraphChanges(self.store, self.ids, self.timeline_port, self.broadcasts)
+        self.graph = Graph(self.store, self.ids, self.reading, graph_changes)
+        self.requests = FollowRequests(self.store, self.ids, graph_changes)
+        self.blocks = Blocks(self.store, self.ids, graph_changes)
+        self.mutes = Mutes(self.store, self.ids, self.clock, graph_changes)
+        self.openings = Openings(self.store, self.ids, graph_changes)
+        self.profiles = Profiles(self.store, self.ids, self.clock, self.broadcasts, self.openings)
+        self.privacy = Privacy(self.profiles, self.blocks, self.mutes)
         self.timelines = Timelines(self.store, self.timeline_port, self.reading)
         self.conversations = Conversations(self.store, self.reading)
         self.likes = Likes(self.store, self.reading)

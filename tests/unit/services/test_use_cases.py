@@ -70,9 +70,9 @@ async def test_what_one_process_changes_the_other_shows() -> None:
     """Of an author whom it has cached, by a clock that stands still."""
     async with two_processes() as (first, second):
         identity = identity_of(await first.accounts.signup(sign_up_request()))
-        assert (await second.authors.get(identity.user_id)).name == "Ada"
+        assert (await second.reading.authors.get(identity.user_id)).name == "Ada"
         await first.profiles.update(identity, ProfileChanges(name="Countess"))
-        assert (await second.authors.get(identity.user_id)).name == "Countess"
+        assert (await second.reading.authors.get(identity.user_id)).name == "Countess"
 
 
 async def test_a_running_process_takes_in_keys_that_another_rotated(

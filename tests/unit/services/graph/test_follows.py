@@ -33,9 +33,9 @@ async def test_following_twice_changes_nothing() -> None:
     """The second follow writes nothing and tells nobody."""
     server = Server()
     ann, bob = await server.sign_up("ann"), await server.sign_up("bob")
-    assert await server.graph.follow(ann, bob.user_id)
+    assert await server.graph.follow(ann, bob.user_id) == (True, False, True)
     batches = len(server.store.batches)
-    assert not await server.graph.follow(ann, bob.user_id)
+    assert await server.graph.follow(ann, bob.user_id) == (True, False, False)
     assert len(server.store.batches) == batches
     assert server.timeline_port.changes == [(ann.user_id, bob.user_id, True)]
 
@@ -45,8 +45,8 @@ async def test_unfollowing_undoes_a_follow() -> None:
     server = Server()
     ann, bob = await server.sign_up("ann"), await server.sign_up("bob")
     await server.graph.follow(ann, bob.user_id)
-    assert await server.graph.unfollow(ann, bob.user_id)
-    assert not await server.graph.unfollow(ann, bob.user_id)
+    assert (await server.graph.unfollow(ann, bob.user_id)).changed
+    assert not (await server.graph.unfollow(ann, bob.user_id)).changed
     assert server.store.documents(FOLLOWEES) == server.store.documents(FOLLOWERS) == []
     for counts in server.store.documents(USER_COUNTS):
         assert (counts["followers"], counts["followees"]) == (0, 0)
@@ -96,8 +96,8 @@ async def test_counts_do_not_drift_under_concurrent_changes() -> None:
         one, other = chance.sample(users, 2)
         act = chance.choice([server.graph.follow, server.graph.unfollow])
         requests.append(act(one, other.user_id))
-    changed = await asyncio.gather(*requests)
-    assert 0 < sum(changed) < 300
+    outcomes = await asyncio.gather(*requests)
+    assert 0 < sum(outcome.changed for outcome in outcomes) < 300
     edges = [(e["follower_id"], e["followee_id"]) for e in server.store.documents(FOLLOWEES)]
     assert sorted(edges) == sorted(
         (e["follower_id"], e["followee_id"]) for e in server.store.documents(FOLLOWERS)

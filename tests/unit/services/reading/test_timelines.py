@@ -13,7 +13,7 @@ from rookery.models import Identity, PostKind, Tweet, User
 from rookery.services.reading import timelines as timelines_module
 from rookery.services.reading.shown import ShownPage
 from rookery.store.engine import Collection, Key, Operation, Row, WriteBatch
-from rookery.store.records.graph import following
+from rookery.store.records.graph import follow_operations
 from rookery.store.records.tweets import Standing, creating, deleting
 from rookery.store.records.users import Users
 from tests.unit.memory_store import MemoryStore
@@ -43,7 +43,7 @@ class Network:
             for operation in Users.add(User(id=user_id, username=f"u{user_id}", name="User"))
         ]
         for followee_id in self.followees:
-            operations += following(1, followee_id, 1000 + followee_id)[2:]
+            operations += follow_operations(1, followee_id, 1000 + followee_id)[1:]
         ids = chance.sample(range(1, 10_000), chance.randint(0, 120))
         busy = chance.choice([1, 3, 9])
         tweets = [
@@ -268,7 +268,7 @@ async def test_many_followees_are_read_in_parts_that_hold_little(
     operations: list[Operation] = []
     ids: list[int] = []
     for author_id in range(2, 102):
-        operations += following(ann.user_id, author_id, author_id)[2:]
+        operations += follow_operations(ann.user_id, author_id, author_id)[1:]
         for tweet_id in (author_id * 7919 % 1000 * 10, author_id * 6007 % 1000 * 10 + 1):
             ids.append(tweet_id)
             operations += creating(
