@@ -1,8 +1,6 @@
 """Tweets as lines on a terminal."""
 
-from rich.text import Text
-
-from rookery.cli.terminal import line
+from rookery.cli.terminal import Line, line
 from rookery.client import MissingTweet, PushedTweet, Tweet, TweetCard
 
 INDENT = " " * 9
@@ -10,7 +8,7 @@ INDENT = " " * 9
 MISSING = {"deleted": "(a tweet that was deleted)", "hidden": "(a tweet that is not shown)"}
 
 
-def tweet_lines(tweet: Tweet | PushedTweet, mark: str = "") -> list[Text]:
+def tweet_lines(tweet: Tweet | PushedTweet, mark: str = "") -> list[Line]:
     """A tweet with its time and author; below it, indented, what it retweets or quotes.
 
     `mark` stands before its text.
@@ -31,7 +29,7 @@ def tweet_lines(tweet: Tweet | PushedTweet, mark: str = "") -> list[Text]:
     return found
 
 
-def _said(tweet: TweetCard, before: str) -> Text:
+def _said(tweet: TweetCard, before: str) -> Line:
     return line((before, "dim"), (f"@{tweet.author.username} ", "cyan"), tweet.text)
 
 

@@ -178,7 +178,7 @@ def _form_of(name: str, field: dict[str, Any]) -> dict[str, Any]:
     """What more is known of a text by its name."""
     if field.get("type") != "string" or "enum" in field or "pattern" in field:
         return {}
-    if name.endswith("At"):
+    if name.endswith(("At", "Until")):
         return TIME
     if (name == "id" or name.endswith("Id")) and name not in _IDS:
         return ID
