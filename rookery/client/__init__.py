@@ -39,6 +39,7 @@ from rookery.client.events import (
 from rookery.client.models import (
     Author,
     BlockState,
+    BookmarkState,
     Cashtag,
     Context,
     Device,
@@ -54,8 +55,11 @@ from rookery.client.models import (
     MissingTweet,
     MuteState,
     Page,
+    PinState,
     PrivacySettings,
+    PushedTweet,
     Readiness,
+    RetweetState,
     Session,
     StreamAddress,
     StreamTicket,
@@ -65,6 +69,7 @@ from rookery.client.models import (
     TweetVersion,
     Url,
     User,
+    Visibility,
 )
 from rookery.client.pages import Pages
 from rookery.client.position import Position
@@ -77,6 +82,7 @@ __all__ = [
     "Author",
     "BadRequest",
     "BlockState",
+    "BookmarkState",
     "Cashtag",
     "Client",
     "ClientError",
@@ -108,11 +114,14 @@ __all__ = [
     "Page",
     "Pages",
     "PayloadTooLarge",
+    "PinState",
     "Position",
     "PrivacySettings",
+    "PushedTweet",
     "Readiness",
     "Reset",
     "Retries",
+    "RetweetState",
     "ServerError",
     "Session",
     "Stream",
@@ -134,4 +143,5 @@ __all__ = [
     "Unavailable",
     "Url",
     "User",
+    "Visibility",
 ]

@@ -5,11 +5,12 @@ Fields that a newer server adds are ignored.
 """
 
 from datetime import datetime
-from typing import Annotated, Generic, Literal, Protocol, TypeAlias, TypedDict, TypeVar
+from typing import Annotated, Any, Generic, Literal, Protocol, TypeAlias, TypedDict, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+Card = TypeVar("Card", bound="TweetCard")
 Time: TypeAlias = Annotated[datetime, msgspec.Meta(tz=True)]
 """A moment, with its offset from UTC."""
 
@@ -131,6 +132,9 @@ class Media(Model, frozen=True, kw_only=True):
     state: Literal["ready", "processing", "failed"]
 
 
+Visibility: TypeAlias = Literal["public", "followers", "mentioned"]
+
+
 class TweetCard(Model, frozen=True, kw_only=True):
     """The part of a tweet that is the same for everyone; what the stream pushes."""
 
@@ -149,17 +153,7 @@ class TweetCard(Model, frozen=True, kw_only=True):
     media: list[Media]
     sensitive: bool
     lang: str | None
-    visibility: Literal["public", "followers", "mentioned"]
-
-
-class Tweet(TweetCard, frozen=True, kw_only=True):
-    """A tweet with its counts. `liked` only for a signed-in viewer."""
-
-    like_count: int
-    retweet_count: int
-    reply_count: int
-    quote_count: int
-    liked: bool | None = None
+    visibility: Visibility
 
 
 class MissingTweet(Model, frozen=True, kw_only=True):
@@ -167,6 +161,62 @@ class MissingTweet(Model, frozen=True, kw_only=True):
 
     id: str
     unavailable: Literal["deleted", "hidden"]
+
+
+class PushedTweet(TweetCard, frozen=True, kw_only=True):
+    """A tweet as the stream brings it: without counts, and without marks.
+
+    `retweet_of` is what a retweet shows; its own text is empty. `quote_of_raw` is as it came.
+    """
+
+    retweet_of: TweetCard | None = None
+    quote_of_raw: dict[str, Any] | None = msgspec.field(name="quoteOf", default=None)
+
+    @property
+    def quote_of(self) -> TweetCard | MissingTweet | None:
+        """What it quotes.
+
+        Raises:
+            msgspec.ValidationError: the server sent something else.
+        """
+        return _quoted(self.quote_of_raw, TweetCard)
+
+
+class Tweet(TweetCard, frozen=True, kw_only=True):
+    """A tweet with its counts. `liked` and the like only for a signed-in viewer.
+
+    `retweet_of` is the whole of what a retweet shows, with its own counts and marks; the text of
+    the retweet itself is empty. `quote_of_raw` is as it came. Servers of former releases do not
+    tell all of it.
+    """
+
+    like_count: int
+    retweet_count: int
+    reply_count: int
+    quote_count: int
+    pinned: bool = False
+    retweet_of: "Tweet | None" = None
+    quote_of_raw: dict[str, Any] | None = msgspec.field(name="quoteOf", default=None)
+    liked: bool | None = None
+    retweeted: bool | None = None
+    bookmarked: bool | None = None
+
+    @property
+    def quote_of(self) -> "Tweet | MissingTweet | None":
+        """What it quotes; what that one quotes itself is left to its `quote_of_id`.
+
+        Raises:
+            msgspec.ValidationError: the server sent something else.
+        """
+        return _quoted(self.quote_of_raw, Tweet)
+
+
+def _quoted(raw: dict[str, Any] | None, kind: type[Card]) -> Card | MissingTweet | None:
+    if raw is None:
+        return None
+    if "unavailable" in raw:
+        return msgspec.convert(raw, MissingTweet)
+    return msgspec.convert(raw, kind)
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,6 +243,25 @@ class Engagements(Model, frozen=True, kw_only=True):
     retweet_count: int
     reply_count: int
     quote_count: int
+
+
+class RetweetState(Model, frozen=True, kw_only=True):
+    """Whether one retweets the tweet now, and how many do."""
+
+    retweeted: bool
+    retweet_count: int
+
+
+class BookmarkState(Model, frozen=True, kw_only=True):
+    """Whether one has bookmarked the tweet now."""
+
+    bookmarked: bool
+
+
+class PinState(Model, frozen=True, kw_only=True):
+    """Whether the tweet is pinned now."""
+
+    pinned: bool
 
 
 class LikeState(Model, frozen=True, kw_only=True):
@@ -305,6 +374,12 @@ class SignedUp(Tokens, frozen=True, kw_only=True):
 
 class Posted(Model, frozen=True, kw_only=True):
     """The answer to a post, as on the wire."""
+
+    tweet: Tweet
+
+
+class Retweet(Model, frozen=True, kw_only=True):
+    """The answer to a retweet or quote, as on the wire."""
 
     tweet: Tweet
 

@@ -19,6 +19,7 @@ from rookery.client.models import (
     User,
     Users,
     Versions,
+    Visibility,
 )
 from rookery.client.pages import Pages
 from rookery.client.paths import Id, UserId, id_in_path, user_path
@@ -34,18 +35,25 @@ class TweetMethods(Requests):
         text: str,
         *,
         reply_to: Id | None = None,
+        quote: Id | None = None,
+        visibility: Visibility = "public",
         sensitive: bool = False,
         lang: str | None = None,
         idempotency_key: str | None = None,
     ) -> Tweet:
         """Post a tweet; once it returns, the tweet is durable and readable.
 
+        `visibility`: for everybody, for one's followers, or only for whom it mentions.
         A lost answer is no reason for a second tweet: the request is repeated under one key.
         Give your own `idempotency_key` to repeat it safely from another process, too.
         """
         body: dict[str, Any] = {"text": text}
         if reply_to is not None:
             body["replyToTweetId"] = id_in_path(reply_to)
+        if quote is not None:
+            body["quoteTweetId"] = id_in_path(quote)
+        if visibility != "public":
+            body["visibility"] = visibility
         if sensitive:
             body["sensitive"] = True
         if lang is not None:
