@@ -33,8 +33,7 @@ from rookery.connection.settings import StreamSettings
 from rookery.domain.placement import ClusterView, Members
 from rookery.errors import DeviceRevoked, InvalidToken, RookeryError, Unavailable
 from rookery.http.addresses import Addresses
-from rookery.http.cors import with_cors
-from rookery.http.native.app import router_of
+from rookery.http.native.app import application_of
 from rookery.http.native.services import Services
 from rookery.http.protocol.server import BACKLOG, Server, ServerLimits, serve
 from rookery.messages import Invalidation, Push
@@ -274,8 +273,9 @@ class GatewaySurface:
             heartbeat_s=self._config.live.heartbeat_s,
         )
         http = self._config.http
+        application = application_of(services, http.allowed_origins)
         self._server = await serve(
-            with_cors(router_of(services).respond, http.allowed_origins),
+            application.respond,
             http.host,
             self._port,
             reuse_port=self._config.server.runtime == "ray",
@@ -285,6 +285,7 @@ class GatewaySurface:
                 http.max_held_bytes,
             ),
             place_of=services.addresses.place_of,
+            bounds_of=application.bounds_of,
         )
 
     async def drain(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rookery.http.declaring.documentation import asset
+from rookery.http.native.documentation import asset
 
 ROOT = Path(__file__).resolve().parents[2]
 SWAGGER_UI = ROOT / "rookery" / "http" / "swagger_ui"

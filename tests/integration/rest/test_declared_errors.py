@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from rookery.http.declaring.endpoint import Auth, Endpoint
 from rookery.http.declaring.openapi import codes_of
-from rookery.http.declaring.schemas import Nothing
+from rookery.http.declaring.parameters import Nothing
 from rookery.http.native.app import ENDPOINTS
 from rookery.text import PROBLEM_CODES
 from tests.integration.http_world import Client, World, http_world
