@@ -349,6 +349,8 @@ class Connection(RequestReader, asyncio.Protocol):
             self._transport.close()
         else:
             self._transport.write_eof()
+            if self._is_paused:
+                self._read_on()
             self._loop.call_later(LINGERING_S, self._transport.close)
 
     def expire(self, now_s: float) -> None:
