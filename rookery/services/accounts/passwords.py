@@ -27,6 +27,9 @@ from rookery.errors import Overloaded
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
+THREADS = 1
+"""A hash has lanes for four cores, and a gateway stands for two: a second one beside it would only
+make both take twice as long, and whoever comes next wait for that."""
 WAIT_S = 10.0
 """How long a caller waits for a thread: as long as clients of a busy server are patient."""
 WAITING = "password_wait_s"
@@ -73,7 +76,7 @@ class Passwords:
         self,
         cost: PasswordCost | None = None,
         *,
-        threads: int = 2,
+        threads: int = THREADS,
         max_waiting: int = MAX_WAITING,
         max_waiting_each: int = MAX_WAITING_EACH,
         wait_s: float = WAIT_S,
