@@ -147,14 +147,12 @@ class StreamedReply:
 class Page:
     """A part of a list, for the surface to say in its own way; `name` is what it is a list of.
 
-    `next_cursor` is where the next page begins, `previous_cursor` where the one with newer entries
-    does; None: there is none, or the list is not read in that direction.
+    `next_cursor` is where the next page begins; None: this one is the last.
     """
 
     name: str
     items: Sequence[Any]
     next_cursor: str | None = None
-    previous_cursor: str | None = None
 
 
 Result: TypeAlias = bytes | msgspec.Struct | Reply | StreamedReply | Page
