@@ -10,8 +10,8 @@ from bench.report import Options
 from bench.server import free_port
 from rookery.actors.gateway import Gateway
 from rookery.actors.runtime import Actor, Runtime
-from rookery.compose.app import specs
-from rookery.compose.serving import make_runtime
+from rookery.compose.actors import specs
+from rookery.compose.runtimes import make_runtime
 from rookery.config import Config, load
 
 

@@ -15,11 +15,11 @@ from rookery.actors import names
 from rookery.actors.runtime import ActorContext, Runtime
 from rookery.actors.shard import TimelineShard
 from rookery.cluster.topology import fixed_view
-from rookery.compose.app import UseCases
-from rookery.compose.backend import Backend
+from rookery.compose.backend import Backend, Upkeep
 from rookery.config import Config
 from rookery.models import Identity
 from rookery.services.tweets.tweets import NewTweet
+from rookery.services.use_cases import UseCases
 
 REQUIRED = 25_000_000
 """Deliveries a second of each shard."""
@@ -51,7 +51,7 @@ async def run(options: Options, *, followers: int | None = None) -> AsyncIterato
                 for author, order in enumerate(("as they became warm", "scattered")):
                     yield await bench.measure(author, order)
             finally:
-                await bench.cases.close()
+                await bench.upkeep.close()
 
 
 class _Fanout:
@@ -64,16 +64,18 @@ class _Fanout:
         self.runtime = runtime
         self.followers = followers
         self.worker = runtime.ref(names.FANOUT_WORKER)
-        self.cases = UseCases(Backend(ActorContext("Bench", runtime), config, fixed_view(config)))
+        self.backend = Backend(ActorContext("Bench", runtime), config, fixed_view(config))
+        self.cases = UseCases(self.backend.ground, config)
+        self.upkeep = Upkeep(self.backend, self.cases)
         self.conditions = machine()
         self.no_redis = redis_lists.missing()
         self.redis: redis_lists.Rates | None = None
 
     async def open(self) -> None:
         """Fill the shards, and measure the rival."""
-        await self.cases.open()
+        await self.upkeep.open()
         # Called by hand, since it takes longer than any call of a server may.
-        edges = self.cases.backend.shards.edges
+        edges = self.backend.shards.edges
         calls = [
             edge.ref.call("fill", self.followers, *self.world.user_ids) for edge in edges.values()
         ]
@@ -147,7 +149,7 @@ class _Fanout:
         expected = sorted((tweet.id for tweet in posted), reverse=True)
         step = self.followers // LOOKED_AT
         for number in range(0, self.followers, step):
-            shown = await self.cases.backend.shards.read(follower_id(number), 0, tweets, 0)
+            shown = await self.backend.shards.read(follower_id(number), 0, tweets, 0)
             if shown.ids != expected:
                 raise AssertionError(f"follower {number} has {shown.ids}")
         return delivered / took_s
@@ -169,7 +171,7 @@ class _Fanout:
 
     async def _bare(self, author: int, tweets: int) -> float:
         """All shards at the same time, as they deliver; deliveries a second."""
-        answers: dict[str, tuple[int, float]] = await self.cases.backend.shards.on_each(
+        answers: dict[str, tuple[int, float]] = await self.backend.shards.on_each(
             "bare", self.world.user_ids[author], tweets
         )
         total = sum(count for count, _ in answers.values())

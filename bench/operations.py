@@ -15,6 +15,7 @@ from rookery.actors.calls import read_request, write_request
 from rookery.actors.shard import TimelineShard
 from rookery.domain.celebrity import CelebrityList
 from rookery.domain.timelines import WarmTimelines
+from rookery.messages import Delivery
 from rookery.models import EventKind
 
 Floats = npt.NDArray[np.float64]
@@ -138,7 +139,7 @@ def _deliveries(repeats: int, *, listed: bool) -> list[float]:
         def one(_: int) -> None:
             nonlocal tweet_id
             tweet_id += 1
-            warm.deliver(EventKind.TWEET, tweet_id, author, 0, listed=listed)
+            warm.deliver(Delivery(tweet_id, EventKind.TWEET, tweet_id, author), listed=listed)
 
         return one
 
@@ -152,13 +153,12 @@ def _deliveries(repeats: int, *, listed: bool) -> list[float]:
 def _carrying(repeats: int) -> float:
     """The dearer of packing and unpacking one tweet of a batch, as an actor call does."""
     batch = [
-        (
+        Delivery(
             FIRST_ID + n,
             1,
             FIRST_ID + n,
             FIRST_ID + n * 7,
-            0,
-            n.to_bytes(4, "big") * (CARD_BYTES // 4),
+            record=n.to_bytes(4, "big") * (CARD_BYTES // 4),
         )
         for n in range(BATCH)
     ]

@@ -17,13 +17,17 @@ from bench.report import Options, Result, at_least, machine, measured, promise
 from bench.world import Plan, World, build
 from rookery.actors import names
 from rookery.actors.runtime import ActorRef, Runtime
+from rookery.connection.rendering import pushed_record
 from rookery.connection.wire import MSGPACK, Event, frame_header
 from rookery.errors import Unavailable
+from rookery.events.kinds import TweetRecord
 from rookery.ids import first_id_at
-from rookery.models import EventKind
+from rookery.messages import Delivery
+from rookery.models import EventKind, Tweet, User
 from rookery.store import clock_ms
 
-EVENT_BYTES = 300
+EVENT_BYTES = 400
+"""A short tweet with its author."""
 REQUIRED = {1: 60_000, 10: 110_000}
 """Frames a second, by the events in a burst."""
 REQUIRED_RATIO = 0.85
@@ -137,9 +141,15 @@ class _Push:
         batch = []
         for _ in range(events):
             self.next_id += 1
-            raw = card(self.next_id)
-            event = (self.next_id, int(EventKind.TWEET), self.next_id, self.author_id, 0, raw)
-            batch.append(event)
+            batch.append(
+                Delivery(
+                    self.next_id,
+                    int(EventKind.TWEET),
+                    self.next_id,
+                    self.author_id,
+                    record=msgspec.msgpack.encode(record(self.next_id, self.author_id)),
+                )
+            )
         await asyncio.gather(*(shard.call("deliver", [batch]) for shard in self.shards))
 
     async def _rounds_of(self, rival: nchan.Nchan, burst: int) -> float:
@@ -197,16 +207,19 @@ async def _round(receivers: sockets.Receivers, send: Send, burst: int) -> None:
     await receivers.round()
 
 
-def card(tweet_id: int) -> bytes:
-    """The MessagePack of a card that makes a frame's payload `EVENT_BYTES` long."""
-    fields: dict[str, Any] = {"id": str(tweet_id), "text": ""}
+def record(tweet_id: int, author_id: int) -> TweetRecord:
+    """A tweet that makes a frame's payload `EVENT_BYTES` long."""
+    author = User(id=author_id, username="author", name="Author")
+    text = ""
     while True:
-        raw = msgspec.msgpack.encode(fields)
-        frame = MSGPACK.event_frame(Event(int(EventKind.TWEET), tweet_id, raw), 1)
+        tweet = Tweet(id=tweet_id, author_id=author_id, text=text, conversation_id=tweet_id)
+        made = TweetRecord(tweet, author)
+        event = Event(int(EventKind.TWEET), tweet_id, pushed_record(made))
+        frame = MSGPACK.event_frame(event, 1)
         missing = EVENT_BYTES - (len(frame) - len(frame_header(2, EVENT_BYTES)))
         if missing <= 0:
-            return raw
-        fields["text"] += "x" * max(1, missing - 2)
+            return made
+        text += "x" * max(1, missing - 2)
 
 
 def _check(received: sockets.Received) -> int:

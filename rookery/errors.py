@@ -12,6 +12,7 @@ Leaf module: imports nothing of the project.
     │   ├── TokenExpired              401  4402  token_expired
     │   └── DeviceRevoked             401  4403  device_revoked
     ├── Forbidden                     403  4404  forbidden
+    │   └── Protected                 403  4404  protected
     ├── NotFound                      404  4400  not_found
     ├── MethodNotAllowed              405  4400  method_not_allowed
     ├── RequestTooSlow                408  4400  request_too_slow
@@ -163,6 +164,13 @@ class Forbidden(RookeryError):
     code = "forbidden"
     status = 403
     close_code = 4404
+
+
+class Protected(Forbidden):
+    """A list that a private account shows only to those whom it approved."""
+
+    code = "protected"
+    text = "This account is private"
 
 
 class NotFound(RookeryError):

@@ -5,11 +5,42 @@ Leaf module. All of it crosses process borders as MessagePack, in batches (`rook
 
 import msgspec
 
-Delivery = tuple[int, int, int, int, int, bytes]
-"""Outbox id, `EventKind`, subject id, author id, `PostKind` bits, card as MessagePack."""
 
-Push = tuple[int, int, bytes, bytes, bytes]
-"""`EventKind`, subject id, card, user ids and their offsets (both little-endian int64 arrays)."""
+class Delivery(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A change of a tweet, on its way to the timelines.
+
+    `event_id` is the same whenever it comes again. `event_kind` is an `EventKind`; `post_kind` are
+    the tweet's `PostKind` bits. The rest is as in `rookery.events.kinds`; `record` is empty for a
+    deletion.
+    """
+
+    event_id: int
+    event_kind: int
+    tweet_id: int
+    author_id: int
+    post_kind: int = 0
+    conversation_id: int = 0
+    original_author_id: int | None = None
+    audience: list[int] | None = None
+    record: bytes = b""
+
+
+class Push(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One event for many users of a connection server.
+
+    `event_kind` is an `EventKind`. `record` is a `rookery.events.kinds.TweetRecord` as MessagePack;
+    empty where there is nothing to show. `user_ids` and `offsets` are parallel little-endian int64
+    arrays. `hides_quote`: there is a block between each of these users and the author of the tweet
+    that the record quotes.
+    """
+
+    event_kind: int
+    subject_id: int
+    record: bytes
+    user_ids: bytes
+    offsets: bytes
+    hides_quote: bool = False
+
 
 AttachRequest = tuple[int, str, str, str | None, int | None]
 """User id, connection server, its incarnation, and the client's (epoch, offset), if any."""
@@ -36,15 +67,15 @@ class Invalidation(msgspec.Struct, frozen=True, array_like=True):
 
     `devices`: (user id, device id) that were revoked. `sign_ins`: (user id, device id, session)
     that ended because the device signed in anew. `tweets`: ids that were edited or deleted.
-    `counts`: ids of tweets whose counts changed. `users`: ids whose profile changed. `likers`: ids
-    of users whose likes changed.
+    `counts`: ids of tweets whose counts changed. `users`: ids whose profile changed. `viewers`: ids
+    of users who marked something, or whose hidden ids, follows or role changed.
     """
 
     devices: list[tuple[int, str]] = []
     tweets: list[int] = []
     counts: list[int] = []
     users: list[int] = []
-    likers: list[int] = []
+    viewers: list[int] = []
     sign_ins: list[tuple[int, str, str]] = []
 
 

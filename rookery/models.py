@@ -6,7 +6,7 @@ are in `rookery.views`.
 """
 
 from enum import IntEnum, IntFlag
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
@@ -35,7 +35,7 @@ class EventKind(IntEnum):
     TWEET_EDITED = 3
 
 
-class User(msgspec.Struct, frozen=True, kw_only=True):
+class User(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An account. `password_hash` is None for accounts that were loaded in bulk."""
 
     id: int
@@ -81,7 +81,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     address: str = ""
 
 
-class Tweet(msgspec.Struct, frozen=True, kw_only=True):
+class Tweet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A post. `entities` is as `rookery.text` extracted them; mentions carry the user's id.
 
     `is_counted`: whether the counts of the tweet that it replies to or quotes include it. One that
@@ -156,24 +156,6 @@ class SigningKey(msgspec.Struct, frozen=True, kw_only=True):
     secret: bytes
     created_ms: int
     retired_ms: int | None = None
-
-
-class OutboxEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A change that timelines and connections must learn of; written with the change itself.
-
-    `event` is an `EventKind` for tweets, or `GRAPH` for a follow (`subject_id` is the followee)
-    or unfollow of `author_id`. `payload` is what followers are sent: the tweet's card as
-    MessagePack (see `rookery.views`), so that delivering reads nothing.
-    """
-
-    GRAPH: ClassVar[int] = 100
-
-    id: int
-    event: int
-    author_id: int
-    subject_id: int
-    kind: int = 0
-    payload: bytes = b""
 
 
 class Identity(msgspec.Struct, frozen=True):

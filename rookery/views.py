@@ -4,8 +4,8 @@ Leaf module, shared by `http`, `connection` and the fan-out (which renders a car
 followers). Names are camelCase on the wire, ids decimal strings, times ISO 8601 in UTC.
 
 A tweet's JSON has two parts. The *card* is what is the same for everyone and changes only by an
-edit; it is cached as bytes. The *tail* (counts and the viewer's flags) is joined behind it, so
-that a page is assembled from bytes without re-encoding.
+edit. The *tail* is what changes with time and viewer: counts, what the tweet refers to as the
+viewer may see it, and the viewer's flags (see `rookery.http.native.rendering`).
 """
 
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeAlias, TypedDict, cast
 import msgspec
 
 from rookery.ids import time_ms_of
-from rookery.models import Tweet, TweetCounts, User, UserCounts
+from rookery.models import Tweet, User, UserCounts
 
 
 def iso_time(time_ms: int) -> str:
@@ -43,7 +43,8 @@ class UserRef(View, frozen=True, kw_only=True, rename="camel"):
 
 
 class UserView(View, frozen=True, kw_only=True, rename="camel"):
-    """A profile. `email` only for oneself; the flags only for a signed-in viewer."""
+    """A profile. `email` only for oneself, `role` only where it is not `user`; the flags only for a
+    signed-in viewer, and not of oneself."""
 
     id: str
     username: str
@@ -59,9 +60,15 @@ class UserView(View, frozen=True, kw_only=True, rename="camel"):
     following_count: int
     tweets_count: int
     likes_count: int
+    pinned_count: int
+    role: str | msgspec.UnsetType = msgspec.UNSET
     email: str | msgspec.UnsetType = msgspec.UNSET
     following: bool | msgspec.UnsetType = msgspec.UNSET
     followed_by: bool | msgspec.UnsetType = msgspec.UNSET
+    requested: bool | msgspec.UnsetType = msgspec.UNSET
+    blocking: bool | msgspec.UnsetType = msgspec.UNSET
+    muting: bool | msgspec.UnsetType = msgspec.UNSET
+    muted_until: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Mention(TypedDict):
@@ -158,21 +165,48 @@ class TweetCard(View, frozen=True, kw_only=True, rename="camel"):
     visibility: Visibility
 
 
-class TweetView(TweetCard, frozen=True, kw_only=True, rename="camel"):
-    """A whole tweet as one viewer sees it. `liked` only for a signed-in viewer."""
-
-    like_count: int
-    retweet_count: int
-    reply_count: int
-    quote_count: int
-    liked: bool | msgspec.UnsetType = msgspec.UNSET
-
-
 class UnavailableTweet(View, frozen=True, kw_only=True, rename="camel"):
     """What stands in the place of a tweet that is deleted, or not for this viewer."""
 
     id: str
     unavailable: Literal["deleted", "hidden"]
+
+
+class PushedTweet(TweetCard, frozen=True, kw_only=True, rename="camel"):
+    """A tweet as streams bring it: the card, without counts and the viewer's flags.
+
+    `retweet_of` and `quote_of` are cards as well, one level deep.
+    """
+
+    retweet_of: TweetCard | None
+    quote_of: TweetCard | UnavailableTweet | None
+
+
+class QuotedTweet(View, frozen=True, kw_only=True, rename="camel"):
+    """A quoted tweet, or what stands in its place; `unavailable` tells them apart.
+
+    What a quoted tweet quotes itself is left to its `quoteOfId`.
+    """
+
+
+class TweetView(TweetCard, frozen=True, kw_only=True, rename="camel"):
+    """A whole tweet as one viewer sees it.
+
+    `retweetOf` is the whole of what a retweet shows; the retweet's own text is empty, and its own
+    counts are not used. `pinned`: its author has pinned it to the profile. `liked`, `retweeted`
+    and `bookmarked` are only for a signed-in viewer.
+    """
+
+    like_count: int
+    retweet_count: int
+    reply_count: int
+    quote_count: int
+    pinned: bool
+    retweet_of: "TweetView | None"
+    quote_of: QuotedTweet | None
+    liked: bool | msgspec.UnsetType = msgspec.UNSET
+    retweeted: bool | msgspec.UnsetType = msgspec.UNSET
+    bookmarked: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 def entities_view(stored: dict[str, list[Any]]) -> Entities:
@@ -190,15 +224,8 @@ def user_ref(user: User) -> UserRef:
     )
 
 
-def user_view(
-    user: User,
-    counts: UserCounts,
-    *,
-    private: bool = False,
-    following: bool | None = None,
-    followed_by: bool | None = None,
-) -> UserView:
-    """The profile of `user`; `private` adds what only the user may see."""
+def user_view(user: User, counts: UserCounts, *, private: bool = False) -> UserView:
+    """The profile of `user` without a viewer's flags; `private` adds what only the user may see."""
     return UserView(
         id=str(user.id),
         username=user.username,
@@ -214,9 +241,9 @@ def user_view(
         following_count=counts.followees,
         tweets_count=counts.tweets,
         likes_count=counts.likes,
+        pinned_count=counts.pins,
+        role=msgspec.UNSET if user.role == "user" else user.role,
         email=user.email if private and user.email else msgspec.UNSET,
-        following=msgspec.UNSET if following is None else following,
-        followed_by=msgspec.UNSET if followed_by is None else followed_by,
     )
 
 
@@ -240,14 +267,3 @@ def tweet_card(tweet: Tweet, author: User) -> TweetCard:
         lang=tweet.lang,
         visibility=cast(Visibility, tweet.visibility),
     )
-
-
-def join_tweet(card_json: bytes, counts: TweetCounts, liked: bool | None) -> bytes:
-    """The JSON of a whole `TweetView`, from a card's JSON and the tail's values."""
-    tail = (
-        f',"likeCount":{counts.likes},"retweetCount":{counts.retweets}'
-        f',"replyCount":{counts.replies},"quoteCount":{counts.quotes}'
-    )
-    if liked is not None:
-        tail += ',"liked":true' if liked else ',"liked":false'
-    return card_json[:-1] + tail.encode() + b"}"

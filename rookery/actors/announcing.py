@@ -9,7 +9,7 @@ from rookery.actors import names
 from rookery.actors.coalescer import Coalescer
 from rookery.actors.runtime import Directory
 from rookery.config import Config
-from rookery.models import OutboxEntry
+from rookery.events.encoding import StoredEvent
 from rookery.store.leases import steady_ms
 from rookery.store.queue import Announcer
 from rookery.store.redis.announcer import RedisAnnouncer
@@ -28,7 +28,7 @@ def announcer(directory: Directory, config: Config) -> Announcer:
 
 
 class DirectAnnouncer:
-    """`Announcer` that hands the entries to the worker itself.
+    """`Announcer` that hands the events to the worker itself.
 
     What it cannot take, or does not get, it finds in the outbox.
     """
@@ -36,16 +36,16 @@ class DirectAnnouncer:
     def __init__(self, directory: Directory) -> None:
         ref = directory.ref(names.FANOUT_WORKER)
 
-        async def offer(groups: list[Sequence[OutboxEntry]]) -> list[None]:
+        async def offer(groups: list[Sequence[StoredEvent]]) -> list[None]:
             await ref.call("offer", _encoder.encode(list(chain.from_iterable(groups))))
             return [None] * len(groups)
 
-        self._offers: Coalescer[Sequence[OutboxEntry], None] = Coalescer(
+        self._offers: Coalescer[Sequence[StoredEvent], None] = Coalescer(
             offer, name="offer", max_batch=100, max_pending=1_000, deadline_s=1.0
         )
 
-    def announce(self, entries: Sequence[OutboxEntry]) -> None:
-        self._offers.post(entries)
+    def announce(self, events: Sequence[StoredEvent]) -> None:
+        self._offers.post(events)
 
     async def close(self) -> None:
         await self._offers.aclose(drain_s=0.1)

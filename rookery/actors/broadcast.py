@@ -54,7 +54,8 @@ class Broadcast:
 
     async def broadcast(self, change: Invalidation) -> bool:
         """See `rookery.services.ports.InvalidationPort.broadcast`."""
-        is_short = change == Invalidation(counts=change.counts, likers=change.likers)
+        counted = Invalidation(counts=change.counts, viewers=change.viewers)
+        is_short = bool(change.counts) and change == counted
         awaited: list[asyncio.Future[bool]] = []
         for name, edge in self._edges.items():
             if is_short and name not in self._gateways:

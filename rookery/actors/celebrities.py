@@ -142,7 +142,7 @@ class CelebrityLists(Actor):
     async def append(self, deliveries: list[Delivery]) -> list[int]:
         """List the celebrities' events and bring them to all shards.
 
-        Returns the outbox ids of those that are not (or no longer) of celebrities, which the
+        Returns the event ids of those that are not (or no longer) of celebrities, which the
         caller must deliver to the rings.
 
         Raises:
@@ -150,12 +150,12 @@ class CelebrityLists(Actor):
         """
         await self._recovered.wait()
         async with self._changing:
-            listed = [d for d in deliveries if d[3] in self._lists]
-            for _, event, subject_id, author_id, kind, _ in listed:
-                if event == EventKind.TWEET:
-                    self._lists[author_id].add(subject_id, kind)
-                elif event == EventKind.TWEET_DELETED:
-                    self._lists[author_id].discard(subject_id)
+            listed = [d for d in deliveries if d.author_id in self._lists]
+            for each in listed:
+                if each.event_kind == EventKind.TWEET:
+                    self._lists[each.author_id].add(each.tweet_id, each.post_kind)
+                elif each.event_kind == EventKind.TWEET_DELETED:
+                    self._lists[each.author_id].discard(each.tweet_id)
             # Handed to the coalescers in order, and waited for without the lock: a shard that is
             # slow must not hold up what comes after for the others.
             delivering = asyncio.gather(
@@ -166,8 +166,8 @@ class CelebrityLists(Actor):
             await delivering
         finally:
             self._delivering.discard(delivering)
-        taken = {d[0] for d in listed}
-        return [d[0] for d in deliveries if d[0] not in taken]
+        taken = {d.event_id for d in listed}
+        return [d.event_id for d in deliveries if d.event_id not in taken]
 
     def figures(self) -> Mapping[str, float]:
         return {

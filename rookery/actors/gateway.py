@@ -1,7 +1,7 @@
 """Gateways and connection servers as actors: life cycle and messages; what they do is composed.
 
 The surfaces behind them (REST, WebSocket) stand in `rookery.http` and `rookery.connection`, which
-actors do not import; `rookery.compose.app` hands in a function that makes one.
+actors do not import; `rookery.compose.actors` hands in a function that makes one.
 """
 
 import asyncio

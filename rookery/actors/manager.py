@@ -6,7 +6,8 @@ from time import monotonic
 
 import msgspec
 
-from rookery.actors.runtime import Actor, ActorContext
+from rookery.actors import names
+from rookery.actors.runtime import Actor, ActorContext, Directory
 from rookery.errors import Unavailable
 
 SILENT_AFTER_S = 4.0
@@ -115,3 +116,22 @@ class ConnectionManager(Actor):
             "connection_servers": len(live),
             "connected_devices": sum(len(server) for server in live),
         }
+
+
+class StreamDirectory:
+    """`rookery.services.ports.StreamDirectoryPort` over the connection manager."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._manager = directory.ref(names.CONNECTION_MANAGER)
+
+    async def pick(self) -> str:
+        """See `StreamDirectoryPort.pick`."""
+        url: str = await self._manager.call("pick")
+        return url
+
+    async def connected(self, user_id: int) -> set[str]:
+        """See `StreamDirectoryPort.connected`; none where the manager does not answer."""
+        try:
+            return set(await self._manager.call("connected", user_id))
+        except Unavailable:
+            return set()

@@ -43,10 +43,10 @@ class ShardPresence:
         """See `PresencePort.positions`."""
         return await self._shards.positions(self._server, self.incarnation, user_ids)
 
-    async def told(self) -> Sequence[int] | None:
-        """See `PresencePort.told`."""
+    async def recently_notified(self) -> Sequence[int] | None:
+        """See `PresencePort.recently_notified`."""
         version = self._shards.topology.view.version
-        answers = await self._shards.told(self._server, self.incarnation, self._seen)
+        answers = await self._shards.recently_notified(self._server, self.incarnation, self._seen)
         former = self._lives
         self._lives = version, {shard: life for shard, (life, _, _) in answers.items()}
         self._seen = {shard: seen for shard, (_, seen, _) in answers.items()}

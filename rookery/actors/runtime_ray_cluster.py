@@ -117,41 +117,19 @@ def connect(options: RayOptions) -> "RayConnection":
         StartupError: Ray cannot be started or reached.
     """
     folder: SessionFolder | None = None
-    common: dict[str, Any] = {
-        "namespace": options.namespace,
-        "logging_level": "CRITICAL",
-        "log_to_driver": False,
-    }
-    if options.address is not None:
-        place: dict[str, Any] = {"address": options.address}
-        if os.environ.get("RAY_AUTH_MODE") != "token":
-            log.warning(
-                "RAY_AUTH_MODE is not token: whoever reaches the ports of this Ray cluster can run"
-                " code on its nodes; set it where Ray is started on each node, and here"
-            )
+    if options.address is None:
+        folder = _prepare(options)
+        place = _started_here(options, folder)
     else:
-        keep_to_loopback()
-        _prepare_authentication(options.dashboard_token)
-        if options.dashboard:
-            _check_port(options.dashboard_host, options.dashboard_port)
-        folder = SessionFolder(options.directory)
-        place = {
-            "address": "local",
-            "num_cpus": options.num_cpus,
-            "object_store_memory": options.object_store_bytes,
-            "include_dashboard": options.dashboard,
-            "dashboard_host": options.dashboard_host,
-            "dashboard_port": options.dashboard_port if options.dashboard else None,
-            "_metrics_export_port": options.metrics_port,
-            "_temp_dir": str(folder.path),
-        }
-    # Ray puts its own handler in place, which would end the process without our orderly stop.
+        _warn_where_open()
+        place = {"address": options.address}
     this = psutil.Process()
     others = set(this.children())
+    # Ray puts its own handler in place, which would end the process without our orderly stop.
     in_main = threading.current_thread() is threading.main_thread()
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(**place, **common)
+        ray.init(**place, **_quiet(options))
     except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
         if folder is not None:
             folder.close()
@@ -162,6 +140,46 @@ def connect(options: RayOptions) -> "RayConnection":
     if folder is not None:
         folder.name_session()
     return RayConnection([child for child in this.children() if child not in others], folder)
+
+
+def _quiet(options: RayOptions) -> dict[str, Any]:
+    """What `ray.init` is given wherever Ray runs: nothing of it is printed here."""
+    return {
+        "namespace": options.namespace,
+        "logging_level": "CRITICAL",
+        "log_to_driver": False,
+    }
+
+
+def _warn_where_open() -> None:
+    if os.environ.get("RAY_AUTH_MODE") != "token":
+        log.warning(
+            "RAY_AUTH_MODE is not token: whoever reaches the ports of this Ray cluster can run"
+            " code on its nodes; set it where Ray is started on each node, and here"
+        )
+
+
+def _prepare(options: RayOptions) -> SessionFolder:
+    """Make sure that Ray can be started here; the folder of its sessions."""
+    keep_to_loopback()
+    _prepare_authentication(options.dashboard_token)
+    if options.dashboard:
+        _check_port(options.dashboard_host, options.dashboard_port)
+    return SessionFolder(options.directory)
+
+
+def _started_here(options: RayOptions, folder: SessionFolder) -> dict[str, Any]:
+    """What `ray.init` is to start."""
+    return {
+        "address": "local",
+        "num_cpus": options.num_cpus,
+        "object_store_memory": options.object_store_bytes,
+        "include_dashboard": options.dashboard,
+        "dashboard_host": options.dashboard_host,
+        "dashboard_port": options.dashboard_port if options.dashboard else None,
+        "_metrics_export_port": options.metrics_port,
+        "_temp_dir": str(folder.path),
+    }
 
 
 async def connect_in_background(options: RayOptions) -> "RayConnection":

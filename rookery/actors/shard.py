@@ -8,7 +8,8 @@ from time import monotonic
 import numpy as np
 
 from rookery.actors import names
-from rookery.actors.coalescer import Coalescer
+from rookery.actors.pushes import Pushes
+from rookery.actors.row_sources import RowSources
 from rookery.actors.runtime import Actor, ActorContext
 from rookery.actors.writer import group_writer
 from rookery.cluster.standby import Standby
@@ -16,12 +17,10 @@ from rookery.cluster.topology import Topology
 from rookery.config import Config, Live, Timelines
 from rookery.domain.delivered import RecentIds
 from rookery.domain.placement import ClusterView
-from rookery.domain.presence import Recipients
 from rookery.domain.timelines import Slice, WarmTimelines
 from rookery.errors import Moved, Overloaded, RookeryError, StartupError
-from rookery.messages import AttachAnswer, AttachRequest, Delivery, Push, WarmTimeline
+from rookery.messages import AttachAnswer, AttachRequest, Delivery, WarmTimeline
 from rookery.store import open_reader
-from rookery.store.records.graph import GraphRepository
 from rookery.store.records.posts import recent_posts
 
 REMEMBERED_IDS = 262_144
@@ -57,7 +56,7 @@ class TimelineShard(Actor):
     Durable: nothing. Rebuilt from the store: rows, one by one, as they are read or connected;
     celebrity lists come from `CelebrityLists`; presence comes back as connection servers attach
     their sessions again, under a new epoch. Callers may retry everything: deliveries are
-    remembered by their outbox id, the rest is idempotent. In a cluster it also stands by for the
+    remembered by their event's id, the rest is idempotent. In a cluster it also stands by for the
     controller.
     """
 
@@ -69,16 +68,15 @@ class TimelineShard(Actor):
         self._ring_size = timelines.ring_size
         self._warm = _warm_timelines(timelines, live)
         self._reader = open_reader(config)
-        self._graph = GraphRepository(self._reader)
+        self._sources = RowSources(self._warm, self._reader)
         self._topology = Topology.opened(config, view, self._reader)
         self._standby = Standby(
             context, self._topology, self._reader, lambda: group_writer(context.directory, config)
         )
-        self._graph_changing = asyncio.Lock()
         self._delivered = RecentIds(REMEMBERED_IDS)
         self._life = secrets.token_hex(8)
         self._building: dict[int, asyncio.Task[None]] = {}
-        self._pushes: dict[str, Coalescer[Push, None]] = {}
+        self._pushes = Pushes(context.directory)
         self._figures = {"deliveries": 0.0, "builds": 0.0, "reads": 0.0, "events_delivered": 0.0}
 
     async def start(self) -> None:
@@ -90,10 +88,11 @@ class TimelineShard(Actor):
         if self.context.name in self._topology.view.present.shards:
             self.spawn(self._fetch_celebrities())
         self.spawn(self._sweep())
+        self.spawn(self._sources.follow_mute_ends())
 
     async def stop(self) -> None:
         await super().stop()
-        await asyncio.gather(*(pushes.aclose() for pushes in self._pushes.values()))
+        await self._pushes.aclose()
         await self._reader.close()
 
     # Ownership.
@@ -116,6 +115,7 @@ class TimelineShard(Actor):
         now_s = monotonic()
         read = self._warm.read
         self._figures["reads"] += len(requests)
+        self._sources.end_mutes()
         return [read(user, before, limit, mask, now_s) for user, before, limit, mask in requests]
 
     async def build_and_read(self, request: tuple[int, int, int, int]) -> Slice | None:
@@ -153,10 +153,12 @@ class TimelineShard(Actor):
             while True:
                 self._check_ownership(user_id)
                 token = self._warm.begin(row)
-                authors = await self._authors(user_id)
-                if not self._warm.enter(row, authors, token):
+                sources = await self._sources.load(user_id)
+                if not self._sources.enter(user_id, row, sources, token):
                     continue
-                ids, kinds, floor = await recent_posts(self._reader, authors, self._ring_size)
+                ids, kinds, floor = await recent_posts(
+                    self._reader, sources.author_ids, self._ring_size
+                )
                 if self._warm.finish(row, ids, kinds, floor, token):
                     self._figures["builds"] += 1
                     return
@@ -172,9 +174,6 @@ class TimelineShard(Actor):
         if not self._owns(user_id):
             raise Moved()
 
-    async def _authors(self, user_id: int) -> list[int]:
-        return await self._graph.home_authors(user_id)
-
     async def _enter(self, user_id: int) -> int:
         """The user's row, with the graph around it known, so that deliveries reach it."""
         row = self._claim(user_id)
@@ -182,7 +181,7 @@ class TimelineShard(Actor):
             while not self._warm.is_entered(user_id):
                 self._check_ownership(user_id)
                 token = self._warm.begin(row)
-                if self._warm.enter(row, await self._authors(user_id), token):
+                if self._sources.enter(user_id, row, await self._sources.load(user_id), token):
                     break
         return row
 
@@ -191,17 +190,22 @@ class TimelineShard(Actor):
     async def graph_changed(self, changes: list[tuple[int, int, bool]]) -> list[None]:
         """Take note of committed (follower, followee, follows now) changes.
 
-        One that is told late, or once more, may be outdated: what counts is the store.
+        One that comes late, or once more, may be outdated: what counts is the store.
 
         Raises:
             StoreUnavailable: the store does not answer.
         """
-        edges = [(follower, followee) for follower, followee, _ in changes]
-        async with self._graph_changing:
-            edges = [edge for edge in edges if self._warm.row_of(edge[0]) is not None]
-            for edge, follows in zip(edges, await self._graph.follows(edges), strict=True):
-                self._warm.graph_changed(*edge, follows)
+        await self._sources.graph_changed([(follower, who) for follower, who, _ in changes])
         return [None] * len(changes)
+
+    async def hidden_changed(self, user_ids: list[int]) -> list[None]:
+        """Take note of committed blocks and mutes of these users, or of their ends.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        await self._sources.hidden_changed(user_ids)
+        return [None] * len(user_ids)
 
     # Delivering.
 
@@ -215,33 +219,17 @@ class TimelineShard(Actor):
 
     def _deliver(self, batch: list[Delivery], *, listed: bool) -> int:
         reached = 0
-        for outbox_id, event, subject_id, author_id, kind, card in batch:
-            if outbox_id in self._delivered:
+        for each in batch:
+            if each.event_id in self._delivered:
                 continue
-            rows, recipients = self._warm.deliver(event, subject_id, author_id, kind, listed=listed)
-            self._delivered.add(outbox_id)  # not before: what raises has to be tried again
+            rows, recipients = self._warm.deliver(each, listed=listed)
+            self._delivered.add(each.event_id)  # not before: what raises has to be tried again
             reached += rows
-            for each in recipients:
-                self._push(event, subject_id, card, each)
+            for users in recipients:
+                self._pushes.push(each, users)
         self._figures["deliveries"] += reached
         self._figures["events_delivered"] += len(batch)
         return reached
-
-    def _push(self, event: int, subject_id: int, card: bytes, to: Recipients) -> None:
-        pushes = self._pushes.get(to.server)
-        if pushes is None:
-            ref = self.context.directory.ref(to.server)
-
-            async def push(batch: list[Push]) -> list[None]:
-                await ref.call("push", batch)
-                return [None] * len(batch)
-
-            pushes = Coalescer(
-                push, name=f"push_{to.server}", max_batch=1000, max_pending=20_000, retry=True
-            )
-            self._pushes[to.server] = pushes
-        # A push that is lost shows as a gap in the offsets, and is fetched by attaching again.
-        pushes.post((event, subject_id, card, to.user_ids, to.offsets))
 
     async def posted(self, posts: bytes) -> None:
         """Show posts in their authors' own timelines, before they are delivered to all followers.
@@ -252,7 +240,7 @@ class TimelineShard(Actor):
         flat: list[int] = np.frombuffer(posts, dtype=np.int64).tolist()
         for first in range(0, len(flat), 3):
             author_id, tweet_id, kind = flat[first : first + 3]
-            # A tweet's entry in the outbox has the tweet's id.
+            # The event of a post has the tweet's id.
             if tweet_id not in self._delivered:
                 self._warm.posted(author_id, tweet_id, kind)
 
@@ -329,7 +317,9 @@ class TimelineShard(Actor):
         users: list[int] = np.frombuffer(user_ids, dtype=np.int64).tolist()
         return [position(user, number) for user in users]
 
-    async def told(self, server: str, incarnation: str, after: int) -> tuple[str, int, bytes]:
+    async def recently_notified(
+        self, server: str, incarnation: str, after: int
+    ) -> tuple[str, int, bytes]:
         """Which users on a connection server got events lately.
 
         The first of the answer changes when anybody there may have lost their log here; the second
@@ -337,7 +327,7 @@ class TimelineShard(Actor):
         """
         number = self._server(server, incarnation)
         presence = self._warm.presence
-        users = presence.told(number, after)
+        users = presence.recently_notified(number, after)
         return f"{self._life}/{presence.forgotten}", presence.logs.appended, users.tobytes()
 
     # Upkeep.
@@ -368,5 +358,5 @@ class TimelineShard(Actor):
             "warm_rows": self._warm.warm,
             "connected_users": self._warm.presence.connected,
             "building": len(self._building),
-            "push_queue_depth": sum(p.figures()["pending"] for p in self._pushes.values()),
+            "push_queue_depth": self._pushes.pending,
         }

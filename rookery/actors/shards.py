@@ -43,6 +43,7 @@ class Edge:
             "read", retry=True
         )
         self.graph: Coalescer[tuple[int, int, bool], None] = self._edge("graph_changed", retry=True)
+        self.hidden: Coalescer[int, None] = self._edge("hidden_changed", retry=True)
         self.own_posts = OwnPostsEdge(ref)
         self.attaches: Coalescer[AttachRequest, AttachAnswer] = self._edge("attach", retry=True)
         self.detaches: Coalescer[tuple[int, str, str], None] = self._edge("detach", retry=True)
@@ -87,6 +88,7 @@ class Edge:
         return {
             "read": self.reads,
             "graph_changed": self.graph,
+            "hidden_changed": self.hidden,
             "attach": self.attaches,
             "detach": self.detaches,
             "deliver": self.deliveries,
@@ -178,6 +180,14 @@ class Shards:
         change = (follower_id, followee_id, follows)
         await self._at_owner(follower_id, lambda edge: edge.graph.submit(change))
 
+    async def hidden_changed(self, user_ids: Sequence[int]) -> None:
+        """See `rookery.services.ports.TimelinePort.hidden_changed`."""
+
+        async def tell(user_id: int) -> None:
+            await self._at_owner(user_id, lambda edge: edge.hidden.submit(user_id))
+
+        await asyncio.gather(*(tell(user_id) for user_id in user_ids))
+
     async def posted(self, author_id: int, tweet_id: int, kind: int) -> None:
         """See `rookery.services.ports.TimelinePort.posted`."""
         await self.of(author_id).own_posts.tell(author_id, tweet_id, kind)
@@ -188,6 +198,11 @@ class Shards:
         """As `graph_changed`, told to every shard that might have the follower's timeline."""
         change = (follower_id, followee_id, follows)
         await asyncio.gather(*(edge.graph.submit(change) for edge in self.edges.values()))
+
+    async def hidden_changed_anywhere(self, user_ids: Sequence[int]) -> None:
+        """As `hidden_changed`, told to every shard that might have one of the timelines."""
+        edges = self.edges.values()
+        await asyncio.gather(*(edge.hidden.submit(user) for user in user_ids for edge in edges))
 
     async def attach(self, request: AttachRequest) -> AttachAnswer:
         """Connect a user (see `rookery.messages.AttachRequest`)."""
@@ -234,15 +249,18 @@ class Shards:
         await asyncio.gather(*(ask(*each) for each in self._by_shard(user_ids).items()))
         return [found[user_id] for user_id in user_ids]
 
-    async def told(
+    async def recently_notified(
         self, server: str, incarnation: str, after: Mapping[str, int]
     ) -> dict[str, tuple[str, int, bytes]]:
-        """`TimelineShard.told` of each shard, by its name; `after` by shard, 0 where missing.
+        """`TimelineShard.recently_notified` of each shard, by its name; `after` by shard, 0 where
+        missing.
 
         Raises:
             Unavailable: a shard did not answer in time.
         """
-        return await self._on_each("told", lambda shard: (server, incarnation, after.get(shard, 0)))
+        return await self._on_each(
+            "recently_notified", lambda shard: (server, incarnation, after.get(shard, 0))
+        )
 
     async def on_each(self, method: str, *args: Any) -> dict[str, Any]:
         """Call every shard that is present; what each answered, by its name.

@@ -19,9 +19,10 @@ from rookery.actors.coalescer import Coalescer
 from rookery.actors.runtime import Actor, ActorContext, Directory, Stage
 from rookery.config import Config
 from rookery.errors import RookeryError, StoreUnavailable
-from rookery.models import OutboxEntry
+from rookery.events.encoding import StoredEvent
 from rookery.store import clock_ms, open_writer
 from rookery.store.engine import Insert, WriteBatch
+from rookery.store.records.outbox import stored_event
 from rookery.store.schema import COLLECTIONS, OUTBOX
 from rookery.store.sqlite import SqliteWriter
 
@@ -43,12 +44,12 @@ def group_writer(directory: Directory, config: Config) -> "RemoteWriter | LocalW
     return RemoteWriter(directory)
 
 
-def outbox_entries(
+def committed_events(
     batches: Sequence[WriteBatch], outcomes: Iterable[Exception | None]
-) -> list[OutboxEntry]:
-    """What batches that took effect have added to the outbox."""
+) -> list[StoredEvent]:
+    """The events of batches that took effect."""
     return [
-        msgspec.convert(operation.document, OutboxEntry)
+        stored_event(operation.document)
         for batch, outcome in zip(batches, outcomes, strict=True)
         if outcome is None
         for operation in batch.operations
@@ -94,7 +95,7 @@ class StoreWriter(Actor):
             async with asyncio.timeout(ANNOUNCED_WITHIN_S):
                 await self._announcer.close()
         except TimeoutError:
-            pass  # the worker finds the entries in the outbox
+            pass  # the worker finds the events in the outbox
         finally:
             if self._writer is not None:
                 await self._writer.close()
@@ -112,8 +113,8 @@ class StoreWriter(Actor):
         """Commit batches (a MessagePack list of `WriteBatch`); the outcome of each, in order."""
         batches = _decoder.decode(payload)
         outcomes = await self._open.write_many(batches)
-        if entries := outbox_entries(batches, outcomes):
-            self._announcer.announce(entries)
+        if events := committed_events(batches, outcomes):
+            self._announcer.announce(events)
         return outcomes
 
     async def _sweep_expired(self) -> None:
@@ -179,8 +180,8 @@ class LocalWriter:
 
     async def _write(self, batches: list[WriteBatch]) -> list[Exception | None]:
         outcomes = await self._writer.write_many(batches)
-        if entries := outbox_entries(batches, outcomes):
-            self._announcer.announce(entries)
+        if events := committed_events(batches, outcomes):
+            self._announcer.announce(events)
         if _has_refusal(outcomes):
             self.refused_s = monotonic()
         return outcomes

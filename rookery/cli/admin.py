@@ -113,20 +113,3 @@ async def _shard(config: Config) -> None:
     with auditing(config, "shard-collections"):
         async for name, field in shard_collections(config.store, COLLECTIONS):
             out.print(f"{name} is sharded by {field} (hashed)")
-
-
-@app.command("requeue-dead", short_help="Deliver again what could not be delivered.")
-def requeue_dead(data: DataOption = None, config: ConfigOption = None) -> None:
-    """Deliver again what was put aside because its delivery failed; remove the cause first."""
-    chosen = settings(config, data)
-    run(_requeue_dead(chosen))
-
-
-async def _requeue_dead(config: Config) -> None:
-    from pathlib import Path
-
-    from rookery.control import Control
-
-    async with Control(Path(config.server.data_dir)) as control:
-        count = await control.call("requeue-dead")
-    out.print(f"{count} entries are delivered again")

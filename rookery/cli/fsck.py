@@ -1,7 +1,7 @@
-"""``rookery fsck``: compare warm timelines with the store."""
+"""``rookery fsck``: compare counts and lists of the store, and warm timelines with the store."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 def fsck(
     repair: Annotated[
-        bool, typer.Option("--repair/--report", help="Rebuild faulty timelines, or only report.")
+        bool, typer.Option("--repair/--report", help="Repair what is faulty, or only report.")
     ] = True,
     data: DataOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Compare every warm timeline of the running server with what the store says it should be.
+    """Compare every count with the list that it counts, and lists with each other.
 
-    And every count with the list that it counts, over the whole store.
+    And every warm timeline of the running server with what the store says it should be.
 
     Exit status 0: no fault. 1: faults were found (and repaired, unless --report).
     """
@@ -36,33 +36,38 @@ async def _fsck(config: Config, repair: bool) -> int:
     faults = checked = 0
     async with Control(Path(config.server.data_dir)) as control:
         with Bars() as bars:
+            wrong = await _references(control, bars, repair)  # timelines follow the store
             async for progress in control.stream("fsck", repair=repair):
                 checked = progress["checked"]
                 bars.show("timelines", checked, progress["total"], f"{faults} faults")
                 for finding in progress["findings"]:
                     faults += 1
                     out.print(_described(finding), soft_wrap=True)
-            wrong = await _references(control, bars, repair)
+    done = " and put right" if wrong and repair else ""
+    out.print(f"all counts and lists compared, {wrong} faults found{done}")
     done = " and repaired" if faults and repair else ""
     out.print(f"{checked} warm timelines checked, {faults} faults found{done}")
-    done = " and put right" if wrong and repair else ""
-    out.print(f"all counts compared with their lists, {wrong} faults found{done}")
     return faults + wrong
 
 
 async def _references(control: "Control", bars: Bars, repair: bool) -> int:
-    """Compare counts with lists; how many faults were found."""
+    """Compare counts and lists; how many faults were found."""
     wrong = 0
     async for progress in control.stream("fsck-references", repair=repair):
         bars.show(progress["stage"], progress["checked"], None, f"{wrong} faults")
         for each in progress["wrong"]:
             wrong += 1
-            out.print(
-                f"{each['owner']} {each['id']}: {each['what']} counted {each['counted']:,},"
-                f" listed {each['listed']:,}",
-                soft_wrap=True,
-            )
+            out.print(_told(each), soft_wrap=True)
     return wrong
+
+
+def _told(wrong: dict[str, Any]) -> str:
+    if wrong["other"] is not None:
+        return f"{wrong['owner']} {wrong['id']}: {wrong['what']} (with {wrong['other']})"
+    return (
+        f"{wrong['owner']} {wrong['id']}: {wrong['what']} counted {wrong['counted']:,},"
+        f" listed {wrong['listed']:,}"
+    )
 
 
 def _described(finding: dict[str, list[int] | bool | int]) -> str:

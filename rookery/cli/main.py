@@ -13,6 +13,7 @@ from rookery.cli import (
     check,
     demo,
     drain,
+    events,
     fsck,
     load,
     migrate_store,
@@ -82,6 +83,7 @@ app = typer.Typer(
 for _name, _command, _summary in COMMANDS:
     app.command(_name, short_help=_summary)(_command)
 app.add_typer(admin.app, name="admin")
+app.add_typer(events.app, name="events")
 
 
 def _version(wanted: bool) -> None:

@@ -13,7 +13,15 @@ SHOWN = {
     "Gateway": ("cached_tweets", "cached_tokens"),
     "ConnectionServer": ("sessions", "frames_sent"),
     "TimelineShard": ("warm_rows", "connected_users", "deliveries"),
-    "FanoutWorker": ("queue_depth", "lag_ms", "entries", "deliveries", "failures"),
+    "FanoutWorker": (
+        "queue_depth",
+        "lag_ms",
+        "entries",
+        "deliveries",
+        "failures",
+        "consumers_behind",
+        "events_put_aside",
+    ),
     "CelebrityLists": ("celebrities",),
     "ConnectionManager": ("connection_servers", "connected_devices"),
     "StoreWriter": ("store_waiting_batches", "store_commit_p50_ms"),
@@ -48,9 +56,17 @@ async def _status(config: Config, as_json: bool) -> bool:
     else:
         out.print(f"{found['runtime']} runtime, {found['http']}, view {found['version']}")
         out.print(_table(found["nodes"]))
+        if aside := _put_aside(found["nodes"]):
+            out.print(f"{aside:,.0f} events are put aside: see `rookery events`")
     return all(
         figures is not None for node in found["nodes"] for figures in node["actors"].values()
     )
+
+
+def _put_aside(nodes: list[dict[str, Any]]) -> float:
+    """How many events consumers could not take."""
+    actors = [figures for node in nodes for figures in node["actors"].values() if figures]
+    return sum(float(figures.get("events_put_aside", 0)) for figures in actors)
 
 
 def _table(nodes: list[dict[str, Any]]) -> Rows:

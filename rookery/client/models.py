@@ -26,7 +26,10 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
 
 
 class User(Model, frozen=True, kw_only=True):
-    """A profile. `email` only of oneself; the two flags only for a signed-in viewer."""
+    """A profile. `email` only of oneself; the flags only for a signed-in viewer, not of oneself.
+
+    `role` is None for most users, `muted_until` for a mute without end.
+    """
 
     id: str
     username: str
@@ -42,9 +45,15 @@ class User(Model, frozen=True, kw_only=True):
     following_count: int
     tweets_count: int
     likes_count: int
+    pinned_count: int
+    role: str | None = None
     email: str | None = None
     following: bool | None = None
     followed_by: bool | None = None
+    requested: bool | None = None
+    blocking: bool | None = None
+    muting: bool | None = None
+    muted_until: Time | None = None
 
 
 class Author(Model, frozen=True, kw_only=True):
@@ -194,9 +203,32 @@ class LikeState(Model, frozen=True, kw_only=True):
 
 
 class FollowState(Model, frozen=True, kw_only=True):
-    """Whether one follows the user now."""
+    """Whether one follows the user now, or asks to."""
 
     following: bool
+    requested: bool
+
+
+class BlockState(Model, frozen=True, kw_only=True):
+    """Whether one blocks the user now."""
+
+    blocking: bool
+
+
+class MuteState(Model, frozen=True, kw_only=True):
+    """Whether one mutes the user now, and until when; None: for ever."""
+
+    muting: bool
+    muted_until: Time | None
+
+
+class PrivacySettings(Model, frozen=True, kw_only=True):
+    """What others may see of one's account, and how they find it."""
+
+    is_private: bool
+    who_may_message: Literal["everyone", "followees", "nobody"]
+    hide_likes: bool
+    discoverable: bool
 
 
 class Device(Model, frozen=True, kw_only=True):

@@ -119,12 +119,14 @@ class Topology:
                 log.warning("cluster view not read", error=str(error))
 
 
-async def answering(directory: Directory, whom: Iterable[str]) -> set[str]:
-    """Which of these actors answer within `ANSWER_S`."""
+async def answering(
+    directory: Directory, whom: Iterable[str], within_s: float = ANSWER_S
+) -> set[str]:
+    """Which of these actors answer in time."""
 
     async def ping(name: str) -> str | None:
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(within_s):
                 await directory.ref(name).call("ping")
         except (RookeryError, TimeoutError):
             return None

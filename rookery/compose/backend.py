@@ -1,7 +1,4 @@
-"""What services stand on, in one process: store, ids, shards, broadcast.
-
-Composes, like `rookery.compose.app`, which puts the use-cases and surfaces on top.
-"""
+"""What services stand on, in one process: store, ids, shards, broadcast."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +13,7 @@ from rookery.config import Config
 from rookery.domain.placement import ClusterView
 from rookery.errors import RookeryError
 from rookery.messages import Invalidation
+from rookery.services.use_cases import Ground, UseCases
 from rookery.store import StoreParts, clock_ms, open_reader
 from rookery.store.engine import GroupWriter
 from rookery.store.leases import WorkerLease, steady_ms
@@ -49,6 +47,19 @@ class Backend:
         self.broadcast = Broadcast(directory, self.topology, self._revocations, context.name)
         self.lease = WorkerLease(self.store, clock_ms, name=context.name)
         self._background: list[asyncio.Task[None]] = []
+
+    @property
+    def ground(self) -> Ground:
+        """What `UseCases` are made over."""
+        return Ground(
+            store=self.store,
+            shown=self.shown,
+            timelines=self.shards,
+            invalidations=self.broadcast,
+            next_id=self.lease.next_id,
+            clock_ms=clock_ms,
+            steady_ms=steady_ms,
+        )
 
     async def open(self) -> None:
         """Wait for the store, and lease a worker number for ids."""
@@ -87,6 +98,27 @@ class Backend:
         if self._cache is not None:
             await self._cache.close()
         await self.reader.close()
+
+
+class Upkeep:
+    """The use-cases of a process that writes, over its backend: opened, kept up, and closed."""
+
+    def __init__(self, backend: Backend, use_cases: UseCases) -> None:
+        self._backend = backend
+        self._use_cases = use_cases
+        self._running: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Wait for the store; from then on ids can be made and tokens verified."""
+        await self._backend.open()
+        await until_available(self._use_cases.keys.load)
+        self._running = asyncio.create_task(self._use_cases.run())
+
+    async def close(self) -> None:
+        if self._running is not None:
+            await end(self._running)
+        await self._use_cases.close()
+        await self._backend.close()
 
 
 def _invalidation(ended: Sequence[Ended]) -> Invalidation:

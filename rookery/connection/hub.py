@@ -15,15 +15,19 @@ from typing import Any
 import numpy as np
 import structlog
 
+from rookery.connection.closings import TOO_MANY_SESSIONS, TOO_MANY_USER_FRAMES
 from rookery.connection.live_counts import LiveCounts
 from rookery.connection.peer import Peer
-from rookery.connection.ports import FetchCards, FetchCounts, PresencePort, Push
+from rookery.connection.ports import PresencePort, TweetPort
 from rookery.connection.presence import Presence
-from rookery.connection.session import TOO_MANY_SESSIONS, TOO_MANY_USER_FRAMES, Session, Tally
+from rookery.connection.rendering import event_of
+from rookery.connection.session import Session
 from rookery.connection.settings import StreamSettings
+from rookery.connection.tally import Tally
 from rookery.connection.timer_wheel import TICK_S, TimerWheel
 from rookery.connection.user_frames import UserFrames
-from rookery.connection.wire import Codec, Event
+from rookery.connection.wire import Codec
+from rookery.messages import Push
 from rookery.models import Identity
 
 log = structlog.get_logger(__name__)
@@ -39,8 +43,7 @@ class Hub:
     def __init__(
         self,
         presence: PresencePort,
-        fetch_counts: FetchCounts,
-        fetch_cards: FetchCards,
+        tweets: TweetPort,
         settings: StreamSettings | None = None,
         *,
         clock_s: Callable[[], float] = time.monotonic,
@@ -57,9 +60,9 @@ class Hub:
         self.on_join: Callable[[Identity], None] = lambda _: None
         self.on_leave: Callable[[Identity], None] = lambda _: None
         self._presence = Presence(
-            presence, fetch_cards, self._by_user, self.settle, self.settings, clock_s
+            presence, tweets, self._by_user, self.settle, self.settings, clock_s
         )
-        self._counts = LiveCounts(fetch_counts, self._send_counts, self.settings)
+        self._counts = LiveCounts(tweets, self._send_counts, self.settings)
         self._background: list[asyncio.Task[None]] = []
         self._frames_sent = 0
         self._bytes_sent = 0
@@ -202,10 +205,11 @@ class Hub:
         unsettled: list[Peer] = []
         self._pushes += 1
         self._pushed_events += len(batch)
-        for kind, subject_id, card, user_ids, offsets in batch:
-            event = Event(kind, subject_id, card)
-            users = np.frombuffer(user_ids, "<i8").tolist()
-            for user_id, offset in zip(users, np.frombuffer(offsets, "<i8").tolist(), strict=True):
+        for push in batch:
+            event = event_of(push)
+            users = np.frombuffer(push.user_ids, "<i8").tolist()
+            offsets = np.frombuffer(push.offsets, "<i8").tolist()
+            for user_id, offset in zip(users, offsets, strict=True):
                 peers = by_user.get(user_id)
                 if peers is None:
                     self._presence.left(user_id)  # a detach was lost
@@ -219,6 +223,14 @@ class Hub:
     def counts_changed(self, tweet_ids: Iterable[int]) -> None:
         """Tell those who watch these tweets their new counts, within `counts_interval_s`."""
         self._counts.changed(tweet_ids)
+
+    def visibility_changed(
+        self, user_ids: Iterable[int], author_ids: Iterable[int], tweet_ids: Iterable[int]
+    ) -> None:
+        """Look again at who may watch what: these users' watched tweets, these authors' tweets,
+        and these tweets."""
+        peers = [peer for user_id in user_ids for peer in self._by_user.get(user_id, ())]
+        self._counts.recheck(peers, author_ids, tweet_ids)
 
     def _send_counts(self, peer: Peer, items: list[tuple[int, bytes]]) -> None:
         peer.session.counts(items, self._clock_s())

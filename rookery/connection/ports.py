@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias
 import msgspec
 
 from rookery.models import Identity, TweetCounts
+from rookery.views import PushedTweet
 
 
 class Attached(msgspec.Struct, frozen=True):
@@ -42,7 +43,7 @@ class PresencePort(Protocol):
         """(epoch, last offset) for each user; None where this server is not registered."""
         ...
 
-    async def told(self) -> Sequence[int] | None:
+    async def recently_notified(self) -> Sequence[int] | None:
         """The users here to whom something was pushed since the last call, at the least.
 
         None where it may be anybody, and whoever is no more registered.
@@ -50,15 +51,25 @@ class PresencePort(Protocol):
         ...
 
 
-Push: TypeAlias = tuple[int, int, bytes, bytes, bytes]
-"""One event for many users: (`EventKind`, subject id, card as MessagePack or b"", user ids,
-offsets); the last two are parallel little-endian int64 arrays."""
+class TweetPort(Protocol):
+    """Tweets, as the users of streams may see them. Each method may raise `Unavailable`."""
+
+    async def counts(self, tweet_ids: Sequence[int]) -> dict[int, TweetCounts]:
+        """Counts by tweet id; whoever may not see a tweet must not be given them."""
+        ...
+
+    async def missed(self, user_id: int, tweet_ids: Sequence[int]) -> dict[int, PushedTweet]:
+        """What a list would show to the user of these tweets now.
+
+        Missing are those that are gone, that are hidden from the user or that the user muted.
+        """
+        ...
+
+    async def visible(self, user_id: int, tweet_ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
+        """Those of the tweets that the user may see, muted or not, with whom it depends on: the
+        author, and that of a retweet's original."""
+        ...
+
 
 Authenticate: TypeAlias = Callable[[str], Awaitable[tuple[Identity, int]]]
 """Token → (identity, its expiry in milliseconds since 1970); raises errors of `Unauthenticated`."""
-
-FetchCounts: TypeAlias = Callable[[Sequence[int]], Awaitable[dict[int, TweetCounts]]]
-"""Tweet ids → counts; ids of tweets that are gone are missing from the answer."""
-
-FetchCards: TypeAlias = Callable[[Sequence[int]], Awaitable[dict[int, bytes]]]
-"""Tweet ids → cards as MessagePack; ids of tweets that are gone are missing."""

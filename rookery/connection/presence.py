@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import structlog
 
 from rookery.connection.peer import Peer
-from rookery.connection.ports import Attached, FetchCards, PresencePort
+from rookery.connection.ports import Attached, PresencePort, TweetPort
 from rookery.connection.session import Phase
 from rookery.connection.settings import StreamSettings
 from rookery.connection.wire import Event
@@ -22,7 +22,7 @@ from rookery.models import EventKind
 
 log = structlog.get_logger(__name__)
 
-_WITH_CARD = frozenset((int(EventKind.TWEET), int(EventKind.TWEET_EDITED)))
+_WITH_TWEET = frozenset((int(EventKind.TWEET), int(EventKind.TWEET_EDITED)))
 _FIRST_BACKOFF_S = 0.1
 _MAX_BACKOFF_S = 1.0
 
@@ -37,14 +37,14 @@ class Presence:
     def __init__(
         self,
         port: PresencePort,
-        fetch_cards: FetchCards,
+        tweets: TweetPort,
         by_user: Mapping[int, list[Peer]],
         settle: Callable[[Peer], None],
         settings: StreamSettings,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._port = port
-        self._fetch_cards = fetch_cards
+        self._tweets = tweets
         self._by_user = by_user
         self._settle = settle
         self._settings = settings
@@ -118,7 +118,7 @@ class Presence:
             async with asyncio.timeout(self._settings.attach_timeout_s):
                 epoch, offset = session.attach_started()
                 result = await self._port.attach(user_id, epoch, offset)
-                missed = await self._render(result)
+                missed = await self._render(user_id, result)
         session.attached(result, missed, self._clock_s())
         for other in self._by_user.get(user_id, ()):
             if other.session.phase is Phase.LIVE and other.session.epoch != result.epoch:
@@ -127,13 +127,14 @@ class Presence:
                     self._settle(other)
         self._settle(peer)
 
-    async def _render(self, result: Attached) -> list[tuple[int, Event]] | None:
+    async def _render(self, user_id: int, result: Attached) -> list[tuple[int, Event]] | None:
+        """The missed events as the user may see them now."""
         if result.events is None:
             return None
-        wanted = {subject for _, kind, subject in result.events if kind in _WITH_CARD}
-        cards = await self._fetch_cards(list(wanted)) if wanted else {}
+        wanted = {subject for _, kind, subject in result.events if kind in _WITH_TWEET}
+        tweets = await self._tweets.missed(user_id, list(wanted)) if wanted else {}
         return [
-            (offset, Event(kind, subject, cards.get(subject, b"") if kind in _WITH_CARD else b""))
+            (offset, Event(kind, subject, tweets.get(subject)))
             for offset, kind, subject in result.events
         ]
 
@@ -174,7 +175,7 @@ class Presence:
     async def reconcile_forever(self) -> None:
         """Find lost pushes and restarted shards, every `reconcile_interval_s`, until cancelled.
 
-        Looks at those to whom something was pushed; every `reconcile_everyone_s`, and after a
+        Looks at those who got events; every `reconcile_everyone_s`, and after a
         failure, at everybody.
         """
         everyone_at_s = 0.0
@@ -182,11 +183,11 @@ class Presence:
             await asyncio.sleep(self._settings.reconcile_interval_s)
             try:
                 async with asyncio.timeout(self._settings.attach_timeout_s):
-                    told = await self._port.told()
+                    notified = await self._port.recently_notified()
                 if self._clock_s() >= everyone_at_s:
-                    told = None
+                    notified = None
                     everyone_at_s = self._clock_s() + self._settings.reconcile_everyone_s
-                await self._reconcile(self._by_user if told is None else told)
+                await self._reconcile(self._by_user if notified is None else notified)
             except (RookeryError, TimeoutError) as error:
                 everyone_at_s = 0.0
                 log.debug("positions failed", error=repr(error))
@@ -194,9 +195,9 @@ class Presence:
                 everyone_at_s = 0.0
                 log.exception("reconciling failed")
 
-    async def _reconcile(self, told: Iterable[int]) -> None:
+    async def _reconcile(self, user_ids: Iterable[int]) -> None:
         """As `reconcile`, in batches; one that fails does not keep the others from their turn."""
-        users = [user_id for user_id in told if user_id in self._by_user]
+        users = [user_id for user_id in user_ids if user_id in self._by_user]
         size = self._settings.reconcile_batch
         failure: Exception | None = None
         for start in range(0, len(users), size):

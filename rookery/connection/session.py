@@ -14,11 +14,14 @@ After each input the caller looks at `take` (frames to write), `wants_attach` an
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import Enum
 
+from rookery.connection.closings import TOO_MANY_ERRORS, TOO_MANY_FRAMES, TOO_SLOW
+from rookery.connection.conduct import Conduct
+from rookery.connection.outgoing import Merged, Outgoing
 from rookery.connection.ports import Attached
 from rookery.connection.settings import StreamSettings
+from rookery.connection.tally import Tally
 from rookery.connection.wire import (
     Codec,
     ErrorMessage,
@@ -31,24 +34,9 @@ from rookery.connection.wire import (
     Watching,
     Welcome,
     WireError,
+    watched_ids,
 )
 from rookery.models import Identity
-
-_MAX_ID = 2**63
-
-TOO_MANY_FRAMES = "too many messages"
-TOO_MANY_USER_FRAMES = "too many messages of this user"
-TOO_MANY_ERRORS = "too many wrong messages"
-TOO_MANY_SESSIONS = "too many sessions"
-TOO_SLOW = "too slow"
-LIMITS = {
-    TOO_MANY_FRAMES: "frames_per_s",
-    TOO_MANY_USER_FRAMES: "frames_per_user",
-    TOO_MANY_ERRORS: "wrong_messages",
-    TOO_MANY_SESSIONS: "sessions_per_user",
-    TOO_SLOW: "unsent_bytes",
-}
-"""Reasons of closing that tell of a limit, and how the log calls it."""
 
 
 class Phase(Enum):
@@ -59,43 +47,24 @@ class Phase(Enum):
     CLOSED = "closed"
 
 
-@dataclass(slots=True)
-class Tally:
-    """What the sessions of one server have met, counted together."""
-
-    merged: int = 0
-    gaps: int = 0
-    duplicates: int = 0
-    resets: int = 0
-
-
 class Session:
-    """See the module. `epoch` and `offset` are the position that the client gave, if any.
+    """See the module.
 
-    `buffered_bytes` is what the transport held after the last write; it may have shrunk since,
-    never grown.
+    `epoch` and `offset` are the client's position: what was sent, or merged, up to now. `closing`
+    is the close code and reason, once the session is to end; `wants_attach` asks for an attach
+    call; `watched` are the tweets whose counts the client wants.
     """
 
     __slots__ = (
-        "_allowance",
-        "_allowance_s",
-        "_errors",
-        "_errors_since_s",
+        "_conduct",
         "_expires_s",
         "_flowing",
         "_held",
-        "_late_counts",
-        "_merged_count",
-        "_merging_since_s",
-        "_next_ping_s",
-        "_out",
-        "_out_bytes",
-        "_reset_reason",
+        "_merged",
+        "_outgoing",
         "_seen_offset",
         "_settings",
         "_tally",
-        "_unanswered_pings",
-        "buffered_bytes",
         "closing",
         "codec",
         "epoch",
@@ -120,34 +89,29 @@ class Session:
         settings: StreamSettings,
         tally: Tally,
     ) -> None:
+        """`epoch` and `offset` are the position that the client gave, if any."""
+        # Whose session it is, and how it speaks.
         self.session_id = session_id
         self.identity = identity
         self.codec = codec
+        self._settings = settings
+        self._tally = tally
+        # Where it is in its life.
         self.phase = Phase.ATTACHING
+        self.closing: tuple[int, str] | None = None
+        self._expires_s = expires_s
+        self._conduct = Conduct(settings, now_s)
+        # Where it is in the event log, and the attach call that finds that out.
         self.epoch = epoch
         self.offset = -1 if offset is None else offset
         self.wants_attach = True
-        self.closing: tuple[int, str] | None = None
-        self.watched: frozenset[int] = frozenset()
-        self.buffered_bytes = 0
-        self._settings = settings
-        self._tally = tally
-        self._expires_s = expires_s
-        self._next_ping_s = now_s + settings.heartbeat_s
-        self._unanswered_pings = 0
-        self._flowing = False  # live, not attaching, not merging: events pass straight through
         self._held: list[tuple[int, Event]] | None = None  # a list while an attach call runs
         self._seen_offset = -1  # the largest offset that was seen, and not kept, during the call
-        self._out: list[bytes] = []
-        self._out_bytes = 0
-        self._merging_since_s: float | None = None
-        self._merged_count = 0
-        self._reset_reason: str | None = None
-        self._late_counts: dict[int, bytes] | None = None
-        self._allowance = float(settings.message_burst)
-        self._allowance_s = now_s
-        self._errors = 0
-        self._errors_since_s = now_s
+        # What goes to the client.
+        self.watched: frozenset[int] = frozenset()
+        self._flowing = False  # live, not attaching, not merging: events pass straight through
+        self._outgoing = Outgoing(settings)
+        self._merged: Merged | None = None
 
     # Events
 
@@ -158,12 +122,13 @@ class Session:
         """
         if self._flowing and offset == self.offset + 1:
             frame = self.codec.event_frame(event, offset)
-            out_bytes = self._out_bytes + len(frame)
-            if self.buffered_bytes + out_bytes <= self._settings.soft_buffer_bytes:
+            out = self._outgoing
+            unsent_bytes = out.unsent_bytes + len(frame)
+            if out.buffered_bytes + unsent_bytes <= out.soft_bytes:
                 self.offset = offset
-                self._out.append(frame)
-                self._out_bytes = out_bytes
-                return len(self._out) == 1
+                out.frames.append(frame)
+                out.unsent_bytes = unsent_bytes
+                return len(out.frames) == 1
         return self._event_aside(offset, event, now_s)
 
     def _event_aside(self, offset: int, event: Event, now_s: float) -> bool:
@@ -190,14 +155,13 @@ class Session:
     def _deliver(self, offset: int, event: Event, now_s: float) -> None:
         """Send or merge the event that follows the position."""
         self.offset = offset
-        if self._merging_since_s is None:
+        if self._merged is None:
             frame = self.codec.event_frame(event, offset)
-            if self._has_room(len(frame)):
-                self._append(frame)
+            if self._outgoing.has_room(len(frame)):
+                self._outgoing.append(frame)
                 return
-            self._begin_merging(now_s)
         self._tally.merged += 1
-        self._merged_count += 1
+        self._begin_merging(now_s).count += 1
 
     # Attaching
 
@@ -275,8 +239,7 @@ class Session:
                 heartbeat_s=self._settings.heartbeat_s,
             )
         )
-        self._out.insert(0, frame)  # before answers to messages that came early
-        self._out_bytes += len(frame)
+        self._outgoing.put_first(frame)  # before answers to messages that came early
         if asked and not resumable:
             self._reset(result, "unknown_position", now_s)
 
@@ -284,9 +247,7 @@ class Session:
         self._tally.resets += 1
         self.epoch = result.epoch
         self.offset = result.offset
-        self._reset_reason = reason
-        self._merged_count = 0
-        self._begin_merging(now_s)
+        self._begin_merging(now_s).reset(reason)
         self._end_merging_if_drained()
 
     # Counts
@@ -298,26 +259,18 @@ class Session:
         items = [(tweet_id, item) for tweet_id, item in items if tweet_id in self.watched]
         if not items:
             return
-        if self._merging_since_s is None:
+        if self._merged is None:
             frame = self.codec.counts_frame([item for _, item in items])
-            if self._has_room(len(frame)):
-                self._append(frame)
+            if self._outgoing.has_room(len(frame)):
+                self._outgoing.append(frame)
                 return
-            self._begin_merging(now_s)
-        if self._late_counts is None:
-            self._late_counts = {}
-        self._late_counts.update(items)
+        self._begin_merging(now_s).add_counts(items)
 
     # What the client sends
 
     def frame_received(self, now_s: float) -> None:
         """Account for a frame of any kind; the client is alive, and must not send too many."""
-        self._unanswered_pings = 0
-        settings = self._settings
-        regained = (now_s - self._allowance_s) * settings.message_rate
-        self._allowance = min(float(settings.message_burst), self._allowance + regained) - 1.0
-        self._allowance_s = now_s
-        if self._allowance < 0:
+        if not self._conduct.frame_received(now_s):
             self.close(4400, TOO_MANY_FRAMES)
 
     def message(self, data: bytes, text: bool, now_s: float) -> None:
@@ -329,103 +282,69 @@ class Session:
             if isinstance(message, Ping):
                 self._answer(Pong())
             else:
-                self.watched = self._tweet_ids(message.tweet_ids)
+                self.watched = watched_ids(message.tweet_ids, self._settings.watch_limit)
                 self._answer(
                     Watching(tweet_ids=[str(tweet_id) for tweet_id in sorted(self.watched)])
                 )
         except WireError as error:
             self._refuse(error, now_s)
 
-    def _tweet_ids(self, texts: list[str]) -> frozenset[int]:
-        limit = self._settings.watch_limit
-        if len(texts) > limit:
-            raise WireError("too_many_tweets", f"At most {limit} tweets can be watched")
-        ids = set()
-        for text in texts:
-            if not (text.isascii() and text.isdecimal() and len(text) <= 19):
-                raise WireError("invalid_message", "tweetIds must be decimal strings")
-            ids.add(int(text))
-        if ids and max(ids) >= _MAX_ID:
-            raise WireError("invalid_message", "tweetIds must be decimal strings")
-        return frozenset(ids)
-
     def _refuse(self, error: WireError, now_s: float) -> None:
         if error.close_code is not None:
             self.close(error.close_code, error.text)
             return
-        if now_s - self._errors_since_s > self._settings.error_window_s:
-            self._errors = 0
-        if not self._errors:
-            self._errors_since_s = now_s
-        self._errors += 1
         self._answer(ErrorMessage(code=error.code, error=error.text))
-        if self._errors >= self._settings.max_errors:
+        if not self._conduct.mistake(now_s):
             self.close(4400, TOO_MANY_ERRORS)
 
     def _answer(self, message: ServerMessage) -> None:
         """Send what is never merged; a client that asks without reading meets the hard limit."""
-        self._append(self.codec.frame(message))
+        self._outgoing.append(self.codec.frame(message))
         self._check_hard_limit()
 
     # Writing
 
     def take(self) -> list[bytes]:
         """The frames to be written now, in order; `written` must follow if there are any."""
-        out = self._out
-        if not out or (self.phase is Phase.ATTACHING):
+        if self.phase is Phase.ATTACHING or not self._outgoing.frames:
             return []
-        self._out = []
-        self._out_bytes = 0
-        return out
+        return self._outgoing.take()
 
     def written(self, buffered_bytes: int) -> None:
         """What the transport holds, after a write or when it drained; may free merged events."""
-        self.buffered_bytes = buffered_bytes
-        if self._merging_since_s is not None:
+        self._outgoing.buffered_bytes = buffered_bytes
+        if self._merged is not None:
             self._end_merging_if_drained()
         self._check_hard_limit()
 
-    def _has_room(self, size: int) -> bool:
-        waiting = self.buffered_bytes + self._out_bytes
-        return waiting + size <= self._settings.soft_buffer_bytes
-
-    def _append(self, frame: bytes) -> None:
-        self._out.append(frame)
-        self._out_bytes += len(frame)
-
-    def _begin_merging(self, now_s: float) -> None:
-        if self._merging_since_s is None:
-            self._merging_since_s = now_s
+    def _begin_merging(self, now_s: float) -> Merged:
+        """What is merged, which begins now unless it has begun."""
+        if self._merged is None:
+            self._merged = Merged(now_s)
             self._flowing = False
+        return self._merged
 
     def _end_merging_if_drained(self) -> None:
-        if self.buffered_bytes + self._out_bytes > self._settings.low_buffer_bytes:
+        merged = self._merged
+        if merged is None or self.phase is not Phase.LIVE or not self._outgoing.is_drained:
             return
-        if self.phase is not Phase.LIVE:
-            return
-        if self._reset_reason is not None:
+        if merged.reset_reason is not None:
             epoch = self.epoch or ""
-            reset = Reset(epoch=epoch, offset=self.offset, reason=self._reset_reason)
-            self._append(self.codec.frame(reset))
-        elif self._merged_count:
-            self._append(self.codec.frame(More(offset=self.offset, count=self._merged_count)))
-        if self._late_counts:
-            items = [item for key, item in self._late_counts.items() if key in self.watched]
-            if items:
-                self._append(self.codec.counts_frame(items))
-        self._merging_since_s = None
-        self._merged_count = 0
-        self._reset_reason = None
-        self._late_counts = None
+            reset = Reset(epoch=epoch, offset=self.offset, reason=merged.reset_reason)
+            self._outgoing.append(self.codec.frame(reset))
+        elif merged.count:
+            more = More(offset=self.offset, count=merged.count)
+            self._outgoing.append(self.codec.frame(more))
+        if items := merged.counts_of(self.watched):
+            self._outgoing.append(self.codec.counts_frame(items))
+        self._merged = None
         self._update_flow()
 
     def _update_flow(self) -> None:
-        self._flowing = (
-            self.phase is Phase.LIVE and not self.attaching and self._merging_since_s is None
-        )
+        self._flowing = self.phase is Phase.LIVE and not self.attaching and self._merged is None
 
     def _check_hard_limit(self) -> None:
-        if self.buffered_bytes + self._out_bytes > self._settings.hard_buffer_bytes:
+        if self._outgoing.is_overfull:
             self.close(4408, TOO_SLOW)
 
     # Time and end
@@ -433,15 +352,15 @@ class Session:
     @property
     def due_s(self) -> float:
         """When `tick` is to be called next."""
-        due_s = min(self._next_ping_s, self._expires_s)
-        if self._merging_since_s is not None:
-            due_s = min(due_s, self._merging_since_s + self._settings.slow_grace_s)
+        due_s = min(self._conduct.next_ping_s, self._expires_s)
+        if self._merged is not None:
+            due_s = min(due_s, self._merged.since_s + self._settings.slow_grace_s)
         return due_s
 
     @property
     def merging(self) -> bool:
         """Whether events are being merged, which must end before the grace is over."""
-        return self._merging_since_s is not None
+        return self._merged is not None
 
     def tick(self, now_s: float) -> bool:
         """Do what is due. Returns whether a ping is to be sent."""
@@ -450,17 +369,16 @@ class Session:
         if now_s >= self._expires_s:
             self.close(4402, "the token has expired")
             return False
-        since_s = self._merging_since_s
-        if since_s is not None and now_s >= since_s + self._settings.slow_grace_s:
+        merged = self._merged
+        if merged is not None and now_s >= merged.since_s + self._settings.slow_grace_s:
             self.close(4408, TOO_SLOW)
             return False
-        if now_s < self._next_ping_s:
+        if now_s < self._conduct.next_ping_s:
             return False
-        if self._unanswered_pings >= 2:
+        if self._conduct.is_silent:
             self.close(4410, "nothing was heard from the client")
             return False
-        self._unanswered_pings += 1  # counted, not timed: a stall of ours must close nobody
-        self._next_ping_s = now_s + self._settings.heartbeat_s
+        self._conduct.pinged(now_s)
         return True
 
     def close(self, code: int, reason: str) -> None:
@@ -474,5 +392,4 @@ class Session:
         self._flowing = False
         self._held = None
         if not welcomed or code == 4408:
-            self._out = []
-            self._out_bytes = 0
+            self._outgoing.take()

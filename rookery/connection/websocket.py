@@ -6,7 +6,6 @@ everything else together.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from enum import Enum
 from http import HTTPStatus
@@ -14,30 +13,20 @@ from typing import Protocol, TypeAlias, cast
 
 import structlog
 from websockets.frames import Frame, Opcode
-from websockets.http11 import Request, Response
+from websockets.http11 import Request
 from websockets.protocol import State
 from websockets.server import ServerProtocol
 
-from rookery.connection.handshake import (
-    codec_of,
-    host_fault,
-    is_stream_path,
-    is_version_refused,
-    parse_request,
-    select_subprotocol,
-    tell_version,
-)
+from rookery.connection.closings import LIMITS
+from rookery.connection.handshake import codec_of, parse_request
 from rookery.connection.hub import Hub
 from rookery.connection.ports import Authenticate
-from rookery.connection.session import LIMITS, Session
+from rookery.connection.session import Session
 from rookery.connection.settings import StreamSettings
+from rookery.connection.upgrade import answer_to, new_protocol, refusal
 from rookery.errors import RookeryError
 
 log = structlog.get_logger(__name__)
-
-_protocol_log = logging.getLogger("rookery.connection.protocol")
-_protocol_log.setLevel(logging.ERROR)  # the library tells of each opening and closing
-
 
 SLICE_BYTES = 4 << 10
 """So much of what a client sent is parsed before its frames are counted: some hundred of them."""
@@ -193,7 +182,7 @@ class Connection(asyncio.Protocol):
             self._reject(HTTPStatus.BAD_REQUEST, "This is not an HTTP request.")
 
     def _request_received(self, head: bytes) -> None:
-        protocol = self._protocol = self._new_protocol()
+        protocol = self._protocol = new_protocol(self._listener.settings)
         protocol.receive_data(head)
         events = protocol.events_received()
         if protocol.eof_sent:
@@ -201,9 +190,7 @@ class Connection(asyncio.Protocol):
             return
         request = events[0]
         assert isinstance(request, Request)
-        response = self._judged(protocol, request)
-        if response.status_code != 101:
-            _mark_as_text(response)
+        response = answer_to(protocol, request, self._listener.has_room)
         protocol.send_response(response)
         if response.status_code != 101:
             self._end()
@@ -217,47 +204,17 @@ class Connection(asyncio.Protocol):
         self._transport.pause_reading()
         self._task = asyncio.get_running_loop().create_task(self._open(request))
 
-    def _judged(self, protocol: ServerProtocol, request: Request) -> Response:
-        """The answer to a request that can be read; 101 if it is let in."""
-        response = protocol.accept(request)
-        fault = host_fault(request.headers)
-        if response.status_code == 101:
-            if not is_stream_path(request.path):
-                response = protocol.reject(HTTPStatus.NOT_FOUND, "Connect to /stream.\n")
-            elif not self._listener.has_room():
-                response = protocol.reject(HTTPStatus.SERVICE_UNAVAILABLE, "The server is full.\n")
-                response.headers["Retry-After"] = "5"
-        if fault is not None and response.status_code in (101, HTTPStatus.BAD_REQUEST):
-            response = protocol.reject(HTTPStatus.BAD_REQUEST, fault + "\n")
-        elif response.status_code == HTTPStatus.BAD_REQUEST and is_version_refused(request.headers):
-            text = "Only version 13 of the WebSocket protocol is spoken here.\n"
-            response = protocol.reject(HTTPStatus.UPGRADE_REQUIRED, text)
-        if response.status_code in (HTTPStatus.BAD_REQUEST, HTTPStatus.UPGRADE_REQUIRED):
-            tell_version(response)
-        return response
-
-    def _new_protocol(self) -> ServerProtocol:
-        return ServerProtocol(
-            select_subprotocol=select_subprotocol,
-            max_size=self._listener.settings.max_frame_bytes,
-            logger=_protocol_log,
-        )
-
     def _malformed(self, protocol: ServerProtocol) -> None:
         """Answer what the library gave up on; some of it already has an answer."""
         if not any(protocol.writes):
-            text = "The HTTP request cannot be read.\n"
-            answer = protocol.reject(HTTPStatus.BAD_REQUEST, text)
-            _mark_as_text(answer)
+            answer = refusal(protocol, HTTPStatus.BAD_REQUEST, "The HTTP request cannot be read.")
             self._transport.write(answer.serialize())
         self._end()
 
     def _reject(self, status: HTTPStatus, text: str) -> None:
         """Answer a request that was not read with an HTTP error."""
-        protocol = self._protocol = self._new_protocol()
-        response = protocol.reject(status, text + "\n")
-        _mark_as_text(response)
-        protocol.send_response(response)
+        protocol = self._protocol = new_protocol(self._listener.settings)
+        protocol.send_response(refusal(protocol, status, text))
         self._end()
 
     def turn_away(self) -> None:
@@ -438,8 +395,3 @@ class Connection(asyncio.Protocol):
             self._session.close(4500, "internal error")
             self._listener.hub.settle(self)
         self.close(4500, "internal error")
-
-
-def _mark_as_text(refusal: Response) -> None:
-    """Keep browsers from taking a refusal for anything else."""
-    refusal.headers["X-Content-Type-Options"] = "nosniff"

@@ -18,8 +18,12 @@ from rookery.models import EventKind, TweetCounts
 
 _TEXT = 0x81
 _BINARY = 0x82
+_MAX_ID = 2**63
 _pack_uint64 = struct.Struct(">Q").pack
-_CARD_NAMES = {int(EventKind.TWEET): "tweet", int(EventKind.TWEET_EDITED): "tweet_edited"}
+_SHOWN_KINDS = {int(EventKind.TWEET): "tweet", int(EventKind.TWEET_EDITED): "tweet_edited"}
+
+UNKNOWN_KIND = 0
+"""Of an event that this server cannot show."""
 
 
 class _Message(msgspec.Struct, frozen=True, tag_field="type", rename="camel"):
@@ -87,6 +91,24 @@ class WireError(Exception):
         self.close_code = close_code
 
 
+def watched_ids(texts: Sequence[str], limit: int) -> frozenset[int]:
+    """The tweet ids of a ``watch``.
+
+    Raises:
+        WireError: there are more than `limit`, or one is not a decimal string of 63 bits.
+    """
+    if len(texts) > limit:
+        raise WireError("too_many_tweets", f"At most {limit} tweets can be watched")
+    ids = set()
+    for text in texts:
+        if not (text.isascii() and text.isdecimal() and len(text) <= 19):
+            raise WireError("invalid_message", "tweetIds must be decimal strings")
+        ids.add(int(text))
+    if ids and max(ids) >= _MAX_ID:
+        raise WireError("invalid_message", "tweetIds must be decimal strings")
+    return frozenset(ids)
+
+
 def frame_header(first_byte: int, length: int) -> bytes:
     """The header of an unmasked, unfragmented frame (RFC 6455, section 5.2)."""
     if length < 126:
@@ -99,23 +121,24 @@ def frame_header(first_byte: int, length: int) -> bytes:
 class Event:
     """One event, rendered at most once for each codec, however many sessions it goes to.
 
-    `card` is the tweet's card as MessagePack; empty for a deletion, and for a tweet that is gone.
+    `tweet` is what is shown of it (a `rookery.views.PushedTweet`); None for a deletion, and for a
+    tweet that is not there for those who get it.
     """
 
-    __slots__ = ("card", "json_parts", "kind", "msgpack_parts", "subject_id")
+    __slots__ = ("json_parts", "kind", "msgpack_parts", "subject_id", "tweet")
 
-    def __init__(self, kind: int, subject_id: int, card: bytes = b"") -> None:
+    def __init__(self, kind: int, subject_id: int, tweet: object = None) -> None:
         self.kind = kind
         self.subject_id = subject_id
-        self.card = card
+        self.tweet = tweet
         self.msgpack_parts: tuple[bytes, bytes] | None = None
         self.json_parts: tuple[dict[int, bytes], bytes, bytes] | None = None
 
-    def shape(self) -> tuple[str, str, Any]:
-        """(type, name of its field, value); None as the value stands for the card."""
-        name = _CARD_NAMES.get(self.kind)
-        if name is not None and self.card:
-            return name, "tweet", None
+    def shape(self) -> tuple[str, str, object]:
+        """(type, name of its field, value)."""
+        name = _SHOWN_KINDS.get(self.kind)
+        if name is not None and self.tweet is not None:
+            return name, "tweet", self.tweet
         if name is not None:
             return "tweet_unavailable", "tweetId", str(self.subject_id)
         if self.kind == EventKind.TWEET_DELETED:
@@ -201,7 +224,7 @@ class MsgpackCodec(Codec):
         encode = self._encoder.encode
         name, field, value = event.shape()
         before = b"\x83" + encode("type") + encode(name) + encode("offset") + b"\xcf"
-        after = encode(field) + (event.card if value is None else encode(value))
+        after = encode(field) + encode(value)
         header = frame_header(_BINARY, len(before) + 8 + len(after))
         event.msgpack_parts = parts = (header + before, after)
         return parts
@@ -240,8 +263,6 @@ class JsonCodec(Codec):
 
     def _render(self, event: Event) -> tuple[dict[int, bytes], bytes, bytes]:
         name, field, value = event.shape()
-        if value is None:
-            value = msgspec.msgpack.decode(event.card)
         before = b'{"type":"%b","offset":' % name.encode()
         after = b',"%b":%b}' % (field.encode(), self._encoder.encode(value))
         heads: dict[int, bytes] = {}

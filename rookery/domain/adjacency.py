@@ -1,6 +1,7 @@
 """Who of a shard's warm users follows whom: the graph, from the reader's side.
 
-Pure. Authors are interned to small numbers, so that an edge costs four bytes on either side.
+Pure. Authors are interned to small numbers, so that an edge costs four bytes on either side. Rows
+are handed about as arrays of int64 that are distinct and ascending.
 """
 
 from array import array
@@ -10,7 +11,28 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-NO_ROWS: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
+Rows = npt.NDArray[np.int64]
+NO_ROWS: Rows = np.empty(0, dtype=np.int64)
+
+
+def common(rows: Rows, others: Rows) -> Rows:
+    """Those of `rows` that are among `others`."""
+    if len(others) < len(rows):  # the shorter one is looked up in the longer one
+        rows, others = others, rows
+    if not len(rows):
+        return NO_ROWS
+    places = np.minimum(np.searchsorted(others, rows), len(others) - 1)
+    found: Rows = rows[others[places] == rows]
+    return found
+
+
+def without(rows: Rows, others: Rows) -> Rows:
+    """Those of `rows` that are not among `others`."""
+    gone = common(rows, others)
+    if not len(gone):
+        return rows
+    left: Rows = np.delete(rows, np.searchsorted(rows, gone))
+    return left
 
 
 class Adjacency:
@@ -68,6 +90,14 @@ class Adjacency:
     def __contains__(self, row: int) -> bool:
         return row in self._following
 
+    def __bool__(self) -> bool:
+        return bool(self._numbers)
+
+    def has(self, row: int, author_id: int) -> bool:
+        """Whether `row` follows an author."""
+        number = self._numbers.get(author_id)
+        return number is not None and number in self._following.get(row, ())
+
     def enter(self, row: int, author_ids: Iterable[int]) -> None:
         """Let `row` follow exactly these authors from now on."""
         wanted = set(author_ids)
@@ -99,7 +129,7 @@ class Adjacency:
         for number in self._following.pop(row, ()):
             self._leave(row, number)
 
-    def rows(self, author_id: int) -> npt.NDArray[np.int64]:
+    def rows(self, author_id: int) -> Rows:
         """The rows that follow an author: distinct, ascending, a copy."""
         number = self._numbers.get(author_id)
         if number is None:

@@ -6,6 +6,9 @@ change sides at any time: what is in both counts once.
 """
 
 from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable
+
+from rookery.models import EventKind
 
 HYSTERESIS = 0.8
 """An author stays a celebrity down to this share of the threshold, so that nobody flaps."""
@@ -71,3 +74,64 @@ class CelebrityList:
     def entries(self) -> list[tuple[int, int]]:
         """All ids with their kinds, ascending."""
         return [(tweet_id, self._kinds[tweet_id]) for tweet_id in self._ids]
+
+
+class MergedLists:
+    """The lists of all celebrities in one shard, and which of them each row merges in."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._lists: dict[int, CelebrityList] = {}
+        self._version = 0
+        self._of_row: dict[int, tuple[int, list[CelebrityList]]] = {}
+
+    def of_row(self, row: int, followees: Callable[[int], list[int]]) -> list[CelebrityList]:
+        """The lists of those whom `row` follows, which `followees` tells."""
+        known = self._of_row.get(row)
+        if known is not None and known[0] == self._version:
+            return known[1]
+        lists: list[CelebrityList] = []
+        if self._lists:
+            lists = [self._lists[author] for author in followees(row) if author in self._lists]
+        self._of_row[row] = (self._version, lists)
+        return lists
+
+    def forget_row(self, row: int) -> None:
+        """Whom `row` follows has changed, or the row has another user."""
+        self._of_row.pop(row, None)
+
+    def deliver(self, event: int, tweet_id: int, author_id: int, kind: int) -> None:
+        """Take in a celebrity's tweet, or its deletion."""
+        celebrity = self._lists.get(author_id)
+        if event == EventKind.TWEET:
+            if celebrity is None:
+                # Not told of this celebrity yet: below its first tweet the store is asked.
+                celebrity = CelebrityList(self._capacity, floor=tweet_id)
+                self._lists[author_id] = celebrity
+                self._version += 1
+            celebrity.add(tweet_id, kind)
+        elif event == EventKind.TWEET_DELETED and celebrity is not None:
+            celebrity.discard(tweet_id)
+
+    def replace(
+        self,
+        author_id: int,
+        entries: Iterable[tuple[int, int]],
+        floor: int,
+        is_deleted: Callable[[int], bool],
+    ) -> None:
+        """Start or replace a list: (id, kind) ascending, complete above `floor`."""
+        former = self._lists.get(author_id)
+        fresh = CelebrityList(self._capacity, floor)
+        for tweet_id, kind in (*entries, *(former.entries() if former is not None else ())):
+            if not is_deleted(tweet_id):
+                fresh.add(tweet_id, kind)
+        self._lists[author_id] = fresh
+        self._version += 1
+
+    def end(self, author_id: int) -> bool:
+        """Drop a list; whether there was one."""
+        if self._lists.pop(author_id, None) is None:
+            return False
+        self._version += 1
+        return True

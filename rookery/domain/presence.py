@@ -16,11 +16,15 @@ NO_SERVER = -1
 
 @dataclass(frozen=True)
 class Recipients:
-    """Users of one connection server that get one event, and each one's new offset."""
+    """Users of one connection server that get one event, and each one's new offset.
+
+    `hides_quote`: there is a block between each of them and the author whom the tweet quotes.
+    """
 
     server: str
     user_ids: bytes
     offsets: bytes
+    hides_quote: bool = False
 
 
 @dataclass(frozen=True)
@@ -170,15 +174,25 @@ class Presence:
             return None
         return self.logs.epoch_of(slot), int(self.logs.offsets[slot])
 
-    def told(self, server: int, after: int) -> npt.NDArray[np.int64]:
+    def recently_notified(self, server: int, after: int) -> npt.NDArray[np.int64]:
         """The ids of the users on a server who got events since `logs.appended` was `after`."""
         slots = np.nonzero((self._server_of == server) & self.logs.appended_to(after))[0]
         more = [slot for slot, servers in self._more_servers.items() if server in servers]
         found: npt.NDArray[np.int64] = self.logs.user_ids[np.append(slots, more).astype(np.int64)]
         return found
 
-    def notify(self, rows: npt.NDArray[np.int64], event: int, subject_id: int) -> list[Recipients]:
-        """Log an event for those of `rows` (distinct) that have a log; whom to push it to."""
+    def notify(
+        self,
+        rows: npt.NDArray[np.int64],
+        event: int,
+        subject_id: int,
+        *,
+        hides_quote: bool = False,
+    ) -> list[Recipients]:
+        """Log an event for those of `rows` (distinct) that have a log; whom to push it to.
+
+        `hides_quote` is passed on with them.
+        """
         slots = self._slot_of_row[rows]
         slots = slots[slots != NO_SLOT]
         if not len(slots):
@@ -190,18 +204,22 @@ class Presence:
             if number == NO_SERVER:
                 continue
             chosen = servers == number
-            found.append(self._recipients(number, slots[chosen], offsets[chosen]))
+            found.append(self._recipients(number, slots[chosen], offsets[chosen], hides_quote))
         if self._more_servers:
             position = {slot: i for i, slot in enumerate(slots.tolist())}
             for slot in self._more_servers.keys() & position.keys():
                 at = position[slot]
+                one = slice(at, at + 1)
                 for number in self._more_servers[slot]:
-                    found.append(self._recipients(number, slots[at : at + 1], offsets[at : at + 1]))
+                    found.append(self._recipients(number, slots[one], offsets[one], hides_quote))
         return found
 
     def _recipients(
-        self, server: int, slots: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]
+        self,
+        server: int,
+        slots: npt.NDArray[np.int64],
+        offsets: npt.NDArray[np.int64],
+        hides_quote: bool,
     ) -> Recipients:
-        return Recipients(
-            self._names[server], self.logs.user_ids[slots].tobytes(), offsets.tobytes()
-        )
+        user_ids = self.logs.user_ids[slots].tobytes()
+        return Recipients(self._names[server], user_ids, offsets.tobytes(), hides_quote)

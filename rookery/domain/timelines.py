@@ -13,14 +13,15 @@ from contextlib import contextmanager
 import numpy as np
 import numpy.typing as npt
 
-from rookery.domain.adjacency import Adjacency
-from rookery.domain.celebrity import CelebrityList
+from rookery.domain.adjacency import Adjacency, Rows, common, without
+from rookery.domain.celebrity import CelebrityList, MergedLists
 from rookery.domain.delivered import RecentIds
+from rookery.domain.hiding import Hiding
 from rookery.domain.own_posts import OwnPosts
 from rookery.domain.presence import Presence, Recipients
 from rookery.domain.rings import Ids, Kinds, Rings
-from rookery.messages import WarmTimeline
-from rookery.models import EventKind
+from rookery.messages import Delivery, WarmTimeline
+from rookery.models import EventKind, PostKind
 
 REMEMBERED_DELETIONS = 65_536
 
@@ -36,11 +37,9 @@ class WarmTimelines:
     ) -> None:
         self.rings = Rings(rows, ring_size)
         self.adjacency = Adjacency()
+        self.hiding = Hiding()
         self.presence = Presence(rows, max_logs, log_events)
-        self._list_size = list_size
-        self._celebrities: dict[int, CelebrityList] = {}
-        self._celebrity_version = 0
-        self._followed: dict[int, tuple[int, list[CelebrityList]]] = {}
+        self._celebrities = MergedLists(list_size)
         self._rows: dict[int, int] = {}
         self._users: npt.NDArray[np.int64] = np.zeros(rows, dtype=np.int64)
         self._built: npt.NDArray[np.bool_] = np.zeros(rows, dtype=np.bool_)
@@ -106,7 +105,7 @@ class WarmTimelines:
 
     @contextmanager
     def held(self, row: int) -> Iterator[None]:
-        """Keep a row with its user, as whoever builds it must: it would be another user's else."""
+        """Keep a row with its user while it is built; otherwise another user may be given it."""
         self._holders[row] += 1
         try:
             yield
@@ -116,8 +115,9 @@ class WarmTimelines:
     def _drop(self, row: int) -> None:
         del self._rows[int(self._users[row])]
         self._own.forget(int(self._users[row]))
-        self._followed.pop(row, None)
+        self._celebrities.forget_row(row)
         self.adjacency.drop(row)
+        self.hiding.drop(row)
         self._built[row] = False
         self._generations[row] += 1
         heapq.heappush(self._free, row)
@@ -155,13 +155,31 @@ class WarmTimelines:
         self.rings.clear(row)
         return int(self._generations[row])
 
-    def enter(self, row: int, author_ids: Iterable[int], token: int) -> bool:
-        """Set whom a row follows (its own user too); False if the graph changed since `begin`."""
+    def enter(
+        self,
+        row: int,
+        author_ids: Iterable[int],
+        token: int,
+        *,
+        muted: Iterable[int] = (),
+        blocked: Iterable[int] = (),
+    ) -> bool:
+        """Set whose posts a row takes (its own user's too) and what its user hides.
+
+        `muted` are users and conversations, `blocked` users; none of `author_ids` may be among
+        them. False, and nothing is set, if the graph changed since `begin`.
+        """
         if token != self._generations[row]:
             return False
-        self.adjacency.enter(row, author_ids)
-        self._followed.pop(row, None)
+        self._set_graph(row, author_ids, muted, blocked)
         return True
+
+    def _set_graph(
+        self, row: int, author_ids: Iterable[int], muted: Iterable[int], blocked: Iterable[int]
+    ) -> None:
+        self.adjacency.enter(row, author_ids)
+        self.hiding.replace(row, muted, blocked)
+        self._celebrities.forget_row(row)
 
     def finish(self, row: int, ids: Ids, kinds: Kinds, floor: int, token: int) -> bool:
         """Load what the store had (ascending, complete above `floor`) under what came meanwhile.
@@ -177,26 +195,48 @@ class WarmTimelines:
         return True
 
     def graph_changed(self, follower_id: int, followee_id: int, follows: bool) -> bool:
-        """Take note of a follow or unfollow; True if the follower's row must be built anew."""
+        """Take note of a follow or unfollow; True if the follower's row must be built anew.
+
+        Whoever follows somebody and mutes them gets none of their posts.
+        """
         row = self._rows.get(follower_id)
         if row is None:
             return False
-        self._generations[row] += 1
-        self._built[row] = False
-        self._followed.pop(row, None)
+        self._spoil_row(row)
+        self._celebrities.forget_row(row)
         if row in self.adjacency:
-            if follows:
-                self.adjacency.add(row, followee_id)
-            else:
+            if not follows:
                 self.adjacency.remove(row, followee_id)
+            elif not self.hiding.hides(row, followee_id):
+                self.adjacency.add(row, followee_id)
         return True
+
+    def hidden_changed(
+        self,
+        user_id: int,
+        author_ids: Iterable[int],
+        muted: Iterable[int],
+        blocked: Iterable[int],
+    ) -> None:
+        """Replace the graph around a user, as `enter` has it; the row is to be built anew.
+
+        From now on deliveries go by it. Nothing if the user's row is not entered: `spoil` has
+        whoever enters it just now look again.
+        """
+        row = self._rows.get(user_id)
+        if row is not None and row in self.adjacency:
+            self._spoil_row(row)
+            self._set_graph(row, author_ids, muted, blocked)
 
     def spoil(self, user_id: int) -> None:
         """Have a row built anew from the store at its next read, its graph included."""
         row = self._rows.get(user_id)
         if row is not None:
-            self._generations[row] += 1
-            self._built[row] = False
+            self._spoil_row(row)
+
+    def _spoil_row(self, row: int) -> None:
+        self._generations[row] += 1
+        self._built[row] = False
 
     # Reading.
 
@@ -242,21 +282,7 @@ class WarmTimelines:
         return page
 
     def _lists_of(self, row: int) -> list[CelebrityList]:
-        known = self._followed.get(row)
-        if known is not None and known[0] == self._celebrity_version:
-            return known[1]
-        celebrities = self._celebrities
-        lists = (
-            [
-                celebrities[author_id]
-                for author_id in self.adjacency.following(row)
-                if author_id in celebrities
-            ]
-            if celebrities
-            else []
-        )
-        self._followed[row] = (self._celebrity_version, lists)
-        return lists
+        return self._celebrities.of_row(row, self.adjacency.following)
 
     def inspect(self, user_id: int, now_s: float) -> WarmTimeline | None:
         """All that memory serves of a user's timeline; None if it is not built."""
@@ -284,57 +310,67 @@ class WarmTimelines:
         if author_id in self._rows and tweet_id not in self._deleted:
             self._own.add(author_id, tweet_id, kind)
 
-    def deliver(
-        self, event: int, subject_id: int, author_id: int, kind: int, *, listed: bool
-    ) -> tuple[int, list[Recipients]]:
-        """Bring one event of an author to all followers here; (rows reached, whom to push to).
+    def deliver(self, delivery: Delivery, *, listed: bool) -> tuple[int, list[Recipients]]:
+        """Bring one event of an author to the followers here; (rows reached, whom to push to).
 
-        `listed`: a celebrity's, whose tweet goes into its list instead of the rings. What is
-        delivered again after a failure comes late: a tweet after its deletion is passed over.
+        Rings take in whatever followed authors post, for whoever reads filters them; event logs and
+        pushes are exact. `listed`: a celebrity's, whose tweet goes into its list instead of the
+        rings. What is delivered again after a failure comes late: a tweet after its deletion is
+        passed over.
         """
+        event, tweet_id, author_id = delivery.event_kind, delivery.tweet_id, delivery.author_id
         if self._own:
-            self._own.discard(author_id, subject_id)
+            self._own.discard(author_id, tweet_id)
         if event == EventKind.TWEET_DELETED:
             # It stays in the rings: who reads it finds no such tweet, and passes it over.
-            self._deleted.add(subject_id)
-        elif event == EventKind.TWEET and subject_id in self._deleted:
+            self._deleted.add(tweet_id)
+        elif event == EventKind.TWEET and tweet_id in self._deleted:
             return 0, []
         if listed:
-            self._deliver_to_list(event, subject_id, author_id, kind)
+            self._celebrities.deliver(event, tweet_id, author_id, delivery.post_kind)
         rows = self.adjacency.rows(author_id)
         if not len(rows):
             return 0, []
         if event == EventKind.TWEET and not listed:
-            self.rings.deliver(rows, subject_id, kind)
-        return len(rows), self.presence.notify(rows, event, subject_id)
+            self.rings.deliver(rows, tweet_id, delivery.post_kind)
+        if delivery.audience is None and self.hiding.is_empty:
+            return len(rows), self.presence.notify(rows, event, tweet_id)
+        return len(rows), self._notify_entitled(rows, delivery)
 
-    def _deliver_to_list(self, event: int, tweet_id: int, author_id: int, kind: int) -> None:
-        celebrity = self._celebrities.get(author_id)
-        if event == EventKind.TWEET:
-            if celebrity is None:
-                # Not told of this celebrity yet: below its first tweet the store is asked.
-                celebrity = CelebrityList(self._list_size, floor=tweet_id)
-                self._celebrities[author_id] = celebrity
-                self._celebrity_version += 1
-            celebrity.add(tweet_id, kind)
-        elif event == EventKind.TWEET_DELETED and celebrity is not None:
-            celebrity.discard(tweet_id)
+    def _notify_entitled(self, rows: Rows, delivery: Delivery) -> list[Recipients]:
+        """Notify those of the author's followers who may see the tweet and do not mute it.
+
+        As `rookery.domain.visibility` has it: a retweet goes with its original, while a quote of
+        somebody hidden is shown, without what it quotes where a block hides that.
+        """
+        event, tweet_id = delivery.event_kind, delivery.tweet_id
+        original_author_id = delivery.original_author_id
+        if delivery.audience is not None:
+            rows = common(rows, self._rows_of(delivery.audience))
+        mutes, blocks = self.hiding.mutes, self.hiding.blocks
+        rows = without(rows, mutes.rows(delivery.conversation_id))
+        if original_author_id is None:
+            return self.presence.notify(rows, event, tweet_id)
+        blocking = blocks.rows(original_author_id)
+        if not delivery.post_kind & PostKind.QUOTE:
+            rows = without(without(rows, mutes.rows(original_author_id)), blocking)
+            return self.presence.notify(rows, event, tweet_id)
+        blocking = common(rows, blocking)
+        recipients = self.presence.notify(without(rows, blocking), event, tweet_id)
+        return recipients + self.presence.notify(blocking, event, tweet_id, hides_quote=True)
+
+    def _rows_of(self, user_ids: Iterable[int]) -> Rows:
+        """The rows of those of the users who are warm, ascending."""
+        rows = {row for user in user_ids if (row := self._rows.get(user)) is not None}
+        return np.array(sorted(rows), dtype=np.int64)
 
     def set_celebrity(self, author_id: int, entries: Iterable[tuple[int, int]], floor: int) -> None:
         """Start (or replace) a celebrity's list: (id, kind) ascending, complete above `floor`."""
-        former = self._celebrities.get(author_id)
-        fresh = CelebrityList(self._list_size, floor)
-        for tweet_id, kind in (*entries, *(former.entries() if former is not None else ())):
-            if tweet_id not in self._deleted:
-                fresh.add(tweet_id, kind)
-        self._celebrities[author_id] = fresh
-        self._celebrity_version += 1
+        self._celebrities.replace(author_id, entries, floor, self._deleted.__contains__)
 
     def end_celebrity(self, author_id: int) -> None:
         """Drop a celebrity's list; the rows that relied on it are to be built anew."""
-        if self._celebrities.pop(author_id, None) is None:
-            return
-        self._celebrity_version += 1
-        rows = self.adjacency.rows(author_id)
-        self._generations[rows] += 1
-        self._built[rows] = False
+        if self._celebrities.end(author_id):
+            rows = self.adjacency.rows(author_id)
+            self._generations[rows] += 1
+            self._built[rows] = False

@@ -11,6 +11,8 @@ import msgspec
 
 PUBLIC, FOLLOWERS, MENTIONED = "public", "followers", "mentioned"
 ACTIVE, SUSPENDED, DELETED = "active", "suspended", "deleted"
+MODERATORS = frozenset({"moderator", "admin"})
+"""The roles of those who see suspended accounts."""
 NOBODY: frozenset[int] = frozenset()
 
 
@@ -84,12 +86,13 @@ def may_see(viewer: Viewer, facts: Facts) -> bool:
 def is_muted(viewer: Viewer, facts: Facts, asked_for: AbstractSet[int] = NOBODY) -> bool:
     """Whether a list leaves the tweet out for `viewer`, who may see it.
 
-    `asked_for`: whose mute does not count here, as that of a user whose own timeline is read.
+    `asked_for`: whose mute does not count here, as that of a user whose own timeline is read. What
+    the viewer posted is never left out.
     """
     muted = viewer.muted
-    return bool(muted) and any(
-        each in muted and each not in asked_for for each in facts.subject_ids
-    )
+    if not muted or facts.author_id == viewer.user_id:
+        return False
+    return any(each in muted and each not in asked_for for each in facts.subject_ids)
 
 
 def may_see_lists(viewer: Viewer, user_id: int, *, is_private: bool) -> bool:

@@ -3,6 +3,7 @@
 Interfaces only; actors, or the wiring in `rookery.compose`, implement them.
 """
 
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from rookery.messages import Invalidation, TimelineSlice
@@ -34,10 +35,22 @@ class TimelinePort(Protocol):
         """Tell the follower's timeline of a committed follow or unfollow.
 
         Awaited before the request is answered, so that the follower's next read shows it. Best
-        effort: the outbox entry of the same commit tells it again.
+        effort: the event of the same commit tells it again.
 
         Raises:
             Unavailable: its shard does not answer.
+        """
+        ...
+
+    async def hidden_changed(self, user_ids: Sequence[int]) -> None:
+        """Tell the timelines of these users of committed blocks or mutes, and of their ends.
+
+        Awaited before the request is answered, so that the next read and the next push show it.
+        Whom they follow is looked up again as well. Best effort: the event of the same commit tells
+        it again.
+
+        Raises:
+            Unavailable: a shard does not answer.
         """
         ...
 
@@ -46,7 +59,7 @@ class TimelinePort(Protocol):
 
         Awaited before the request is answered, so that the author's next read shows it, whichever
         gateway serves it. Best effort: returns within half a second, and raises nothing; the
-        outbox entry of the same commit brings it as to all others.
+        event of the same commit brings it as to all others.
         """
         ...
 
@@ -57,7 +70,7 @@ class InvalidationPort(Protocol):
     async def broadcast(self, change: Invalidation) -> bool:
         """Apply `change` in every other gateway and connection server.
 
-        Best effort: returns after about 1 s at the latest, where only counts and likes have
+        Best effort: returns after about 1 s at the latest, where only counts and marks have
         changed after a quarter of that, and raises nothing. The answer is whether all have
         confirmed it. Whoever has not answered by then is told until the second is over; a cache
         that was missed catches up by its own expiry.
@@ -66,7 +79,7 @@ class InvalidationPort(Protocol):
 
 
 class StreamDirectoryPort(Protocol):
-    """Service discovery for WebSocket clients."""
+    """Where WebSocket clients are, and where they may go."""
 
     async def pick(self) -> str:
         """The ``ws://`` URL of a live connection server.
@@ -74,4 +87,8 @@ class StreamDirectoryPort(Protocol):
         Raises:
             Unavailable: there is none.
         """
+        ...
+
+    async def connected(self, user_id: int) -> Collection[str]:
+        """The user's devices that hold a stream, as far as is known; raises nothing."""
         ...

@@ -1,7 +1,7 @@
 """Whether the server can do its work, for those who ask whether it is ready."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from time import monotonic
 from typing import NamedTuple, Protocol
 
@@ -88,3 +88,37 @@ class WriteCheck:
         except Unavailable:
             return False
         return True
+
+
+class Readiness:
+    """Whether each part answers that requests need.
+
+    `needed` names the parts beside the store as they are now; `answering` says which of them
+    answer, within `within_s` and without an error.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        writing: WriteCheck,
+        needed: Callable[[], Sequence[str]],
+        answering: Callable[[Sequence[str]], Awaitable[Collection[str]]],
+        *,
+        within_s: float,
+    ) -> None:
+        self._reader = reader
+        self._writing = writing
+        self._needed = needed
+        self._answering = answering
+        self._within_s = within_s
+
+    async def look(self) -> Mapping[str, bool]:
+        """The parts by name; looks at all of them at once, and raises nothing."""
+        needed = self._needed()
+        store, present, writing = await asyncio.gather(
+            store_answers(self._reader, self._within_s),
+            self._answering(needed),
+            self._writing.look(),
+        )
+        parts = {name: name in present for name in needed}
+        return {"store": store, **parts, "writes": writing.writes, "ids": writing.ids}

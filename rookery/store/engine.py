@@ -1,7 +1,8 @@
 """The engine protocol: documents in declared collections, and atomic conditional writes.
 
-Interface only; `sqlite/` and `mongo/` implement it, and `tests/contract` says what every
-implementation must do. The repositories of this package are written once, on top of it.
+Interface, and the checks that all implementations make alike; `sqlite/` and `mongo/` implement
+it, and `tests/contract` says what every implementation must do. The repositories of this package
+are written once, on top of it.
 
 Model:
     A document is a flat mapping of field names to JSON-like values (int, str, bool, float, None,
@@ -25,6 +26,9 @@ Value: TypeAlias = Any
 Document: TypeAlias = dict[str, Value]
 Key: TypeAlias = tuple[int | str, ...]
 Row: TypeAlias = tuple[Value, ...]
+
+MOST_DELETED = 1000
+"""So many documents a `DeleteRange` removes at the most, so that no batch holds up the others."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +77,34 @@ class Increment(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
     A missing document starts from zeros in a collection without body; in one with a body, where
     it could not be whole, the batch fails with `ConditionFailed`. None counts as zero.
+
+    `most`, `least`: bounds of columns among `deltas`. The batch fails with `ConditionFailed` where
+    a column would be beyond its bound right after this operation, however many callers add to it
+    at the same time. Operations without bounds are not held to those of others.
+    `label` names the condition in the error, as that of `Expect` does.
     """
 
     collection: str
     key: Key
     deltas: dict[str, int]
+    most: dict[str, int] = {}
+    least: dict[str, int] = {}
+    label: str = ""
+
+
+class DeleteRange(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Remove the first `limit` documents whose leading key fields equal `prefix`, in their order.
+
+    All of them where there are fewer, and no error where there are none: whoever wants a range
+    gone writes this again until a read finds nothing there. What other batches add to the range
+    meanwhile may stay, as if it had been added afterwards.
+
+    `prefix` has at least one field and not all of them; `limit` is 1 to `MOST_DELETED`.
+    """
+
+    collection: str
+    prefix: Key
+    limit: int
 
 
 class Expect(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -94,7 +121,7 @@ class Expect(msgspec.Struct, frozen=True, array_like=True, tag=True):
     label: str = ""
 
 
-Operation: TypeAlias = Insert | Put | Delete | Increment | Expect
+Operation: TypeAlias = Insert | Put | Delete | Increment | DeleteRange | Expect
 
 
 class WriteBatch(msgspec.Struct, frozen=True, array_like=True):
@@ -110,8 +137,8 @@ class WriteBatch(msgspec.Struct, frozen=True, array_like=True):
 class ConditionFailed(Exception):
     """A condition of a batch did not hold; nothing of it took effect.
 
-    `label` is that of the `Expect`, or the collection's name for an `Insert` of an existing key
-    and for an `Increment` of a missing document that cannot start from zeros.
+    `label` is that of the `Expect` or `Increment`; it is the collection's name for an `Increment`
+    without a label and for an `Insert` of an existing key.
     """
 
     def __init__(self, label: str) -> None:
@@ -120,6 +147,29 @@ class ConditionFailed(Exception):
     @property
     def label(self) -> str:
         return str(self.args[0])
+
+
+def check_increment(operation: Increment) -> None:
+    """Raises `ValueError` where an increment has no numbers, or a bound of nothing it adds to."""
+    if not operation.deltas or None in operation.deltas.values():
+        raise ValueError(f"{operation.collection}: an increment without a number")
+    for bounds in (operation.most, operation.least):
+        if not bounds.keys() <= operation.deltas.keys() or None in bounds.values():
+            raise ValueError(f"{operation.collection}: a bound of a column that is not added to")
+
+
+def is_within_bounds(operation: Increment, columns: Mapping[str, Value]) -> bool:
+    """Whether an increment keeps to its bounds, of a document that has `columns` before it."""
+    sums = {name: (columns.get(name) or 0) + delta for name, delta in operation.deltas.items()}
+    return all(sums[name] <= bound for name, bound in operation.most.items()) and all(
+        sums[name] >= bound for name, bound in operation.least.items()
+    )
+
+
+def check_limit(operation: DeleteRange) -> None:
+    """Raises `ValueError` where a range is to be deleted in too large a step, or in none."""
+    if not 1 <= operation.limit <= MOST_DELETED:
+        raise ValueError(f"{operation.collection}: a range of 1 to {MOST_DELETED} documents")
 
 
 class Reader(Protocol):
@@ -174,6 +224,7 @@ class Reader(Protocol):
         fields: tuple[str, ...],
         prefixes: Sequence[Key],
         *,
+        index: str | None = None,
         after: Key | None = None,
         before: Key | None = None,
         limit: int,

@@ -1,23 +1,24 @@
-"""The fan-out queue: what was committed and must reach timelines and connections.
+"""The queue of events: what was committed and consumers have still to take.
 
-Interface. In `queue_outbox` the outbox in the store is the queue; in `queue_redis` a Redis stream
-carries the entries, and the outbox what the stream lost. Guarantees of every variant: each
-committed entry is handed out at least once until it is acknowledged, also across the death of any
+Interface. In `queue_outbox` the outbox in the store is the queue; in `redis.queue` a Redis stream
+carries the events, and the outbox what the stream lost. Guarantees of every variant: each
+committed event is handed out at least once until it is acknowledged, also across the death of any
 process; one that was acknowledged may come again, though rarely, and must be recognised by those
-it is delivered to; entries come roughly in the order of their ids.
+who take it; events come roughly in the order of their ids.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from rookery.models import OutboxEntry
+from rookery.events.encoding import StoredEvent
+from rookery.store.engine import Operation
 
 
 class Queue(Protocol):
-    """For one consumer at a time."""
+    """For one relay at a time, which holds what it was handed out until it acknowledges it."""
 
-    async def take(self, limit: int, wait_s: float) -> list[OutboxEntry]:
-        """At most `limit` entries that this consumer does not hold yet; waits for the first.
+    async def take(self, limit: int, wait_s: float) -> list[StoredEvent]:
+        """At most `limit` events that are not held yet; waits for the first.
 
         Returns an empty list after `wait_s`.
 
@@ -26,43 +27,29 @@ class Queue(Protocol):
         """
         ...
 
-    async def acknowledge(self, entry_ids: Sequence[int]) -> None:
-        """Entries that were delivered everywhere; they are not handed out again.
+    async def acknowledge(self, event_ids: Sequence[int], also: Sequence[Operation] = ()) -> None:
+        """Take events off the outbox, and do `also` in the same batch; they do not come again.
 
         Raises:
-            Unavailable: they stay held; acknowledge them again.
+            Unavailable: whether it was done is unknown, and they stay held; call it again.
         """
         ...
 
-    def release(self, entry_ids: Sequence[int], fault: Exception | None = None) -> None:
-        """Give entries back that could not be delivered; they will be handed out again.
-
-        `fault` is why not, where the entries themselves may be the cause; None where a part that
-        they must reach did not answer.
-        """
-        ...
-
-    def offer(self, entries: Sequence[OutboxEntry]) -> None:
-        """Entries that were committed just now, as far as whoever committed them can tell."""
+    def offer(self, events: Sequence[StoredEvent]) -> None:
+        """Events that were committed just now, as far as whoever committed them can tell."""
         ...
 
     async def is_empty(self) -> bool:
         """Whether everything that was ever added has been acknowledged.
-
-        What was put aside has not.
 
         Raises:
             Unavailable: that cannot be known now.
         """
         ...
 
-    async def requeue_dead(self) -> int:
-        """Hand out again what was put aside because its delivery failed; how many that are."""
-        ...
-
     @property
     def held(self) -> int:
-        """Entries handed out and neither acknowledged nor released."""
+        """Events handed out and not acknowledged."""
         ...
 
     def figures(self) -> Mapping[str, float]:
@@ -73,14 +60,14 @@ class Queue(Protocol):
 
 
 class Announcer(Protocol):
-    """Tells the queue's consumer of entries that were committed just now.
+    """Tells the queue of events that were committed just now.
 
     An announcement may be lost, with the process that makes it or on the way; whoever takes from
-    the queue finds such entries in the outbox itself, some seconds later.
+    the queue finds such events in the outbox itself, some seconds later.
     """
 
-    def announce(self, entries: Sequence[OutboxEntry]) -> None:
-        """Tell of committed entries, without waiting."""
+    def announce(self, events: Sequence[StoredEvent]) -> None:
+        """Tell of committed events, without waiting."""
         ...
 
     async def close(self) -> None: ...

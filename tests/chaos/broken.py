@@ -14,7 +14,7 @@ from rookery.actors.gateway import ConnectionServer
 from rookery.actors.runtime import Actor, ActorContext, ActorRef, ActorSpec, Runtime
 from rookery.actors.shard import TimelineShard
 from rookery.actors.writer import StoreWriter
-from rookery.compose.app import StreamSurface
+from rookery.compose.streams import StreamSurface
 from rookery.config import Config
 from rookery.domain.delivered import RecentIds
 from rookery.domain.placement import ClusterView
@@ -82,8 +82,8 @@ class LossySurface(StreamSurface):
                 self._drop(push)
 
     def _drop(self, push: Push) -> None:
-        users = np.frombuffer(push[3], "<i8").tolist()
-        offsets = np.frombuffer(push[4], "<i8").tolist()
+        users = np.frombuffer(push.user_ids, "<i8").tolist()
+        offsets = np.frombuffer(push.offsets, "<i8").tolist()
         for user_id, offset in zip(users, offsets, strict=True):
             for peer in self._hub._by_user.get(user_id, ()):
                 if peer.session.offset == offset - 1:

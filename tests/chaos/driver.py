@@ -26,7 +26,7 @@ import psutil
 
 from rookery.actors.runtime import Runtime
 from rookery.actors.runtime_inline import InlineRuntime
-from rookery.compose.app import singles, specs
+from rookery.compose.actors import singles, specs
 from rookery.compose.serving import RunningServer
 from rookery.config import Config, load
 from rookery.logs import configure
@@ -103,7 +103,7 @@ class Nodes:
     def serving(self) -> dict[str, int]:
         """The raylets of those that serve."""
         assert self._server.cluster is not None
-        placed = self._server.cluster.controller.placed
+        placed = self._server.cluster.controller.nodes.placed
         return {
             node: self._raylets.pid_of(node)
             for node in self._raylets.other_ids

@@ -75,7 +75,7 @@ async def kill(raylets: Raylets, node: str) -> None:
 
 async def node_of_a_shard(server: ServerThread, raylets: Raylets) -> str:
     """A node that may be killed, and serves."""
-    placed = server.server.cluster.controller.placed  # type: ignore[union-attr]
+    placed = server.server.cluster.controller.nodes.placed  # type: ignore[union-attr]
     return next(node for node in raylets.other_ids if placed[node].actors.shards)
 
 
@@ -92,7 +92,7 @@ async def test_a_replay_is_exact_while_a_node_joins_and_one_is_killed(
     with gzip.open(SHARED, "rt") as whole:
         cut.write_text("".join(islice(whole, EVENTS)))
     network = higgs.read(cut)
-    backend = server.server.use_cases.backend
+    backend = server.server.backend
     store = StoreParts(backend.reader, backend.writer)
     began_s = time.monotonic()
     await server.on_loop(Loader(store, network, "load higgs").run(lambda *_: None))
@@ -139,7 +139,7 @@ async def test_reads_and_posts_work_again_after_a_node_died(
     """Within ten seconds, on the nodes that are left."""
     await serving(server, 1 + len(raylets.other_ids))
     victim = await node_of_a_shard(server, raylets)
-    gone = server.server.cluster.controller.placed[victim].actors.shards  # type: ignore[union-attr]
+    gone = server.server.cluster.controller.nodes.placed[victim].actors.shards  # type: ignore[union-attr]
     author = await world.person("author")
     while server.server.view.shard_map.owner((person := await world.person()).id) not in gone:
         pass
@@ -216,7 +216,7 @@ async def test_a_rolling_restart_loses_no_request_and_no_event(
         await world.control("drain", node=node[:12])
         assert not any(
             each.actors.all
-            for each in server.server.cluster.controller.placed.values()  # type: ignore[union-attr]
+            for each in server.server.cluster.controller.nodes.placed.values()  # type: ignore[union-attr]
             if each.node.id == node
         )
         await raylets.kill(node)
@@ -357,7 +357,7 @@ async def test_status_shows_every_node_and_actor(server: ServerThread, world: Wo
     """With figures; nobody is silent."""
     found = await world.control("status")
     nodes = {node["id"]: node["actors"] for node in found["nodes"]}
-    assert len(nodes) == 1 + len(server.server.cluster.controller.placed)  # type: ignore[union-attr]
+    assert len(nodes) == 1 + len(server.server.cluster.controller.nodes.placed)  # type: ignore[union-attr]
     assert nodes[""].keys() == {
         names.CONNECTION_MANAGER,
         names.CELEBRITY_LISTS,

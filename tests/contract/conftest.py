@@ -1,7 +1,7 @@
 """One suite over every engine: a new one adds its name to ENGINES and a branch to `engine`."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,9 @@ import pytest
 from pymongo import AsyncMongoClient
 
 from rookery import config
-from rookery.store.engine import Operation, Reader, Store, WriteBatch
+from rookery.store.engine import Collection, Operation, Reader, Store, WriteBatch
 from rookery.store.mongo import MongoReader, MongoStore
+from rookery.store.schema import EVENT_BACKLOG, FAILED_EVENTS, OUTBOX
 from rookery.store.sqlite import SqliteReader, SqliteStore
 from tests.contract.collections import COLLECTIONS
 from tests.servers import mongo, redis
@@ -88,18 +89,33 @@ async def mongo_database(request: pytest.FixtureRequest) -> AsyncIterator[config
 @pytest.fixture(params=ENGINES)
 async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
     """An empty store of each engine."""
+    async with _opened(request, tmp_path, COLLECTIONS) as opened:
+        yield opened
+
+
+@pytest.fixture(params=ENGINES)
+async def event_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """An empty store of each engine, with what the relay of events needs."""
+    async with _opened(request, tmp_path, (OUTBOX, EVENT_BACKLOG, FAILED_EVENTS)) as opened:
+        yield opened.store
+
+
+@asynccontextmanager
+async def _opened(
+    request: pytest.FixtureRequest, folder: Path, collections: Sequence[Collection]
+) -> AsyncIterator[Engine]:
     if request.param == "memory":
-        memory = MemoryStore(COLLECTIONS)
+        memory = MemoryStore(collections)
         yield Engine(memory, lambda: memory.reader)
     elif request.param == "sqlite":
-        path = tmp_path / "rookery.db"
-        store = SqliteStore(path, COLLECTIONS, clock_ms=lambda: 0)
-        yield Engine(store, lambda: SqliteReader(path, COLLECTIONS))
+        path = folder / "rookery.db"
+        store = SqliteStore(path, collections, clock_ms=lambda: 0)
+        yield Engine(store, lambda: SqliteReader(path, collections))
         await store.close()
     else:
         async with _database(_uri(request)) as settings:
-            opened = await MongoStore.open(settings, COLLECTIONS)
-            yield Engine(opened, lambda: MongoReader(settings, COLLECTIONS))
+            opened = await MongoStore.open(settings, collections)
+            yield Engine(opened, lambda: MongoReader(settings, collections))
             await opened.close()
 
 

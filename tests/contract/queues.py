@@ -3,19 +3,18 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 
-import msgspec
-
 from rookery.config import Redis
+from rookery.events.encoding import StoredEvent, encoded
+from rookery.events.kinds import TweetPosted
 from rookery.ids import first_id_at
-from rookery.models import EventKind, OutboxEntry
 from rookery.store import clock_ms
 from rookery.store.engine import WriteBatch
 from rookery.store.queue import Announcer, Queue
 from rookery.store.queue_outbox import OutboxQueue
-from rookery.store.records.outbox import Outbox, adding
+from rookery.store.records.outbox import Outbox, adding_stored
 from rookery.store.redis.announcer import RedisAnnouncer
 from rookery.store.redis.queue import RedisQueue
 from tests.servers.redis import RedisServer
@@ -27,22 +26,24 @@ LIMIT = 100
 _numbers = itertools.count(1)
 
 
-def entries(count: int, age_s: float = 0.0) -> list[OutboxEntry]:
+def entries(count: int, age_s: float = 0.0) -> list[StoredEvent]:
     """New entries in the order of their ids, made `age_s` ago."""
     first = first_id_at(clock_ms() - int(age_s * 1000))
     return [
-        OutboxEntry(
-            id=first + next(_numbers),
-            event=int(EventKind.TWEET),
-            author_id=7,
-            subject_id=number,
-            payload=b"\x81\x00",
+        encoded(
+            TweetPosted(
+                id=first + next(_numbers),
+                tweet_id=number,
+                author_id=7,
+                conversation_id=number,
+                record=b"\x81\x00",
+            )
         )
         for number in range(count)
     ]
 
 
-def ids(taken: Sequence[OutboxEntry]) -> list[int]:
+def ids(taken: Sequence[StoredEvent]) -> list[int]:
     return [entry.id for entry in taken]
 
 
@@ -53,7 +54,7 @@ class Direct:
         self._scene = scene
         self.count = 0
 
-    def announce(self, entries: Sequence[OutboxEntry]) -> None:
+    def announce(self, entries: Sequence[StoredEvent]) -> None:
         self.count += len(entries)
         self._scene.queue.offer(entries)
 
@@ -80,11 +81,11 @@ class Scene:
     def _made(self) -> Queue:
         return OutboxQueue(self.outbox)
 
-    async def store_only(self, added: Sequence[OutboxEntry]) -> None:
+    async def store_only(self, added: Sequence[StoredEvent]) -> None:
         """Commit entries and die before they are announced."""
-        await self.store.write(WriteBatch(tuple(adding(entry) for entry in added)))
+        await self.store.write(WriteBatch(tuple(adding_stored(entry) for entry in added)))
 
-    async def commit(self, added: Sequence[OutboxEntry]) -> list[int]:
+    async def commit(self, added: Sequence[StoredEvent]) -> list[int]:
         """Commit entries, and announce them; their ids."""
         await self.store_only(added)
         self.announcer.announce(added)
@@ -117,7 +118,6 @@ class RedisScene(Scene):
         super().__init__(stack)
         self.server = server
         self.settings = Redis(url=server.url, prefix=f"test{next(_numbers)}:", timeout_s=0.3)
-        self.max_failures = 2
         self.max_length = 1_000
 
     def open(self) -> Queue:
@@ -134,7 +134,6 @@ class RedisScene(Scene):
             self.settings,
             "consumer",
             clock_ms,
-            max_failures=self.max_failures,
             reclaim_s=0.2,
         )
 
@@ -157,8 +156,3 @@ async def until(condition: Callable[[], Awaitable[object]], within_s: float = WI
     while not await condition():
         assert time.monotonic() < until_s, f"not within {within_s} s: {condition}"
         await asyncio.sleep(0.01)
-
-
-def decoded(fields: Mapping[bytes, bytes]) -> OutboxEntry:
-    """The entry that a message of a stream carries."""
-    return msgspec.msgpack.decode(fields[b"entry"], type=OutboxEntry)

@@ -10,6 +10,7 @@ from rookery.store.engine import (
     Collection,
     ConditionFailed,
     Delete,
+    DeleteRange,
     Document,
     Expect,
     Increment,
@@ -18,6 +19,7 @@ from rookery.store.engine import (
     Operation,
     Put,
     WriteBatch,
+    is_within_bounds,
 )
 from tests.contract.collections import COUNTS, ITEMS, NAMES, NOTES
 from tests.contract.conftest import BULK_WRITE_ENGINE, ENGINES, Engine
@@ -53,18 +55,21 @@ def documents(draw: st.DrawFn, collection: str) -> Document:
 def operations(draw: st.DrawFn) -> Operation:
     name = draw(st.sampled_from(sorted(BY_NAME)))
     collection = BY_NAME[name]
-    kind = draw(st.sampled_from(["insert", "put", "delete", "increment", "expect"]))
+    kind = draw(st.sampled_from(["insert", "put", "delete", "increment", "range", "expect"]))
     if kind == "insert":
         return Insert(name, draw(documents(name)))
     if kind == "put":
         return Put(name, draw(documents(name)))
     key = draw(keys[name])
+    if kind == "range" and len(key) > 1:
+        return DeleteRange(name, key[:1], draw(st.integers(1, 3)))
     ints = [column for column, type_ in collection.columns.items() if type_ is int]
     if kind == "delete":
         return Delete(name, key)
     if kind == "increment" and not collection.body:
-        deltas = st.dictionaries(st.sampled_from(ints), st.integers(-2, 2), min_size=1)
-        return Increment(name, key, draw(deltas))
+        deltas = draw(st.dictionaries(st.sampled_from(ints), st.integers(-2, 2), min_size=1))
+        bounds = st.dictionaries(st.sampled_from(sorted(deltas)), st.integers(-3, 3), max_size=1)
+        return Increment(name, key, deltas, draw(bounds), draw(bounds), draw(names))
     columns = draw(st.dictionaries(st.sampled_from(ints), numbers, max_size=1))
     present = draw(st.booleans())
     return Expect(name, key, present, columns if present else {}, draw(names))
@@ -98,11 +103,22 @@ def apply(state: State, batch: WriteBatch) -> State:
             state[place] = operation.document
         elif isinstance(operation, Delete):
             state.pop((collection.name, operation.key), None)
+        elif isinstance(operation, DeleteRange):
+            width = len(operation.prefix)
+            places = sorted(
+                place
+                for place in state
+                if place[0] == collection.name and place[1][:width] == operation.prefix
+            )
+            for place in places[: operation.limit]:
+                del state[place]
         elif isinstance(operation, Increment):
             place = (collection.name, operation.key)
             fresh = {n: 0 if type_ is int else None for n, type_ in collection.columns.items()}
             document = dict(zip(collection.key, operation.key, strict=True)) | fresh
             document |= state.get(place, {})
+            if not is_within_bounds(operation, document):
+                raise ConditionFailed(operation.label or collection.name)
             for name, delta in operation.deltas.items():
                 document[name] = (document[name] or 0) + delta
             state[place] = document

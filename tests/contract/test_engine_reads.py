@@ -241,6 +241,46 @@ async def test_select_many_with_text_prefixes_and_extreme_values(
     assert found == [[(t, rank[t])] for t in TEXTS]
 
 
+@pytest.mark.parametrize("limit", [3, 1000])
+async def test_select_many_goes_by_an_index(engine: Engine, limit: int) -> None:
+    """The order and the bounds are those of the index, whichever way it is read."""
+    await fill_links(engine)
+    prefixes: list[Key] = [(3,), (99,), (1,)]
+    found = await engine.reader.select_many(
+        LINKS, ("target", "link_id"), prefixes, index="by_time", after=(92,), limit=limit
+    )
+    rows = [(100 - t, t) for t in range(93, 100)][:limit]
+    assert found == [rows, [], rows]
+    backwards = await engine.reader.select_many(
+        LINKS, ("link_id",), prefixes, index="by_time", before=(95, 5), limit=limit, reverse=True
+    )
+    newest = [(t,) for t in range(94, 90, -1)][:limit]
+    assert backwards == [newest, [], newest]
+
+
+@pytest.mark.parametrize("limit", [2, 1000])
+async def test_select_many_finds_none_in_an_index(engine: Engine, limit: int) -> None:
+    """Prefixes of several columns, some without a value; the key makes the order a total one."""
+    labels: list[tuple[str | None, int | None]] = [("x", 1), ("x", None), (None, None), (None, 1)]
+    await engine.write(
+        *(
+            Insert("items", {"id": 10 * n + place, "label": label, "score": score})
+            for n in (2, 1)
+            for place, (label, score) in enumerate(labels)
+        )
+    )
+    found = await engine.reader.select_many(ITEMS, ("id",), labels, index="by_label", limit=limit)  # type: ignore[arg-type]
+    assert found == [[(10 + place,), (20 + place,)] for place in range(4)]
+    whole = await engine.reader.select_many(ITEMS, ("id",), [(), ()], index="by_label", limit=2)
+    assert whole == [[(12,), (22,)]] * 2
+
+
+async def test_select_many_by_an_unknown_index_is_refused(engine: Engine) -> None:
+    """As a range is."""
+    with pytest.raises((ValueError, KeyError), match="nowhere"):
+        await engine.reader.select_many(LINKS, ("target",), [(1,)], index="nowhere", limit=5)
+
+
 async def test_select_many_without_prefixes_is_empty(engine: Engine) -> None:
     """No prefixes, no lists."""
     assert await engine.reader.select_many(LINKS, ("target",), [], limit=5) == []

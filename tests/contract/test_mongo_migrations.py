@@ -5,7 +5,7 @@ from bson import Int64
 from pymongo import AsyncMongoClient
 
 from rookery import config
-from rookery.store.mongo import migrations
+from rookery.store.mongo import backfills, migrations
 from rookery.store.mongo.migrations import migrate
 from rookery.store.mongo.shapes import Stored
 from rookery.store.schema import COLLECTIONS
@@ -37,7 +37,7 @@ async def test_noting_removals_looks_at_a_bounded_part_a_command(
     mongo_database: config.Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A command must end within the time of a request, however many likes and posts there are."""
-    monkeypatch.setattr(migrations, "_BATCH", AT_ONCE)
+    monkeypatch.setattr(backfills, "AT_ONCE", AT_ONCE)
     steps = migrations.migrations(COLLECTIONS)
     async with AsyncMongoClient[Stored](mongo_database.mongo_uri) as client:
         database = client[mongo_database.mongo_database]
@@ -47,7 +47,9 @@ async def test_noting_removals_looks_at_a_bounded_part_a_command(
         # Tweets 1 to MANY are there but for each tenth; the first has a long list of likes.
         ids = range(1, MANY + 1)
         await database["tweets"].insert_many(
-            {"_id": Int64(each), "retweet_of_id": Int64(MANY + each)} for each in ids if each % 10
+            {"_id": Int64(each), "author_id": Int64(7), "retweet_of_id": Int64(MANY + each)}
+            for each in ids
+            if each % 10
         )
         await database["posts"].insert_many(post(each, 2 * (each % 2)) for each in ids)
         await database["favouriters"].insert_many(

@@ -11,9 +11,10 @@ from pymongo.asynchronous.database import AsyncDatabase
 
 from rookery import config
 from rookery.errors import StartupError, StoreTooNew, StoreUnavailable
-from rookery.store.engine import Insert, WriteBatch
+from rookery.store.engine import Insert, Put, WriteBatch
 from rookery.store.mongo import MongoReader, MongoStore, MongoWriter, prepare
-from rookery.store.mongo.migrations import Migration, create_all
+from rookery.store.mongo.backfills import create_all
+from rookery.store.mongo.migrations import Migration
 from rookery.store.mongo.shapes import Stored
 from rookery.store.mongo.sharding import shard_collections
 from tests.contract.collections import COLLECTIONS, ITEMS
@@ -175,3 +176,19 @@ async def test_expired_documents_have_a_date_to_go_by(mongo_database: config.Sto
     assert {"expireAfterSeconds": 0, "_expires": 1}.items() <= {
         **indexes[-1], **indexes[-1]["key"],
     }.items()  # fmt: skip
+
+
+async def test_documents_without_a_time_have_no_date_to_go_by(mongo_database: config.Store) -> None:
+    """They never go, also where they had a time before."""
+    await prepare(mongo_database, COLLECTIONS)
+    writer = MongoWriter(mongo_database, COLLECTIONS)
+    never = Put("tokens", {"token": "t", "expires_ms": None})
+    timed = Put("tokens", {"token": "t", "expires_ms": 1_700_000_000_123})
+    async with AsyncMongoClient[Stored](mongo_database.mongo_uri) as client:
+        tokens = client[mongo_database.mongo_database]["tokens"]
+        for put, has_date in ((never, False), (timed, True), (never, False)):
+            await writer.write(WriteBatch((put,)))
+            stored = await tokens.find_one()
+            assert stored is not None
+            assert ("_expires" in stored) == has_date
+    await writer.close()

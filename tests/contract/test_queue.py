@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 
 from rookery.errors import StoreUnavailable
-from rookery.store.engine import WriteBatch
-from rookery.store.schema import OUTBOX
+from rookery.store.engine import Put, WriteBatch
+from rookery.store.schema import JOBS, OUTBOX
 from tests.contract.queues import LIMIT, WITHIN_S, RedisScene, Scene, entries, ids
 
 QUEUES = ("outbox", "redis")
@@ -35,7 +35,7 @@ async def test_entries_come_whole_and_in_order(scene: Scene) -> None:
     for first in range(0, 30, 10):
         await scene.commit(added[first : first + 10])
     assert await taken == ids(added)
-    scene.queue.release(ids(added))
+    await scene.die()
     assert await scene.queue.take(LIMIT, WITHIN_S) == added
 
 
@@ -75,15 +75,6 @@ async def test_held_entries_are_not_handed_out_again(scene: Scene) -> None:
     assert await scene.queue.take(LIMIT, 0.3) == []
 
 
-async def test_released_entries_come_again(scene: Scene) -> None:
-    """Those, and no others."""
-    added = await scene.commit(entries(4))
-    await scene.drain(4)
-    scene.queue.release(added[1:3])
-    assert scene.queue.held == 2
-    assert await scene.drain(2) == added[1:3]
-
-
 async def test_acknowledged_entries_are_gone(scene: Scene) -> None:
     """From the outbox, from the notes of what is held, and for the next consumer."""
     added = await scene.commit(entries(3))
@@ -93,6 +84,16 @@ async def test_acknowledged_entries_are_gone(scene: Scene) -> None:
     assert (scene.queue.held, scene.store.documents(OUTBOX)) == (0, [])
     await scene.die()
     assert await scene.queue.take(LIMIT, 0.5) == []
+
+
+async def test_what_goes_with_an_acknowledgement_is_one_batch_with_it(scene: Scene) -> None:
+    """Nothing is lost or doubled in between, wherever a process dies."""
+    added = await scene.commit(entries(2))
+    await scene.drain(2)
+    batches = len(scene.store.batches)
+    await scene.queue.acknowledge(added, [Put(JOBS.name, {"name": "x"})])
+    assert len(scene.store.batches) == batches + 1
+    assert (scene.store.documents(OUTBOX), scene.store.documents(JOBS)) == ([], [{"name": "x"}])
 
 
 async def test_what_a_dead_consumer_held_comes_again(scene: Scene) -> None:
@@ -121,16 +122,14 @@ async def test_an_older_entry_that_was_committed_later_comes(scene: Scene) -> No
 
 
 async def test_a_queue_is_empty_only_when_all_is_acknowledged(scene: Scene) -> None:
-    """Not while entries wait, are held or were released."""
+    """Not while entries wait or are held."""
     assert await scene.queue.is_empty()
     added = await scene.commit(entries(2))
     assert not await scene.queue.is_empty()
     await scene.drain(2)
     assert not await scene.queue.is_empty()
     await scene.queue.acknowledge(added[:1])
-    scene.queue.release(added[1:])
     assert not await scene.queue.is_empty()
-    await scene.drain(1)
     await scene.queue.acknowledge(added[1:])
     assert await scene.queue.is_empty()
 

@@ -9,13 +9,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from rookery.errors import Unavailable
 from rookery.store.redis.connection import connect
 from tests.contract.queues import (
     LIMIT,
-    WITHIN_S,
     RedisScene,
-    decoded,
     entries,
     ids,
     until,
@@ -248,106 +245,11 @@ async def test_a_trimmed_stream_loses_nothing(calm: RedisScene) -> None:
     assert sorted(await calm.drain(50)) == added
 
 
-async def test_a_poisonous_entry_is_put_aside_and_blocks_nobody(calm: RedisScene) -> None:
-    """First it is handed out alone, so that only itself is to blame; then it is a dead letter."""
-    added = await calm.commit(entries(5))
-    poison, fault = added[2], ValueError("cannot be rendered")
-    delivered: list[int] = []
-    deliveries = 0
-    while len(delivered) < 4:
-        taken = ids(await calm.queue.take(LIMIT, WITHIN_S))
-        deliveries += 1
-        assert deliveries < 20
-        if poison in taken:
-            calm.queue.release(taken, fault)
-        else:
-            delivered += taken
-            await calm.queue.acknowledge(taken)
-    while calm.queue.figures()["queue_dead"] == 0:
-        assert ids(await calm.queue.take(LIMIT, WITHIN_S)) == [poison]
-        calm.queue.release([poison], fault)
-    assert sorted([*delivered, poison]) == added
-    assert await calm.queue.take(LIMIT, 0.2) == []
-    assert (calm.queue.held, await calm.queue.is_empty()) == (0, False)
-    key = f"{calm.settings.prefix}fanout:dead"
-    await until(lambda: _raw(calm, "XLEN", key))
-    client = connect(calm.settings)
-    messages: Any = await client.xrange(key)
-    await client.aclose()
-    ((_, fields),) = messages
-    assert (decoded(fields).id, b"cannot be rendered" in fields[b"reason"]) == (poison, True)
-
-
-async def test_suspects_are_handed_out_alone(calm: RedisScene) -> None:
-    """Else those beside them would be suspected next."""
-    older, *suspects = entries(3)
-    await calm.commit(suspects)
-    await calm.drain(2)
-    calm.queue.release(ids(suspects), ValueError("one of them"))
-    await calm.store_only([older])
-    calm.queue.offer([older])
-    taken = [ids(await calm.queue.take(LIMIT, WITHIN_S)) for _ in range(3)]
-    assert taken == [[older.id], [suspects[0].id], [suspects[1].id]]
-
-
-async def _with_dead(scene: RedisScene) -> int:
-    """Have an entry put aside, and written down; its id."""
-    (poison,) = await scene.commit(entries(1))
-    for _ in range(scene.max_failures):
-        assert ids(await scene.queue.take(LIMIT, WITHIN_S)) == [poison]
-        scene.queue.release([poison], ValueError("no"))
-    await until(lambda: _raw(scene, "XLEN", f"{scene.settings.prefix}fanout:dead"))
-    return poison
-
-
-async def test_the_next_consumer_knows_what_was_put_aside(calm: RedisScene) -> None:
-    """It does not try again what would fail again."""
-    await _with_dead(calm)
-    await calm.die()
-    assert await calm.queue.take(LIMIT, 0.5) == []
-    assert calm.queue.figures()["queue_dead"] == 1
-
-
-async def test_dead_letters_can_be_requeued(calm: RedisScene) -> None:
-    """They are handed out as any other, and acknowledged they are gone."""
-    poison = await _with_dead(calm)
-    assert await calm.queue.requeue_dead() == 1
-    assert await calm.drain(1) == [poison]
-    await calm.queue.acknowledge([poison])
-    assert (await calm.queue.is_empty(), await calm.queue.requeue_dead()) == (True, 0)
-
-
-async def test_dead_letters_outlive_the_loss_of_redis(harmed: RedisScene) -> None:
-    """The outbox still has them; they are tried again."""
-    poison = await _with_dead(harmed)
-    await _raw(harmed, "FLUSHALL")
-    assert await harmed.drain(1) == [poison]
-
-
-async def test_failures_of_others_put_nothing_aside(calm: RedisScene) -> None:
-    """A shard that is down for long is no fault of the entries."""
-    (entry_id,) = await calm.commit(entries(1))
-    for _ in range(5 * calm.max_failures):
-        assert await calm.drain(1) == [entry_id]
-        calm.queue.release([entry_id])
-    assert calm.queue.figures()["queue_dead"] == 0
-
-
-async def test_requeueing_without_redis_is_refused(harmed: RedisScene) -> None:
-    """The caller is told to try again, and nothing has changed."""
-    await _with_dead(harmed)
-    harmed.server.kill()
-    with pytest.raises(Unavailable):
-        await harmed.queue.requeue_dead()
-    assert harmed.queue.figures()["queue_dead"] == 1
-    assert await harmed.queue.take(LIMIT, 0.3) == []
-
-
 async def test_rubbish_in_the_stream_is_removed(calm: RedisScene) -> None:
     """It stops nothing that comes after it."""
     await calm.queue.take(LIMIT, 0.05)
     key = f"{calm.settings.prefix}fanout"
-    await _raw(calm, "XADD", key, "*", "entry", "rubbish")
+    await _raw(calm, "XADD", key, "*", "event", "rubbish")
     await _raw(calm, "XADD", key, "*", "other", "field")
     added = await calm.commit(entries(1))
     assert await calm.drain(1) == added

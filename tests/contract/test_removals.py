@@ -13,6 +13,7 @@ from pymongo import AsyncMongoClient
 from rookery import config
 from rookery.errors import NotFound
 from rookery.models import User
+from rookery.services.reading.shown import id_of
 from rookery.services.tweets.tweets import NewTweet
 from rookery.store.engine import Collection, Document, Store, WriteBatch
 from rookery.store.mongo import MongoStore
@@ -133,10 +134,10 @@ async def _everything_goes(store: Store) -> None:
     await server.tweets.delete(ann, tweet.id)
     assert await likes(store) == {}
     assert await documents(store, RETWEETS) == await documents(store, REMOVALS) == []
-    context = await server.tweets.context(reply.id, 0, 20)
-    assert context.ancestors == [root.id, tweet.id]
-    below = await server.tweets.context(root.id, 0, 20)
-    assert below.descendants.ids == [tweet.id, reply.id]
+    context = await server.conversations.context(None, reply.id, 0, 20)
+    assert [id_of(each) for each in context.ancestors] == [root.id, tweet.id]
+    below = await server.conversations.context(None, root.id, 0, 20)
+    assert [id_of(each) for each in below.descendants] == [tweet.id, reply.id]
     await server.tweets.delete(ann, reply.id)
     assert await documents(store, REPLIES) == []
 

@@ -90,6 +90,7 @@ class FailingStore:
         fields: tuple[str, ...],
         prefixes: Sequence[Key],
         *,
+        index: str | None = None,
         after: Key | None = None,
         before: Key | None = None,
         limit: int,
@@ -97,7 +98,14 @@ class FailingStore:
     ) -> list[list[Row]]:
         self._check()
         return await self._store.reader.select_many(
-            collection, fields, prefixes, after=after, before=before, limit=limit, reverse=reverse
+            collection,
+            fields,
+            prefixes,
+            index=index,
+            after=after,
+            before=before,
+            limit=limit,
+            reverse=reverse,
         )
 
     async def write(self, batch: WriteBatch) -> None:

@@ -1,7 +1,10 @@
-"""A REST server on a loopback port, over real services and a store in memory."""
+"""A REST server on a loopback port, over a store in memory.
+
+Its services are put together where those of every process are: `rookery.services.use_cases`.
+"""
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -10,30 +13,16 @@ from typing import Any
 from aiohttp import ClientSession
 
 from rookery.config import Limits as LimitSettings
+from rookery.config import load
 from rookery.errors import Unavailable
-from rookery.http.addresses import Addresses
 from rookery.http.native.app import application_of
 from rookery.http.native.services import Services
 from rookery.http.protocol.server import serve
 from rookery.ids import Snowflakes
-from rookery.services.accounts.accounts import Accounts
-from rookery.services.accounts.authentication import Authenticator
-from rookery.services.accounts.passwords import PasswordCost, Passwords
-from rookery.services.accounts.profiles import Profiles
-from rookery.services.accounts.stream_tickets import StreamTickets
-from rookery.services.accounts.tokens import KeyRing
-from rookery.services.graph.follows import Graph
-from rookery.services.idempotency import Idempotency
 from rookery.services.limits import Limits, SharedCounts
 from rookery.services.ports import Invalidation, TimelinePort, TimelineSlice
 from rookery.services.readiness import store_answers
-from rookery.services.reading.authors import Authors
-from rookery.services.reading.cards import Cards
-from rookery.services.reading.liked import LikedTweets
-from rookery.services.reading.timelines import Timelines
-from rookery.services.tweets.counts import CountChanges
-from rookery.services.tweets.engagement import Engagement
-from rookery.services.tweets.tweets import Tweets
+from rookery.services.use_cases import Ground, UseCases
 from rookery.store.engine import Store
 from tests.unit.memory_store import MemoryStore
 
@@ -53,20 +42,19 @@ class ColdTimelines:
     async def graph_changed(self, follower_id: int, followee_id: int, follows: bool) -> None:
         return None
 
+    async def hidden_changed(self, user_ids: Sequence[int]) -> None:
+        return None
+
 
 class Invalidations:
     """Applies what changed to the caches of the one process there is."""
 
     def __init__(self) -> None:
-        self.cards: Cards | None = None
-        self.authenticator: Authenticator | None = None
+        self.use_cases: UseCases | None = None
 
     async def broadcast(self, change: Invalidation) -> bool:
-        if self.cards is not None:
-            self.cards.invalidate(change)
-        if self.authenticator is not None:
-            self.authenticator.forget(change.devices)
-            self.authenticator.forget((user, device) for user, device, _ in change.sign_ins)
+        if self.use_cases is not None:
+            self.use_cases.invalidate(change)
         return True
 
 
@@ -80,6 +68,9 @@ class Streams:
         if self.url is None:
             raise Unavailable
         return self.url
+
+    async def connected(self, user_id: int) -> set[str]:
+        return set()
 
 
 @dataclass
@@ -126,7 +117,6 @@ class World:
     services: Services
     streams: Streams
     checks: dict[str, bool]
-    keys: KeyRing
 
     @property
     def base(self) -> str:
@@ -165,49 +155,42 @@ async def http_world(
     allowed_origins: str = "",
 ) -> AsyncIterator[World]:
     """A world of its own, closed at the end."""
-    store, timeline = store or MemoryStore(), timeline or ColdTimelines()
-    reader, ids = store.reader, Snowflakes(1, clock_ms).next_id
-    passwords = Passwords(PasswordCost(time_cost=1, memory_cost_kib=8), threads=1)
-    keys = KeyRing(store, clock_ms, life_s=life_s)
-    await keys.load()
-    invalidations, streams = Invalidations(), Streams()
-    authors, liked = Authors(store, clock_ms), LikedTweets(store, clock_ms)
-    cards = invalidations.cards = Cards(store, clock_ms, authors, liked, capacity=1000)
-    changes = CountChanges(cards, invalidations)
-    authenticator = invalidations.authenticator = Authenticator(
-        keys, store, clock_ms, steady=clock_ms
+    store = store or MemoryStore()
+    invalidations, streams, checks = Invalidations(), Streams(), {"store": True, "timelines": True}
+    settings = load(
+        environ={},
+        overrides={
+            "auth": {"access_token_s": life_s, "argon2_time_cost": 1, "argon2_memory_kib": 8},
+            "http": {"trusted_proxies": trusted_proxies, "allowed_origins": allowed_origins},
+        },
     )
-    checks = {"store": True, "timelines": True}
 
     async def ready() -> Mapping[str, bool]:
-        if not await store_answers(reader, 2.0):
-            return {**checks, "store": False}
-        return checks
+        return {**checks, "store": checks["store"] and await store_answers(store.reader, 2.0)}
 
-    idempotency = Idempotency(store, clock_ms)
-    services = Services(
-        authenticator=authenticator,
-        accounts=Accounts(store, ids, clock_ms, keys, passwords, invalidations),
-        profiles=Profiles(store, invalidations),
-        graph=Graph(store, ids, authors, timeline),
-        tweets=Tweets(
-            store, ids, clock_ms, authors, cards, changes, invalidations, idempotency, timeline
-        ),
-        engagement=Engagement(store, ids, authors, liked, changes),
-        cards=cards,
-        timelines=Timelines(store, timeline, cards, authors),
-        tickets=StreamTickets(keys, store, clock_ms),
+    ground = Ground(
+        store=store,
+        shown=store,
+        timelines=timeline or ColdTimelines(),
+        invalidations=invalidations,
+        next_id=Snowflakes(1, clock_ms).next_id,
+        clock_ms=clock_ms,
+        steady_ms=clock_ms,
+    )
+    services = invalidations.use_cases = Services(
+        ground,
+        settings,
         stream=streams,
         ready=ready,
         limits=Limits(limits, clock_ms, shared),
-        addresses=Addresses(trusted_proxies),
     )
+    await services.keys.load()
     application = application_of(services, allowed_origins)
     server = await serve(application.respond, "127.0.0.1", 0, bounds_of=application.bounds_of)
     try:
         async with ClientSession() as session:
-            yield World(server.port, session, services, streams, checks, keys)
+            yield World(server.port, session, services, streams, checks)
     finally:
         await server.close()
-        await changes.settled()
-        passwords.close()
+        await services.changes.settled()
+        await services.close()

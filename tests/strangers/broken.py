@@ -38,8 +38,8 @@ def forget() -> None:
     home = Timelines.home
 
     async def lossy(self: Timelines, *arguments: Any, **options: Any) -> Any:
-        ids, position = await home(self, *arguments, **options)
-        return [each for each in ids if (each >> 2) % 10], position
+        page = await home(self, *arguments, **options)
+        return page._replace(tweets=[each for each in page.tweets if (each.id >> 2) % 10])
 
     _put(Timelines, "home", lossy)
 

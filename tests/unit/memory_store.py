@@ -22,6 +22,7 @@ from rookery.store.engine import (
     Collection,
     ConditionFailed,
     Delete,
+    DeleteRange,
     Document,
     Expect,
     Increment,
@@ -31,6 +32,9 @@ from rookery.store.engine import (
     Put,
     Row,
     WriteBatch,
+    check_increment,
+    check_limit,
+    is_within_bounds,
 )
 from rookery.store.schema import COLLECTIONS
 
@@ -137,6 +141,7 @@ class MemoryStore:
         fields: tuple[str, ...],
         prefixes: Sequence[Key],
         *,
+        index: str | None = None,
         after: Key | None = None,
         before: Key | None = None,
         limit: int,
@@ -148,7 +153,7 @@ class MemoryStore:
             [
                 tuple(document[name] for name in fields)
                 for document in self._ordered(
-                    collection, prefix, None, after, before, limit, reverse
+                    collection, prefix, index, after, before, limit, reverse
                 )
             ]
             for prefix in prefixes
@@ -229,8 +234,23 @@ class MemoryStore:
         elif isinstance(operation, Delete):
             self._check_key(collection, operation.key)
             table.pop(tuple(operation.key), None)
+        elif isinstance(operation, DeleteRange):
+            for key in self._first(collection, operation, table):
+                del table[key]
         else:
             table[tuple(operation.key)] = self._incremented(collection, operation, table)
+
+    def _first(
+        self, collection: Collection, operation: DeleteRange, table: dict[Key, Document]
+    ) -> list[Key]:
+        check_limit(operation)
+        width = len(operation.prefix)
+        if not 0 < width < len(collection.key):
+            raise ValueError(f"{collection.name}: a range has a part of the key as prefix")
+        for (name, expected), value in zip(collection.key.items(), operation.prefix, strict=False):
+            _check_type(collection, name, value, expected)
+        keys = [key for key in table if key[:width] == tuple(operation.prefix)]
+        return sorted(keys)[: operation.limit]
 
     def _stored(self, collection: Collection, document: Document) -> Document:
         stored: Document = {**dict.fromkeys(collection.columns), **_copy(document)}
@@ -248,6 +268,7 @@ class MemoryStore:
         self, collection: Collection, increment: Increment, table: dict[Key, Document]
     ) -> Document:
         self._check_key(collection, increment.key)
+        check_increment(increment)
         document = table.get(tuple(increment.key))
         if document is None:
             if collection.body:
@@ -255,6 +276,8 @@ class MemoryStore:
             zeros = {name: 0 for name, of in collection.columns.items() if of is int}
             keyed = dict(zip(collection.key, increment.key, strict=True))
             document = {**dict.fromkeys(collection.columns), **zeros, **keyed}
+        if not is_within_bounds(increment, document):
+            raise ConditionFailed(increment.label or collection.name)
         added = dict(document)
         for name, delta in increment.deltas.items():
             if collection.columns[name] is not int:

@@ -3,7 +3,7 @@
 import pytest
 
 from rookery import authority
-from rookery.compose.app import stream_url
+from rookery.compose.listening import stream_url
 from rookery.config import Config, load
 
 

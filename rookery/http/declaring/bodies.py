@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from rookery.errors import InvalidRequest, UnsupportedMediaType
-from rookery.http.declaring.parameters import Parameters
+from rookery.http.declaring.parameters import OptionalBody, Parameters
 from rookery.http.declaring.problems import problem_of
 
 JSON_TYPE = "application/json"
@@ -50,15 +50,18 @@ class BodyReader:
     def __init__(self, parameters: type[Parameters], formats: "Sequence[BodyFormat]") -> None:
         self._readers = {each.media_type: each.reader(parameters) for each in formats}
         self._demand = " or ".join(each.demand for each in formats)
+        self._absent = parameters() if issubclass(parameters, OptionalBody) else None
 
     def read(self, content_type: str | None, raw: bytes) -> Parameters:
         """The value of the body `raw`.
 
         Raises:
-            InvalidRequest: no body, or one that is malformed or does not fit.
+            InvalidRequest: no body where one is needed, or one that is malformed or does not fit.
             UnsupportedMediaType: it does not claim to be in one of the formats.
         """
         if not raw:
+            if self._absent is not None:
+                return self._absent
             formats = "A JSON body" if list(self._readers) == [JSON_TYPE] else "A body"
             raise InvalidRequest(f"{formats} is required")
         read = self._readers.get(content_type or "")

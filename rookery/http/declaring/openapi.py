@@ -29,7 +29,7 @@ from rookery.errors import (
 )
 from rookery.http.declaring.bodies import JSON_TYPE
 from rookery.http.declaring.endpoint import Auth, Endpoint
-from rookery.http.declaring.parameters import Nothing, Parameters
+from rookery.http.declaring.parameters import Nothing, OptionalBody, Parameters
 from rookery.http.declaring.surface import Surface
 from rookery.services.limits import Rate
 from rookery.text import PROBLEM_CODES
@@ -115,7 +115,8 @@ def _operation(endpoint: Endpoint, surface: Surface, shapes: _Shapes) -> dict[st
     if endpoint.body_type is not Nothing:
         schema = shapes.by_type[endpoint.body_type]
         content = {each.media_type: {"schema": schema} for each in surface.body_formats}
-        operation["requestBody"] = {"required": True, "content": content}
+        is_required = not issubclass(endpoint.body_type, OptionalBody)
+        operation["requestBody"] = {"required": is_required, "content": content}
     elif endpoint.stream is not None:
         content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
         operation["requestBody"] = {

@@ -12,6 +12,10 @@ class Parameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Base of what a client sends: bodies, queries and path parameters."""
 
 
+class OptionalBody(Parameters, frozen=True, kw_only=True):
+    """Base of bodies that may be left out, which is as an empty object."""
+
+
 class Nothing(Parameters, frozen=True, kw_only=True):
     """No parameters of this sort."""
 

@@ -16,9 +16,13 @@ from rookery.http.native.glossary import GLOSSARY
 from rookery.http.native.presenting import page_json
 from rookery.http.native.routes import (
     accounts,
+    blocks,
     devices,
     engagement,
     follows,
+    mutes,
+    privacy,
+    requests,
     stream,
     system,
     timelines,
@@ -29,7 +33,21 @@ from rookery.http.native.schemas import ALTERNATIVES, PREFIX, ErrorBody
 from rookery.http.native.services import Services
 from rookery.http.protocol.message import Request
 
-_NOUNS = (timelines, tweets, engagement, users, follows, accounts, devices, stream, system)
+_NOUNS = (
+    timelines,
+    tweets,
+    engagement,
+    users,
+    follows,
+    requests,
+    blocks,
+    mutes,
+    accounts,
+    privacy,
+    devices,
+    stream,
+    system,
+)
 _DECLARED = tuple(with_names(route for noun in _NOUNS for route in noun.ROUTES))
 _DESCRIPTION = (
     "Ids are Snowflakes, written as decimal strings. Times are ISO 8601 in UTC. Places in texts "

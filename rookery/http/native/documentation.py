@@ -11,7 +11,7 @@ from rookery.errors import NotFound
 from rookery.http.declaring.endpoint import Reply
 from rookery.http.native.schemas import PREFIX
 
-FILES = Path(__file__).parent.parent / "swagger_ui"
+FILES = Path(__file__).parent / "swagger_ui"
 
 PAGE = f"""<!doctype html>
 <html lang="en">

@@ -5,20 +5,14 @@ from collections.abc import Sequence
 
 import msgspec
 
-from rookery.domain.cursors import encode
-from rookery.errors import NotFound
+from rookery.domain.cursors import decode, encode
+from rookery.http.native.rendering import tweet_json, tweets_json
+from rookery.http.native.schemas import PageQuery, UserPage
 from rookery.http.native.services import Services
 from rookery.services.accounts.profiles import Profile
-from rookery.views import UserView, user_view
-
-
-class _Named(msgspec.Struct):
-    """What is read of a rendered tweet."""
-
-    id: str
-
-
-_decode = msgspec.json.Decoder(_Named).decode
+from rookery.services.reading.pages import Page
+from rookery.services.reading.shown import ShownPage
+from rookery.views import UserView, iso_time, user_view
 
 
 @functools.lru_cache(maxsize=16_384)
@@ -43,39 +37,59 @@ def page_json(name: bytes, rendered: Sequence[bytes], cursor: str | None) -> byt
     return b",".join(parts)
 
 
-async def tweet_json(services: Services, viewer_id: int | None, tweet_id: int) -> bytes:
+def shown_page_json(name: bytes, page: ShownPage, list_name: str) -> bytes:
+    """A page of tweets; `list_name` is what its cursors belong to."""
+    return page_json(name, tweets_json(page.tweets), next_cursor(list_name, page.next_id))
+
+
+async def tweet_json_of(services: Services, viewer_id: int | None, tweet_id: int) -> bytes:
     """A tweet as `TweetView` in JSON.
 
     Raises:
-        NotFound: there is none.
+        NotFound: there is none, or not for this viewer.
     """
-    rendered = await services.cards.tweets_json(viewer_id, [tweet_id])
-    if not rendered:
-        raise NotFound("Tweet not found")
-    return rendered[0]
+    return tweet_json(await services.reading.one(viewer_id, tweet_id))
 
 
-async def tweets_or_graves(
-    services: Services, viewer_id: int | None, ids: Sequence[int]
-) -> list[bytes]:
-    """Each tweet as `TweetView` in JSON, or as `UnavailableTweet` where it is not there."""
-    rendered = await services.cards.tweets_json(viewer_id, ids)
-    if len(rendered) == len(ids):
-        return rendered
-    by_id = {int(_decode(each).id): each for each in rendered}
-    return [
-        by_id.get(tweet_id) or b'{"id":"%d","unavailable":"deleted"}' % tweet_id for tweet_id in ids
-    ]
+async def created_json(services: Services, author_id: int, tweet_id: int) -> bytes:
+    """As `tweet_json_of`, for its author, who posted it just now."""
+    return tweet_json(await services.reading.created(author_id, tweet_id))
 
 
 def profile_view(profile: Profile, viewer_id: int | None) -> UserView:
     """A profile as `viewer_id` sees it."""
-    return user_view(
-        profile.user,
-        profile.counts,
-        private=profile.user.id == viewer_id,
-        following=profile.following,
-        followed_by=profile.followed_by,
+    view = user_view(profile.user, profile.counts, private=profile.user.id == viewer_id)
+    standing = profile.standing
+    if standing is None:
+        return view
+    until_ms = standing.muted_until_ms
+    return msgspec.structs.replace(
+        view,
+        following=standing.following,
+        followed_by=standing.followed_by,
+        requested=standing.requested,
+        blocking=standing.blocking,
+        muting=standing.muting,
+        muted_until=None if until_ms is None else iso_time(until_ms),
+    )
+
+
+def position_in(list_name: str, query: PageQuery) -> int:
+    """Where the page that is asked for begins; 0: at the newest.
+
+    Raises:
+        InvalidCursor: the cursor is none of this list.
+    """
+    return 0 if query.cursor_text is None else decode(list_name, query.cursor_text)
+
+
+async def user_page(
+    services: Services, list_name: str, page: Page, viewer_id: int | None
+) -> UserPage:
+    """A page of users with their profiles."""
+    return UserPage(
+        users=await user_views(services, page.ids, viewer_id),
+        next_cursor=next_cursor(list_name, page.next_id),
     )
 
 

@@ -19,7 +19,7 @@ from rookery.services.validation import (
     MAX_PASSWORD_CHARS,
     MIN_PASSWORD_CHARS,
 )
-from rookery.views import TweetView, UnavailableTweet, UserView
+from rookery.views import QuotedTweet, TweetView, UnavailableTweet, UserView, View
 
 PREFIX = "/api/v1"
 """How the paths of this surface begin."""
@@ -73,6 +73,10 @@ class Parameters(parameters.Parameters, frozen=True, kw_only=True, rename="camel
     """Base of what a client sends: bodies, queries and path parameters."""
 
 
+class OptionalBody(parameters.OptionalBody, frozen=True, kw_only=True, rename="camel"):
+    """Base of bodies that may be left out, which is as an empty object."""
+
+
 class IdPath(Parameters, frozen=True, kw_only=True):
     """A path with one id."""
 
@@ -86,6 +90,17 @@ class IdPath(Parameters, frozen=True, kw_only=True):
             InvalidRequest: it has the form of an id, and is out of range.
         """
         return required_id(self.id, "id")
+
+
+class UserIdPath(Parameters, frozen=True, kw_only=True):
+    """A path with the id of a user beside those of other things."""
+
+    user_id: IdText
+
+    @property
+    def number(self) -> int:
+        """The id; as of `IdPath`."""
+        return required_id(self.user_id, "userId")
 
 
 class UsernamePath(Parameters, frozen=True, kw_only=True):
@@ -141,8 +156,9 @@ class ContextEntry(Answer, frozen=True, kw_only=True):
     """A tweet, or what stands in its place; `unavailable` tells them apart."""
 
 
-ALTERNATIVES: dict[type[Answer], tuple[type, ...]] = {
+ALTERNATIVES: dict[type[Answer | View], tuple[type, ...]] = {
     ContextEntry: (TweetView, UnavailableTweet),
+    QuotedTweet: (TweetView, UnavailableTweet),
 }
 """What each of these names stands for in the document: msgspec has no untagged unions."""
 

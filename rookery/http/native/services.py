@@ -1,52 +1,43 @@
-"""The use-cases that the HTTP surface stands on, as one value handed to every handler.
+"""What the REST surface stands on, as one value handed to every handler.
 
-Composed by `rookery.compose.app`.
+Composed by `rookery.compose.gateway`.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field
 
+from rookery.config import Config
 from rookery.http.addresses import Addresses
 from rookery.security_log import Refusals
-from rookery.services.accounts.accounts import Accounts
-from rookery.services.accounts.authentication import Authenticator
-from rookery.services.accounts.profiles import Profiles
-from rookery.services.accounts.stream_tickets import StreamTickets
-from rookery.services.graph.follows import Graph
 from rookery.services.limits import Limits
 from rookery.services.ports import StreamDirectoryPort
-from rookery.services.reading.cards import Cards
-from rookery.services.reading.timelines import Timelines
-from rookery.services.tweets.engagement import Engagement
-from rookery.services.tweets.tweets import Tweets
+from rookery.services.use_cases import Ground, UseCases
 
 
-async def _nobody(user_id: int) -> Collection[str]:
-    return ()
-
-
-@dataclass(frozen=True)
-class Services:
-    """What handlers may call.
+class Services(UseCases):
+    """What handlers may call: the use-cases, and what this surface needs beside them.
 
     `ready` says of each part that is needed whether it answers; it must not raise, and must
-    return within a second or two. `connected` names the devices of a user that hold a stream, as
-    far as is known; it must not raise either. `heartbeat_s` is told to WebSocket clients.
+    return within a second or two. `stream` knows where streams can be opened, and who has one.
     """
 
-    authenticator: Authenticator
-    accounts: Accounts
-    profiles: Profiles
-    graph: Graph
-    tweets: Tweets
-    engagement: Engagement
-    cards: Cards
-    timelines: Timelines
-    tickets: StreamTickets
-    stream: StreamDirectoryPort
-    ready: Callable[[], Awaitable[Mapping[str, bool]]]
-    limits: Limits
-    addresses: Addresses = field(default_factory=Addresses)
-    refusals: Refusals = field(default_factory=Refusals)
-    connected: Callable[[int], Awaitable[Collection[str]]] = _nobody
-    heartbeat_s: float = 20.0
+    def __init__(
+        self,
+        ground: Ground,
+        config: Config,
+        *,
+        stream: StreamDirectoryPort,
+        ready: Callable[[], Awaitable[Mapping[str, bool]]],
+        limits: Limits,
+    ) -> None:
+        super().__init__(ground, config)
+        self.stream = stream
+        self.ready = ready
+        self.limits = limits
+        self.addresses = Addresses(config.http.trusted_proxies)
+        self.refusals = Refusals()
+        self.heartbeat_s = config.live.heartbeat_s
+        """Told to WebSocket clients."""
+
+    async def connected(self, user_id: int) -> Collection[str]:
+        """The user's devices that hold a stream, as far as is known."""
+        return await self.stream.connected(user_id)

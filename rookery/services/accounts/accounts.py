@@ -1,8 +1,6 @@
 """Signing up, logging in, staying logged in, logging out."""
 
-import unicodedata
 from collections.abc import Callable
-from typing import Protocol
 
 import msgspec
 
@@ -19,6 +17,7 @@ from rookery.errors import (
 from rookery.models import Identity, User
 from rookery.security_log import NOWHERE, Event, Origin, Outcome, record
 from rookery.services import validation
+from rookery.services.accounts.attempts import LoginAttempts, PasswordAttempts, canonical
 from rookery.services.accounts.passwords import Passwords
 from rookery.services.accounts.refresh_tokens import RefreshToken, parse_refresh_token
 from rookery.services.accounts.sessions import GRACE_S, REFRESH_LIFE_S, Session, SessionIssuer
@@ -26,19 +25,15 @@ from rookery.services.accounts.sign_ins import ATTEMPTS, SignIns, require_active
 from rookery.services.accounts.tokens import KeyRing
 from rookery.services.accounts.user_agents import name_of
 from rookery.services.idempotency import Idempotency, Recorder, Result
-from rookery.services.limits import Attempt
 from rookery.services.ports import InvalidationPort
 from rookery.store.engine import ConditionFailed, Store, WriteBatch
 from rookery.store.records.devices import Devices, StoredDevice
-from rookery.store.records.login_sources import LoginSources, address_source, device_source
 from rookery.store.records.users import Users
 from rookery.store.schema import EMAILS, USERNAMES
 
 __all__ = ["Accounts", "Session", "SignUp"]
 
 MAX_DEVICES = 50
-_NO_USER = 0
-"""An id that nobody has: looked up where there is no user, so that both take the same time."""
 
 
 class SignUp(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,12 +45,6 @@ class SignUp(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     device_name: str = ""
     idempotency_key: str | None = None
-
-
-class LoginAttempts(Protocol):
-    """Counts attempts to log in; see `rookery.services.limits.Limits.login`."""
-
-    async def login(self, account: str, source: str = "") -> Attempt | None: ...
 
 
 class Accounts:
@@ -86,7 +75,7 @@ class Accounts:
         self._passwords = passwords
         self._users = Users(store.reader)
         self._devices = Devices(store.reader)
-        self._sources = LoginSources(store.reader)
+        self._attempts = PasswordAttempts(store.reader, passwords, clock_ms)
         self._idempotency = Idempotency(store, clock_ms)
         self._issuer = SessionIssuer(keys, clock_ms, refresh_life_s=refresh_life_s)
         self._sign_ins = SignIns(store, clock_ms, self._issuer, invalidation, max_devices)
@@ -149,10 +138,10 @@ class Accounts:
         device_name = validation.device_name(device_name)
         if len(password) > validation.MAX_PASSWORD_CHARS:
             raise BadCredentials()
-        name = _canonical(identifier)
-        user = await self._find(name)
-        source = await self._known_source(user, device_id, origin)
-        matches = await self._tried(user, name, password, source, origin, attempts)
+        name = canonical(identifier)
+        user = await self._attempts.find(name)
+        source = await self._attempts.known_source(user, device_id, origin)
+        matches = await self._attempts.matches(user, name, password, source, origin, attempts)
         if user is None or user.password_hash is None or not matches:
             _record(Event.LOG_IN, user, "", origin, "bad_credentials", "failure")
             raise BadCredentials()
@@ -292,8 +281,8 @@ class Accounts:
     ) -> Session:
         user = await self._users.get(result["user_id"])
         # Not by the device: who has the key has not shown that it is there.
-        source = await self._known_source(user, None, origin)
-        matches = await self._tried(
+        source = await self._attempts.known_source(user, None, origin)
+        matches = await self._attempts.matches(
             user, request.username, request.password, source, origin, attempts
         )
         if user is None or user.password_hash is None or not matches:
@@ -303,57 +292,6 @@ class Accounts:
         session = await self._sign_ins.begin(user, result["device_id"], request.device_name, origin)
         _record(Event.SIGN_UP, user, session.device.device_id, origin, "repeated")
         return session
-
-    async def _tried(
-        self,
-        user: User | None,
-        name: str,
-        password: str,
-        source: str,
-        origin: Origin,
-        attempts: LoginAttempts | None,
-    ) -> bool:
-        """Whether the password is the user's; counted, before it is known, for the account.
-
-        `name` is whose it would be without a user.
-        """
-        account = f"name {name}" if user is None else f"user {user.id}"
-        attempt = None if attempts is None else await attempts.login(account, source)
-        password_hash = None if user is None else user.password_hash
-        try:
-            return await self._passwords.verify(
-                password_hash, password, origin.key, is_known=bool(source)
-            )
-        except Unavailable:
-            if attempt is not None:
-                attempt.take_back()
-            raise
-
-    async def _find(self, name: str) -> User | None:
-        """The user with this username or email. As many reads whether there is one or not."""
-        if len(name) > validation.MAX_EMAIL_CHARS:
-            name = ""
-        if "@" in name:
-            user_id = await self._users.id_of_email(name)
-        else:
-            user_id = await self._users.id_of_username(name)
-        return await self._users.get(_NO_USER if user_id is None else user_id)
-
-    async def _known_source(self, user: User | None, device_id: str | None, origin: Origin) -> str:
-        """From where the account is known to be logged in to, of what this attempt comes from.
-
-        Empty for strangers. The device counts before the address: many may share an address.
-        """
-        user_id = _NO_USER if user is None else user.id
-        sources = [] if device_id is None else [device_source(device_id)]
-        if origin.key:
-            sources.append(address_source(origin.key))
-        now_ms = self._clock_ms()
-        known = await self._sources.known(user_id, sources, now_ms) if sources else []
-        if device_id is not None and sources[0] not in known:  # of before there were sources
-            if await self._devices.get(user_id, device_id, now_ms) is not None:
-                return sources[0]
-        return known[0] if known else ""
 
     async def _rehash(self, user: User, password: str, origin: Origin) -> User:
         """`user` with a hash of the present cost. Best effort: the next login tries again."""
@@ -378,17 +316,6 @@ class Accounts:
         await self._sign_ins.announce_ended(user.id, [device.device_id])
         reason = "device_logged_out"
         _record(Event.TOKEN_REUSED, user, device.device_id, origin, reason, "refused")
-
-
-def _canonical(identifier: str) -> str:
-    """A username or email as it is looked up: one form of all ways to write it.
-
-    Compatibility forms (NFKC of Unicode, such as full-width letters) and case do not tell names
-    apart, nor does space around them. So attempts at one account are one budget.
-    """
-    if len(identifier) > validation.MAX_EMAIL_CHARS:
-        identifier = identifier[: validation.MAX_EMAIL_CHARS + 1]
-    return unicodedata.normalize("NFKC", identifier).strip().casefold()
 
 
 def _record(

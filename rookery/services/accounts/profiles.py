@@ -1,18 +1,23 @@
 """Profiles: reading them with counts and relationship, and changing one's own."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from rookery.domain.visibility import ACTIVE, MODERATORS, SUSPENDED
 from rookery.errors import Conflict, NotFound, Unavailable
+from rookery.events.kinds import PrivacyChanged
 from rookery.models import Identity, User, UserCounts
 from rookery.services import validation
+from rookery.services.graph.openings import Openings
 from rookery.services.ports import Invalidation, InvalidationPort
 from rookery.services.turns import ATTEMPTS, Turns
-from rookery.store.engine import ConditionFailed, Store, WriteBatch
-from rookery.store.records.graph import GraphRepository
+from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
+from rookery.store.records.outbox import adding
+from rookery.store.records.relations import Relation, RelationRepository
 from rookery.store.records.users import Users
 
 _RULES = {
@@ -25,16 +30,23 @@ _RULES = {
 }
 
 
-class Profile(msgspec.Struct, frozen=True, kw_only=True):
-    """A user as a viewer sees it.
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How a viewer stands to a user. `muted_until_ms` is None for a mute without end."""
 
-    The flags are None without a viewer, and for oneself.
-    """
+    following: bool
+    followed_by: bool
+    requested: bool
+    blocking: bool
+    muting: bool
+    muted_until_ms: int | None = None
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """A user as a viewer sees it; `standing` is None without a viewer, and for oneself."""
 
     user: User
     counts: UserCounts
-    following: bool | None = None
-    followed_by: bool | None = None
+    standing: Standing | None = None
 
 
 class ProfileChanges(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,16 +59,33 @@ class ProfileChanges(msgspec.Struct, frozen=True, kw_only=True):
     avatar_url: str | UnsetType = UNSET
     banner_url: str | UnsetType = UNSET
     is_private: bool | UnsetType = UNSET
+    hide_likes: bool | UnsetType = UNSET
+    discoverable: bool | UnsetType = UNSET
+    who_may_message: str | UnsetType = UNSET
 
 
 class Profiles:
-    """The use-cases around profiles."""
+    """The use-cases around profiles.
 
-    def __init__(self, store: Store, invalidation: InvalidationPort) -> None:
+    Whoever is blocked by a user finds no such user; a suspended account is there for moderators
+    and for itself alone.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        ids: Callable[[], int],
+        clock_ms: Callable[[], int],
+        invalidation: InvalidationPort,
+        openings: Openings,
+    ) -> None:
         self._store = store
+        self._ids = ids
+        self._clock_ms = clock_ms
         self._invalidation = invalidation
+        self._openings = openings
         self._users = Users(store.reader)
-        self._graph = GraphRepository(store.reader)
+        self._relations = RelationRepository(store.reader)
         self._turns = Turns()
 
     async def by_id(self, user_id: int, viewer_id: int | None = None) -> Profile:
@@ -90,20 +119,46 @@ class Profiles:
         return user_id
 
     async def by_ids(self, user_ids: Sequence[int], viewer_id: int | None = None) -> list[Profile]:
-        """The profiles of these users, in their order; who does not exist is left out.
+        """The profiles of these users, in their order.
 
-        Three reads at the most, however many users.
+        Who does not exist, or not for the viewer, is left out. Six reads at once, however many
+        users; two without a viewer.
         """
-        users = [user for user in await self._users.get_many(user_ids) if user is not None]
-        ids = [user.id for user in users]
-        counts = await self._users.counts_many(ids)
-        relationships = await self._relationships(ids, viewer_id)
+        if not user_ids:
+            return []
+        users, counts, relations = await asyncio.gather(
+            self._users.get_many(user_ids),
+            self._users.counts_many(user_ids),
+            self._standing(user_ids, viewer_id),
+        )
+        shown = await self._shown_statuses(users, viewer_id)
+        now_ms = self._clock_ms()
         return [
-            Profile(user=user, counts=count, following=following, followed_by=followed_by)
-            for user, count, (following, followed_by) in zip(
-                users, counts, relationships, strict=True
-            )
+            Profile(user=user, counts=count, standing=_standing(relation, now_ms))
+            for user, count, relation in zip(users, counts, relations, strict=True)
+            if user is not None
+            and (user.status in shown or user.id == viewer_id)
+            and (relation is None or relation.blocked_id is None)
         ]
+
+    async def _standing(
+        self, user_ids: Sequence[int], viewer_id: int | None
+    ) -> Sequence[Relation | None]:
+        """How the viewer stands to each of these; None to oneself, and without a viewer."""
+        if viewer_id is None:
+            return [None] * len(user_ids)
+        relations = await self._relations.many(viewer_id, user_ids)
+        return [None if each.other_id == viewer_id else each for each in relations]
+
+    async def _shown_statuses(
+        self, users: Sequence[User | None], viewer_id: int | None
+    ) -> Collection[str]:
+        """Of which status accounts are shown; who looks is only asked where it matters."""
+        if viewer_id is not None and any(user and user.status == SUSPENDED for user in users):
+            viewer = await self._users.get(viewer_id)
+            if viewer is not None and viewer.role in MODERATORS:
+                return (ACTIVE, SUSPENDED)
+        return (ACTIVE,)
 
     async def update(
         self, identity: Identity, changes: ProfileChanges, expected_version: int | None = None
@@ -126,6 +181,8 @@ class Profiles:
         if changed == former:
             return await self.by_id(former.id)
         await self._invalidation.broadcast(Invalidation(users=[changed.id]))
+        if former.is_private and not changed.is_private:
+            await self._openings.begin(changed.id)
         return Profile(user=changed, counts=await self._users.counts(changed.id))
 
     async def _change(
@@ -143,26 +200,35 @@ class Profiles:
                 return former, former
             changed = msgspec.structs.replace(changed, version=former.version + 1)
             try:
-                await self._store.writer.write(WriteBatch(self._users.replace(former, changed)))
+                operations = self._users.replace(former, changed) + self._effects(former, changed)
+                await self._store.writer.write(WriteBatch(operations))
             except ConditionFailed:
                 continue
             return former, changed
         raise Unavailable("The profile is being changed too often; try again")
 
-    async def _relationships(
-        self, user_ids: Sequence[int], viewer_id: int | None
-    ) -> list[tuple[bool | None, bool | None]]:
-        """For each user whether the viewer follows them, and they the viewer."""
-        if viewer_id is None or not user_ids:
-            return [(None, None)] * len(user_ids)
-        edges = [(viewer_id, user_id) for user_id in user_ids]
-        edges += [(user_id, viewer_id) for user_id in user_ids]
-        follows = await self._graph.follows(edges)
-        flags = zip(user_ids, follows, follows[len(user_ids) :], strict=False)
-        return [
-            (None, None) if user_id == viewer_id else (following, followed_by)
-            for user_id, following, followed_by in flags
-        ]
+    def _effects(self, former: User, changed: User) -> tuple[Operation, ...]:
+        """What a change of privacy brings with it."""
+        if former.is_private == changed.is_private:
+            return ()
+        event = PrivacyChanged(id=self._ids(), user_id=changed.id)
+        if changed.is_private:
+            return (adding(event),)
+        return adding(event), self._openings.noting(changed.id)
+
+
+def _standing(relation: Relation | None, now_ms: int) -> Standing | None:
+    if relation is None:
+        return None
+    mute = relation.mute if relation.mute is not None and relation.mute.holds(now_ms) else None
+    return Standing(
+        following=relation.follow_id is not None,
+        followed_by=relation.followed_id is not None,
+        requested=relation.request_id is not None,
+        blocking=relation.block_id is not None,
+        muting=mute is not None,
+        muted_until_ms=None if mute is None else mute.expires_ms,
+    )
 
 
 def _validated(changes: ProfileChanges) -> dict[str, Any]:

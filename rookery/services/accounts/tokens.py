@@ -15,17 +15,22 @@ from typing import TypeVar
 
 import jwt
 import msgspec
+import structlog
 
-from rookery.errors import InvalidToken, TokenExpired, Unavailable
+from rookery.errors import InvalidToken, RookeryError, TokenExpired, Unavailable
 from rookery.ids import parse_id
 from rookery.models import Identity, SigningKey
 from rookery.store.engine import Store
 from rookery.store.records.signing_keys import SigningKeys
 
+log = structlog.get_logger(__name__)
+
 ALGORITHM = "HS256"
 MAX_TOKEN_CHARS = 4096
 RELOAD_S = 60
 """`KeyRing.load` is to be called at least this often."""
+KEEP_UP_S = 30.0
+"""So often `KeyRing.keep_up` calls it."""
 
 TICKET_S = 30
 """How long after it was issued a ticket opens a stream."""
@@ -100,7 +105,7 @@ C = TypeVar("C", bound=Claims)
 class KeyRing:
     """Signs and verifies access tokens with the keys of the store.
 
-    `load` before use, and at least every `RELOAD_S` afterwards: it brings in keys that other
+    `load` before use, and at least every `KEEP_UP_S` afterwards: it brings in keys that other
     processes added, and is why a retired key is accepted for `RELOAD_S` longer than its tokens
     live (a process may sign with it until it loads).
     """
@@ -137,6 +142,15 @@ class KeyRing:
             self._loads_taken = number
             self._take({key.kid: key for key in keys if key.kid not in dead}, keys[-1])
         await self._keys.remove(dead)
+
+    async def keep_up(self) -> None:
+        """Take in what other processes rotated, every `KEEP_UP_S`, until cancelled."""
+        while True:
+            await asyncio.sleep(KEEP_UP_S)
+            try:
+                await self.load()
+            except RookeryError as error:
+                log.warning("signing keys not reloaded", error=str(error))
 
     def _take(self, by_kid: dict[str, SigningKey], current: SigningKey) -> None:
         now_ms = self._clock_ms()

@@ -4,14 +4,16 @@ The store is the truth. What is on its way through the queue may be missing from
 moment, so a difference counts only if it is still there after the queue has been emptied.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
 from typing import Protocol
 
 import msgspec
 
 from rookery.messages import WarmTimeline
+from rookery.models import PostKind
+from rookery.store import clock_ms
 from rookery.store.engine import Store
-from rookery.store.records.graph import GraphRepository
+from rookery.store.records.home_sources import HomeSourceRepository
 from rookery.store.schema import POSTS
 
 MAX_POSTS_PER_AUTHOR = 1_000_000
@@ -55,7 +57,7 @@ class AuditPort(Protocol):
         ...
 
     async def rebuild(self, user_ids: Sequence[int]) -> None:
-        """Build these timelines anew from the store, whom they follow included."""
+        """Build these timelines anew from the store, with whom they follow and hide."""
         ...
 
 
@@ -71,12 +73,18 @@ class Audit:
     """`fsck` for timelines."""
 
     def __init__(
-        self, store: Store, timelines: AuditPort, settle: Callable[[], Awaitable[None]]
+        self,
+        store: Store,
+        timelines: AuditPort,
+        visible: Callable[[int, Sequence[int]], Awaitable[Set[int]]],
+        settle: Callable[[], Awaitable[None]],
     ) -> None:
-        """`settle` returns when everything committed before has been delivered."""
+        """`visible` tells which of some tweets a user may see; `settle` returns when everything
+        committed before has been delivered."""
         self._reader = store.reader
-        self._graph = GraphRepository(store.reader)
+        self._homes = HomeSourceRepository(store.reader)
         self._timelines = timelines
+        self._visible = visible
         self._settle = settle
 
     async def run(self, *, repair: bool) -> AsyncIterator[Progress]:
@@ -103,7 +111,7 @@ class Audit:
         return found
 
     async def _compare(self, user_id: int, warm: WarmTimeline) -> Finding:
-        authors = set(await self._graph.home_authors(user_id))
+        authors = set((await self._homes.of(user_id, clock_ms())).author_ids)
         lists = await self._reader.select_many(
             POSTS,
             ("tweet_id", "kind"),
@@ -114,9 +122,10 @@ class Audit:
         truth = {tweet_id: kind for posts in lists for tweet_id, kind in posts}
         ids = [tweet_id for tweet_id, _ in warm.posts]
         served = dict(warm.posts)
+        missing = await self._missing(user_id, truth, served)
         return Finding(
             user_id=user_id,
-            missing=sorted(truth.keys() - served.keys()),
+            missing=missing,
             foreign=sorted(served.keys() - truth.keys()),
             doubled=sorted({i for i in ids if ids.count(i) > 1}) if len(served) < len(ids) else [],
             wrong_kind=sorted(i for i, k in served.items() if truth.get(i, k) != k),
@@ -124,3 +133,14 @@ class Audit:
             not_followed=sorted(authors - set(warm.following)),
             not_unfollowed=sorted(set(warm.following) - authors),
         )
+
+    async def _missing(
+        self, user_id: int, truth: dict[int, int], served: dict[int, int]
+    ) -> list[int]:
+        """Posts that the timeline should hold. One that is not for everybody need not be in the
+        timeline of who may not see it: nobody is told of it there."""
+        missing = truth.keys() - served.keys()
+        restricted = sorted(each for each in missing if truth[each] & PostKind.RESTRICTED)
+        if restricted:
+            missing -= set(restricted) - set(await self._visible(user_id, restricted))
+        return sorted(missing)

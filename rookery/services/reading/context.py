@@ -1,18 +1,20 @@
 """What stands around a tweet in its conversation: what it answers, and what answers it.
 
 Ancestors come from the root down. Descendants come as people read a discussion: each reply is
-followed by all that was replied to it, replies to the same tweet by age. A deleted tweet keeps its
-place among them for as long as something living leads on from it (see `store.tweets.deleting`);
-it is for the caller to see which of the ids are still tweets.
+followed by all that was replied to it, replies to the same tweet by age. A tweet that is deleted,
+or not for the viewer, keeps its place among them only where something that is shown leads on from
+it.
 """
 
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from rookery.errors import InvalidCursor, NotFound
+from rookery.errors import InvalidCursor
 from rookery.models import Tombstone, Tweet
-from rookery.services.reading.pages import Page, check_limit, page_of_ids
+from rookery.services.reading.pages import MAX_SCANNED, check_limit
+from rookery.services.reading.reading import Reading
+from rookery.services.reading.shown import Place, Shown, Unavailable, id_of
 from rookery.store.engine import Store
 from rookery.store.records.tweets import TweetRepository
 
@@ -25,19 +27,21 @@ NEIGHBOUR_READS = 2
 
 
 class Context(NamedTuple):
-    """Ids of the ancestors, root first, and a page of ids of the descendants."""
+    """The ancestors, root first, and a page of the descendants."""
 
-    ancestors: list[int]
-    descendants: Page
+    ancestors: list[Place]
+    descendants: list[Place]
+    next_id: int
 
 
 class Contexts:
     """Reads what stands around tweets."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, reading: Reading) -> None:
         self._tweets = TweetRepository(store.reader)
+        self._reading = reading
 
-    async def of(self, tweet_id: int, after: int, limit: int) -> Context:
+    async def of(self, viewer_id: int | None, tweet_id: int, after: int, limit: int) -> Context:
         """The context of a tweet; descendants behind `after` (0: from the first).
 
         Ancestors are part of the first page only.
@@ -45,16 +49,18 @@ class Contexts:
         Raises:
             InvalidRequest: `limit` is out of bounds.
             InvalidCursor: `after` is no descendant of the tweet.
-            NotFound: no such tweet.
+            NotFound: no such tweet, or not for this viewer.
         """
         check_limit(limit)
-        tweet = await self._tweets.get(tweet_id)
-        if tweet is None:
-            raise NotFound("Tweet not found")
-        ancestors = [] if after else await self._ancestors(tweet)
-        walk = _Descent(self._tweets, limit + 1)
+        tweet = await self._reading.seen_tweet(viewer_id, tweet_id)
+        ancestor_ids = [] if after else await self._ancestors(tweet)
+        ancestors = await self._reading.places(viewer_id, ancestor_ids)
+        walk = _Descent(self._tweets, self._reading, viewer_id, tweet.conversation_id, limit + 1)
         path = await self._path(tweet_id, after) if after else [tweet_id]
-        return Context(ancestors, page_of_ids(await walk.collect(path), limit))
+        places = await walk.collect(path)
+        shown = places[:limit]
+        goes_on = bool(shown) and (len(places) > limit or walk.is_cut)
+        return Context(ancestors, shown, id_of(shown[-1]) if goes_on else 0)
 
     async def _ancestors(self, tweet: Tweet) -> list[int]:
         """Ids from the root down, or from the `MAX_ANCESTORS`th one up; `tweet` excluded.
@@ -106,46 +112,102 @@ class Contexts:
         return None if found is None else found.reply_to_id
 
 
-class _Descent:
-    """One walk through the replies below a tweet, depth first, for at most `wanted` ids.
+class _Level:
+    """The replies to one tweet that are still to be walked; more may follow them in the store.
 
-    Reads the replies of all siblings together, so leaves cost no read of their own.
+    `waiting` stands in the place of the tweet itself, and is shown once something below it is.
     """
 
-    def __init__(self, tweets: TweetRepository, wanted: int) -> None:
+    def __init__(
+        self, parent_id: int, reply_ids: list[int], may_go_on: bool, waiting: Place | None = None
+    ) -> None:
+        self.parent_id = parent_id
+        self.reply_ids = reply_ids
+        self.last_id = reply_ids[-1] if reply_ids else 0
+        self.may_go_on = may_go_on
+        self.waiting = waiting
+
+
+class _Descent:
+    """One walk through the replies below a tweet, depth first, until `wanted` places are found.
+
+    Reads the replies of all siblings together, so leaves cost no read of their own. `is_cut`: it
+    has looked at `MAX_SCANNED` tweets, and gave up.
+    """
+
+    def __init__(
+        self,
+        tweets: TweetRepository,
+        reading: Reading,
+        viewer_id: int | None,
+        conversation_id: int,
+        wanted: int,
+    ) -> None:
         self._tweets = tweets
+        self._reading = reading
+        self._viewer_id = viewer_id
+        self._asked_for = (conversation_id,)
         self._wanted = wanted
         self._replies: dict[int, list[int]] = {}
+        self._shown: dict[int, Shown] = {}
+        self._graves: dict[int, Unavailable] = {}
+        self._scanned = 0
+        self.is_cut = False
 
-    async def collect(self, path: Sequence[int]) -> list[int]:
-        """The ids behind the last of `path`, which leads down from the tweet that is asked about.
+    async def collect(self, path: Sequence[int]) -> list[Place]:
+        """What stands behind the last of `path`, which leads down from the tweet that is asked
+        about.
 
         The position is the path itself: below each of its tweets, what comes behind the next.
         """
         levels = [await self._after(parent_id, child_id) for parent_id, child_id in pairwise(path)]
         if len(path) <= MAX_DEPTH:
             levels.append(await self._after(path[-1], 0))
-        found: list[int] = []
-        while levels and len(found) < self._wanted:
-            if not levels[-1]:
+        found: list[Place] = []
+        while levels and len(found) < self._wanted and not self.is_cut:
+            level = levels[-1]
+            if level.reply_ids:
+                await self._step(levels, level.reply_ids.pop(0), found)
+            elif level.may_go_on:
+                levels[-1] = await self._after(level.parent_id, level.last_id, level.waiting)
+            else:
                 levels.pop()
-                continue
-            reply_id = levels[-1].pop(0)
-            found.append(reply_id)
-            if len(levels) < MAX_DEPTH:
-                levels.append(await self._below(reply_id))
         return found
 
-    async def _after(self, tweet_id: int, after: int) -> list[int]:
+    async def _step(self, levels: list[_Level], reply_id: int, found: list[Place]) -> None:
+        """Walk over one reply, and into what is below it."""
+        self._scanned += 1
+        self.is_cut = self._scanned >= MAX_SCANNED
+        shown = self._shown.pop(reply_id, None)
+        if shown is not None:
+            for level in levels:
+                if level.waiting is not None:
+                    found.append(level.waiting)
+                    level.waiting = None
+            found.append(shown)
+        if len(levels) < MAX_DEPTH:
+            replies = self._replies.pop(reply_id)
+            await self._look_below(replies)
+            waiting = self._graves.pop(reply_id, None)
+            levels.append(_Level(reply_id, replies, len(replies) >= self._wanted, waiting))
+
+    async def _after(self, tweet_id: int, after: int, waiting: Place | None = None) -> _Level:
         replies = await self._tweets.replies(tweet_id, after, self._wanted)
         await self._look_below(replies)
-        return replies
-
-    async def _below(self, tweet_id: int) -> list[int]:
-        replies = self._replies.pop(tweet_id)
-        await self._look_below(replies)
-        return replies
+        return _Level(tweet_id, replies, len(replies) >= self._wanted, waiting)
 
     async def _look_below(self, tweet_ids: Sequence[int]) -> None:
-        if tweet_ids:
-            self._replies |= await self._tweets.replies_to_many(tweet_ids, self._wanted)
+        """Read what is shown of these tweets, and the ids of what was replied to them."""
+        if not tweet_ids:
+            return
+        self._replies |= await self._tweets.replies_to_many(tweet_ids, self._wanted)
+        listed = await self._reading.tweets(self._viewer_id, tweet_ids, asked_for=self._asked_for)
+        self._shown |= {each.id: each for each in listed}
+        missing = [tweet_id for tweet_id in tweet_ids if tweet_id not in self._shown]
+        for tweet_id, place in zip(
+            missing, await self._reading.places(self._viewer_id, missing), strict=True
+        ):
+            # What the viewer muted is here as if it were hidden.
+            self._graves[tweet_id] = (
+                place if isinstance(place, Unavailable) else Unavailable(tweet_id, "hidden")
+            )

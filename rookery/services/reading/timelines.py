@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from rookery.domain.merging import NewestMerge
 from rookery.errors import InvalidRequest
-from rookery.models import Identity
+from rookery.models import Identity, PostKind
 from rookery.services.ports import TimelinePort
-from rookery.services.reading.authors import Authors
-from rookery.services.reading.cards import Cards
-from rookery.services.reading.pages import Page, check_limit, page_of_ids
+from rookery.services.reading.pages import Chunk, Page, check_limit
+from rookery.services.reading.reading import Reading
+from rookery.services.reading.shown import ShownPage
 from rookery.store.engine import Store
 from rookery.store.records.graph import GraphRepository
 from rookery.store.records.tweets import TweetRepository
@@ -22,6 +22,9 @@ FIRST_AUTHORS = 32
 FILTERED_LIST = 64
 MAX_FILTERED_LIST = 2048
 SCAN_ROWS = 200_000
+COUNTED_AT_ONCE = 1000
+_LOOKED_AT = int(PostKind.RESTRICTED | PostKind.RETWEET)
+"""Posts that need a look before they are counted."""
 MAX_PAGE = 160
 """Of numbered pages, which are counted off from the newest: 3,200 tweets in pages of 20."""
 
@@ -29,18 +32,15 @@ MAX_PAGE = 160
 class Timelines:
     """Pages are newest first and full unless the history ends, and name a next one only if there
     is one; only a filter that lets very little through may end a page early (after `SCAN_ROWS`
-    rows), with the position to go on from."""
+    rows, or where `Scan` ends)."""
 
-    def __init__(
-        self, store: Store, timelines: TimelinePort, cards: Cards, authors: Authors
-    ) -> None:
+    def __init__(self, store: Store, timelines: TimelinePort, reading: Reading) -> None:
         self._timelines = timelines
-        self._cards = cards
-        self._authors = authors
+        self._reading = reading
         self._graph = GraphRepository(store.reader)
         self._tweets = TweetRepository(store.reader)
 
-    async def home(self, identity: Identity, before: int, limit: int, mask: int = 0) -> Page:
+    async def home(self, identity: Identity, before: int, limit: int, mask: int = 0) -> ShownPage:
         """Posts of those whom the user follows, and the user's own, below id `before` (0: all).
 
         With a `mask` of `PostKind` bits, only posts that have one of them.
@@ -49,23 +49,25 @@ class Timelines:
             InvalidRequest: `limit` is out of bounds.
             Unavailable: the user's timeline does not answer.
         """
-        # One more than the page shows whether there is a next one.
-        wanted = check_limit(limit) + 1
         user_id = identity.user_id
-        live: list[int] = []
-        position, in_store, ended = before, False, False
-        while len(live) < wanted and not ended:
-            missing = wanted - len(live)
-            if in_store:
-                ids, position = await self.store_home(user_id, position, missing, mask)
-                ended = not position or len(ids) < missing
-            else:
-                part = await self._timelines.read(user_id, position, missing, mask)
-                ids, in_store = part.ids, part.from_store
-                ended = not part.next_before and not in_store
-                position = part.next_before or (position if in_store else 0)
-            live += await self._cards.present(ids)
-        return _page(live, limit, position)
+        in_store = False
+
+        async def read(before: int, limit: int) -> Chunk:
+            nonlocal in_store
+            ids: list[int] = []
+            while not in_store and len(ids) < limit:
+                part = await self._timelines.read(user_id, before, limit - len(ids), mask)
+                ids += part.ids
+                in_store = part.from_store
+                if not part.next_before and not in_store:
+                    return Chunk(ids, 0)
+                before = part.next_before or before
+            if len(ids) >= limit:
+                return Chunk(ids, before)
+            rest = await self.store_home(user_id, before, limit - len(ids), mask)
+            return Chunk(ids + rest.ids, rest.next_id)
+
+        return await self._reading.page(user_id, read, before, limit)
 
     async def store_home(self, user_id: int, before: int, limit: int, mask: int = 0) -> Page:
         """As `home`, but from the store alone, for any `limit` and with one moment a read.
@@ -76,38 +78,62 @@ class Timelines:
         author_ids = await self._graph.home_authors(user_id)
         return await self._newest(author_ids, before, limit, mask)
 
-    async def user(self, user_id: int, before: int, limit: int, mask: int = 0) -> Page:
+    async def user(
+        self, viewer_id: int | None, user_id: int, before: int, limit: int, mask: int = 0
+    ) -> ShownPage:
         """A user's own posts, below id `before` (0: all); `mask` as for `home`.
 
         Raises:
             InvalidRequest: `limit` is out of bounds.
-            NotFound: no such user.
+            NotFound: no such user, or not for this viewer.
+            Protected: only those see them whom the user approved.
         """
-        wanted = check_limit(limit) + 1
-        live: list[int] = []
-        position, ended = before, False
-        while len(live) < wanted and not ended:
-            missing = wanted - len(live)
-            ids, position = await self._newest([user_id], position, missing, mask)
-            ended = not position or len(ids) < missing
-            live += await self._cards.present(ids)
-        if not live and not before:
-            await self._authors.get(user_id)
-        return _page(live, limit, position)
+        check_limit(limit)
+        await self._reading.check_lists(viewer_id, user_id)
 
-    async def user_page(self, user_id: int, page: int, limit: int) -> Page:
+        async def read(before: int, limit: int) -> Chunk:
+            return Chunk(*await self._newest([user_id], before, limit, mask))
+
+        return await self._reading.page(viewer_id, read, before, limit, asked_for=(user_id,))
+
+    async def user_page(
+        self, viewer_id: int | None, user_id: int, page: int, limit: int
+    ) -> ShownPage:
         """The page with this number (from 1 on) of a user's own posts, newest first.
 
         What is posted meanwhile moves everything on; the position that comes with it does not.
 
         Raises:
             InvalidRequest: `page` or `limit` is out of bounds.
+            NotFound: no such user, or not for this viewer.
+            Protected: only those see them whom the user approved.
         """
         check_limit(limit)
         if not 1 <= page <= MAX_PAGE:
             raise InvalidRequest(f"page must be between 1 and {MAX_PAGE}", "page")
-        posts = await self._tweets.posts(user_id, 0, page * limit + 1)
-        return page_of_ids([tweet_id for tweet_id, _ in posts[(page - 1) * limit :]], limit)
+        await self._reading.check_lists(viewer_id, user_id)
+        before = await self._end_of(viewer_id, user_id, (page - 1) * limit)
+        if before is None:
+            return ShownPage([], 0)
+        return await self.user(viewer_id, user_id, before, limit)
+
+    async def _end_of(self, viewer_id: int | None, user_id: int, count: int) -> int | None:
+        """The id of the `count`th post that the viewer is shown; 0 for none, None if there are not
+        so many. Most are counted by their kind alone, which tells that everybody may see them."""
+        viewer = await self._reading.viewer(viewer_id)
+        before = 0
+        while count > 0:
+            wanted = min(count, COUNTED_AT_ONCE)
+            posts = await self._tweets.posts(user_id, before, wanted)
+            asked = [tweet_id for tweet_id, kind in posts if viewer.muted or kind & _LOOKED_AT]
+            shown = await self._reading.tweets(viewer_id, asked, asked_for=(user_id,))
+            hidden = set(asked) - {each.id for each in shown}
+            counted = [tweet_id for tweet_id, _ in posts if tweet_id not in hidden]
+            count -= len(counted)
+            if count and len(posts) < wanted:
+                return None
+            before = posts[-1][0] if count else counted[-1]
+        return before
 
     async def _newest(self, author_ids: Sequence[int], before: int, limit: int, mask: int) -> Page:
         """The newest posts of all these authors below `before`."""
@@ -146,10 +172,3 @@ class Timelines:
             start += authors
             authors = min(4 * authors, most_authors)
         return scanned
-
-
-def _page(live: list[int], limit: int, position: int) -> Page:
-    """The page from the ids found, of which one too many shows that there is more."""
-    if len(live) > limit:
-        return Page(live[:limit], live[limit - 1])
-    return Page(live, position)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Iterable
 import structlog
 
 from rookery.services.ports import Invalidation, InvalidationPort
-from rookery.services.reading.cards import Cards
+from rookery.services.reading.reading import Reading
 
 log = structlog.get_logger(__name__)
 
@@ -22,25 +22,25 @@ class CountChanges:
     tweet once, so that a storm of likes costs no more than one tweet's name at a time.
     """
 
-    def __init__(self, cards: Cards, port: InvalidationPort) -> None:
-        self._cards = cards
+    def __init__(self, reading: Reading, port: InvalidationPort) -> None:
+        self._reading = reading
         self._port = port
         self._pending: set[int] = set()
-        self._likers: set[int] = set()
+        self._viewers: set[int] = set()
         self._told: asyncio.Future[None] | None = None
         self._running: asyncio.Task[None] | None = None
 
-    def announce(self, tweet_ids: Iterable[int], liker: int | None = None) -> Awaitable[None]:
-        """Call after each change; `liker` is the user whose likes it changed, if so.
+    def announce(self, tweet_ids: Iterable[int], viewer_id: int | None = None) -> Awaitable[None]:
+        """Call after each change; `viewer_id` is the user whose marks it changed, if so.
 
         It is spread whether the result is awaited or not, which is done when everybody was told
         (within the bound of `InvalidationPort.broadcast`, twice at the most).
         """
-        change = Invalidation(counts=list(tweet_ids))
-        self._cards.invalidate(change)
+        viewers = [] if viewer_id is None else [viewer_id]
+        change = Invalidation(counts=list(tweet_ids), viewers=viewers)
+        self._reading.invalidate(change)
         self._pending.update(change.counts)
-        if liker is not None:
-            self._likers.add(liker)
+        self._viewers.update(viewers)
         loop = asyncio.get_running_loop()
         if self._told is None:
             self._told = loop.create_future()
@@ -58,11 +58,11 @@ class CountChanges:
         try:
             while (told := self._told) is not None:
                 self._told = None
-                counts, likers = sorted(self._pending), sorted(self._likers)
+                counts, viewers = sorted(self._pending), sorted(self._viewers)
                 self._pending.clear()
-                self._likers.clear()
+                self._viewers.clear()
                 try:
-                    await self._port.broadcast(Invalidation(counts=counts, likers=likers))
+                    await self._port.broadcast(Invalidation(counts=counts, viewers=viewers))
                 except Exception:  # A fault of ours, for which no other change may wait.
                     log.exception("changes of counts were not told")
                 finally:

@@ -1,20 +1,16 @@
-"""Liking and unliking, and who likes what."""
+"""Liking and unliking."""
 
 from collections.abc import Callable, Sequence
 
 from rookery.errors import NotFound, Unavailable
 from rookery.models import Identity, TweetCounts
-from rookery.services.reading.authors import Authors
-from rookery.services.reading.liked import LikedTweets
-from rookery.services.reading.pages import Page, check_limit, page_of_rows
+from rookery.services.reading.reading import Reading
 from rookery.services.tweets.counts import CountChanges
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
 from rookery.store.records.engagement import (
     LIKED,
     NOT_LIKED,
     TWEET_EXISTS,
-    EngagementRepository,
-    Favourite,
     liking,
     unliking,
     unliking_gone,
@@ -33,16 +29,13 @@ class Engagement:
         self,
         store: Store,
         ids: Callable[[], int],
-        authors: Authors,
-        liked: LikedTweets,
+        reading: Reading,
         changes: CountChanges,
     ) -> None:
         self._store = store
         self._ids = ids
-        self._authors = authors
-        self._liked = liked
+        self._reading = reading
         self._changes = changes
-        self._engagement = EngagementRepository(store.reader)
         self._tweets = TweetRepository(store.reader)
 
     async def like(self, identity: Identity, tweet_id: int) -> bool:
@@ -52,71 +45,36 @@ class Engagement:
         `InvalidationPort.broadcast` for one that does not answer).
 
         Raises:
-            NotFound: no such tweet.
+            NotFound: no such tweet, or not for this user.
         """
+        await self._reading.seen_tweet(identity.user_id, tweet_id)
         operations = liking(identity.user_id, tweet_id, self._ids())
         return await self._change(identity, tweet_id, operations, NOT_LIKED)
 
     async def unlike(self, identity: Identity, tweet_id: int) -> bool:
         """End that `identity` likes a tweet; False if that was so already.
 
-        Of a tweet that was deleted too: with it, its likes end anyway.
+        Of a tweet that was deleted too: with it, its likes end anyway. Of one that the user may no
+        longer see as well, which is then not found all the same.
 
         Raises:
-            NotFound: there never was such a tweet.
+            NotFound: there never was such a tweet, or it is not for this user.
         """
         user_id = identity.user_id
         try:
-            return await self._change(identity, tweet_id, unliking(user_id, tweet_id), LIKED)
+            is_changed = await self._change(identity, tweet_id, unliking(user_id, tweet_id), LIKED)
         except NotFound:
             if await self._change(identity, tweet_id, unliking_gone(user_id, tweet_id), LIKED):
                 return True
             if not await self._tweets.tombstones([tweet_id]):
                 raise
             return False
-
-    async def likers(self, tweet_id: int, before: int, limit: int) -> Page:
-        """Ids of those who like a tweet, newest first, below favourite id `before` (0: all).
-
-        Raises:
-            InvalidRequest: `limit` is out of bounds.
-            NotFound: no such tweet.
-        """
-        rows = await self._engagement.likers(tweet_id, before, check_limit(limit) + 1)
-        if not await self._tweets.existing([tweet_id]):
-            raise NotFound("Tweet not found")
-        return page_of_rows(rows, limit)
-
-    async def liked_by(self, user_id: int, before: int, limit: int) -> Page:
-        """Ids of the tweets that a user likes, newest like first, below favourite id `before`.
-
-        Deleted tweets are left out; a page is full unless the list ends.
-
-        Raises:
-            InvalidRequest: `limit` is out of bounds.
-            NotFound: no such user.
-        """
-        wanted = check_limit(limit) + 1
-        found: list[Favourite] = []
-        position = before
-        while len(found) < wanted:
-            rows = await self._engagement.liked_by(user_id, position, wanted)
-            existing = await self._tweets.existing([tweet_id for tweet_id, _ in rows])
-            found += [row for row in rows if row[0] in existing]
-            if len(rows) < wanted:
-                break
-            position = rows[-1][1]
-        if not found:
-            await self._authors.get(user_id)
-        return page_of_rows(found[:wanted], limit)
+        await self._reading.seen_tweet(user_id, tweet_id)
+        return is_changed
 
     async def counts(self, tweet_ids: Sequence[int]) -> list[TweetCounts]:
         """Counts of these tweets, in their order; zeros for tweets that do not exist."""
         return await self._tweets.counts(tweet_ids)
-
-    async def liked_among(self, user_id: int, tweet_ids: Sequence[int]) -> set[int]:
-        """Those of `tweet_ids` that a user likes (see `LikedTweets` for how fresh)."""
-        return await self._liked.among(user_id, tweet_ids)
 
     async def _change(
         self, identity: Identity, tweet_id: int, operations: tuple[Operation, ...], needed: str
@@ -131,9 +89,7 @@ class Engagement:
             return False
         except Unavailable:
             # The outcome is unknown.
-            self._liked.changed(identity.user_id)
             self._changes.announce([tweet_id], identity.user_id)
             raise
-        self._liked.changed(identity.user_id)
         await self._changes.announce([tweet_id], identity.user_id)
         return True

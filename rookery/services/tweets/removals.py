@@ -14,13 +14,15 @@ from typing import Any
 import structlog
 
 from rookery.errors import RookeryError
+from rookery.events.kinds import TweetDeleted
 from rookery.ids import time_ms_of
-from rookery.models import EventKind, Tweet
+from rookery.models import Tweet
 from rookery.services.ports import Invalidation
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
-from rookery.store.records.outbox import adding, tweet_entry
+from rookery.store.records.outbox import adding
 from rookery.store.records.removals import (
     OVERTAKEN,
+    TO_BE_DELETED,
     Remains,
     Removal,
     RemovalRepository,
@@ -75,8 +77,14 @@ class Removals:
 
         Call `begin` once they are committed.
         """
-        entry = tweet_entry(self._ids(), EventKind.TWEET_DELETED, tweet)
-        return (*deleting(tweet, present), beginning(tweet, self._ids()), adding(entry))
+        event = TweetDeleted(
+            id=self._ids(),
+            tweet_id=tweet.id,
+            author_id=tweet.author_id,
+            conversation_id=tweet.conversation_id,
+            kind=tweet.kind,
+        )
+        return (*deleting(tweet, present), beginning(tweet, self._ids()), adding(event))
 
     async def begin(self, tweet_id: int) -> None:
         """Do the first steps now, and the others in the background.
@@ -186,6 +194,11 @@ class Removals:
         Raises:
             ConditionFailed: somebody else did this step.
         """
+        if removal.token == TO_BE_DELETED:
+            tweet = await self._tweets.get(removal.tweet_id)
+            if tweet is not None:
+                await self._delete_noted(tweet)
+                return None
         if remains.retweets:
             await self._delete_retweets(remains.retweets)
         operations = clearing(removal, remains)
@@ -217,6 +230,15 @@ class Removals:
         for outcome in (*outcomes, *finished):
             if isinstance(outcome, BaseException):
                 raise outcome
+
+    async def _delete_noted(self, tweet: Tweet) -> None:
+        """Delete a tweet that should not be there; its removal goes on from its beginning.
+
+        Raises:
+            ConditionFailed: somebody else changed it meanwhile.
+        """
+        await self._delete_retweet(tweet)
+        await self._on_change(Invalidation(tweets=[tweet.id], counts=targets_of(tweet)))
 
     async def _delete_retweet(self, tweet: Tweet) -> None:
         targets = targets_of(tweet)

@@ -1,25 +1,24 @@
-"""Posting, editing and deleting tweets, and reading them one by one or by conversation."""
+"""Posting, editing and deleting tweets."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
 
 from rookery.errors import Forbidden, InvalidRequest, NotFound, Unavailable
-from rookery.models import EventKind, Identity, Tweet, User
+from rookery.events.encoding import tweet_record
+from rookery.events.kinds import TweetEdited, TweetPosted
+from rookery.models import Identity, Tweet, User
 from rookery.services.idempotency import Idempotency, Recorder
 from rookery.services.ports import Invalidation, InvalidationPort, TimelinePort
-from rookery.services.reading.authors import Authors
-from rookery.services.reading.cards import Cards
-from rookery.services.reading.context import Context, Contexts
-from rookery.services.reading.pages import Page, check_limit, page_of_ids
+from rookery.services.reading.reading import Reading
 from rookery.services.turns import ATTEMPTS, Turns
 from rookery.services.tweets.composing import compose, kind_of, stored_entities
 from rookery.services.tweets.counts import CountChanges
 from rookery.services.tweets.removals import Removals
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
-from rookery.store.records.outbox import adding, tweet_entry
+from rookery.store.records.outbox import adding
 from rookery.store.records.tweets import (
     UNCHANGED,
     TweetRepository,
@@ -30,11 +29,9 @@ from rookery.store.records.tweets import (
 )
 from rookery.store.records.users import Users
 from rookery.text import Entities
-from rookery.views import tweet_card
 
 MODERATORS = frozenset({"moderator", "admin"})
 MAX_VERSIONS = 1000
-_PAYLOAD = msgspec.msgpack.Encoder()
 _REPLY_TARGET = "Tweet to reply to not found"
 _RETWEET_TARGET = "Tweet to retweet not found"
 
@@ -59,32 +56,15 @@ class Posted(NamedTuple):
     is_new: bool
 
 
-class Version(NamedTuple):
-    """One version of a tweet; `created_ms` is when it came to be."""
-
-    version: int
-    text: str
-    entities: dict[str, list[Any]]
-    created_ms: int
-
-
-class VersionPage(NamedTuple):
-    """Versions, newest first, and the position of the next page; 0 when it ends here."""
-
-    versions: list[Version]
-    next_version: int
-
-
 class Tweets:
-    """The use-cases of tweets. Each change is one batch, its outbox entry included."""
+    """The use-cases of tweets. Each change is one batch, its event included."""
 
     def __init__(
         self,
         store: Store,
         ids: Callable[[], int],
         clock_ms: Callable[[], int],
-        authors: Authors,
-        cards: Cards,
+        reading: Reading,
         changes: CountChanges,
         invalidations: InvalidationPort,
         idempotency: Idempotency,
@@ -95,8 +75,8 @@ class Tweets:
         self._store = store
         self._ids = ids
         self._clock_ms = clock_ms
-        self._authors = authors
-        self._cards = cards
+        self._authors = reading.authors
+        self._reading = reading
         self._changes = changes
         self._invalidations = invalidations
         self._idempotency = idempotency
@@ -104,7 +84,6 @@ class Tweets:
         self._max_length = max_length
         self._tweets = TweetRepository(store.reader)
         self._users = Users(store.reader)
-        self._contexts = Contexts(store)
         self._turns = Turns()
         self.removals = Removals(store, ids, self._invalidate)
         """What deletions leave to do; let it `run` in every process that deletes."""
@@ -169,23 +148,30 @@ class Tweets:
             )
         parent = original = None
         if new.reply_to_id is not None:
-            parent = await self._existing(new.reply_to_id, _REPLY_TARGET)
+            parent = await self._reading.seen_tweet(user.id, new.reply_to_id, _REPLY_TARGET)
         if new.retweet_of_id is not None:
             original = await self._original(new.retweet_of_id)
         tweet = _new_tweet(tweet_id or self._ids(), new, user, text, entities, parent, original)
-        card = tweet_card(tweet, user)
-        entry = tweet_entry(tweet.id, EventKind.TWEET, tweet, _PAYLOAD.encode(card))
+        event = TweetPosted(
+            id=tweet.id,
+            tweet_id=tweet.id,
+            author_id=tweet.author_id,
+            conversation_id=tweet.conversation_id,
+            kind=tweet.kind,
+            original_author_id=None if original is None else original.author_id,
+            record=tweet_record(tweet, user),
+        )
         # The id alone: what is deleted must not live on in a record.
         recorded = recorder({"tweet_id": tweet.id})
         try:
-            await self._store.writer.write(WriteBatch((*recorded, *creating(tweet), adding(entry))))
+            await self._store.writer.write(WriteBatch((*recorded, *creating(tweet), adding(event))))
         except ConditionFailed as failed:
             if parent is not None and failed.label == target_label(parent.id):
                 raise NotFound(_REPLY_TARGET) from failed
             if original is not None and failed.label == target_label(original.id):
                 raise NotFound(_RETWEET_TARGET) from failed
             raise
-        self._cards.add(tweet, card)
+        self._reading.add(tweet, user)
         shown = self._timelines.posted(tweet.author_id, tweet.id, tweet.kind)
         if parent is None and original is None:
             await shown
@@ -270,9 +256,15 @@ class Tweets:
                 version=former.version + 1,
                 edited_ms=now_ms,
             )
-            payload = _PAYLOAD.encode(tweet_card(tweet, await self._authors.get(tweet.author_id)))
-            entry = tweet_entry(self._ids(), EventKind.TWEET_EDITED, tweet, payload)
-            operations = (*replacing(former, tweet, now_ms), adding(entry))
+            event = TweetEdited(
+                id=self._ids(),
+                tweet_id=tweet.id,
+                author_id=tweet.author_id,
+                conversation_id=tweet.conversation_id,
+                kind=tweet.kind,
+                record=tweet_record(tweet, await self._authors.get(tweet.author_id)),
+            )
+            operations = (*replacing(former, tweet, now_ms), adding(event))
             if await self._write_if_unchanged(operations, former):
                 return tweet, True
         raise _contended()
@@ -295,75 +287,8 @@ class Tweets:
         return True
 
     async def _invalidate(self, change: Invalidation) -> None:
-        self._cards.invalidate(change)
+        self._reading.invalidate(change)
         await self._invalidations.broadcast(change)
-
-    # Reading.
-
-    async def get(self, tweet_id: int) -> Tweet:
-        """The tweet with this id.
-
-        Raises:
-            NotFound: there is none.
-        """
-        return await self._existing(tweet_id)
-
-    async def get_many(self, tweet_ids: Sequence[int]) -> list[Tweet]:
-        """Those of the tweets that exist, in the order of the ids."""
-        tweets = await self._tweets.get_many(tweet_ids)
-        return [tweet for tweet in tweets if tweet is not None]
-
-    async def history(self, tweet_id: int, before: int, limit: int) -> VersionPage:
-        """Versions of a tweet, newest first, below number `before` (0: from the present one).
-
-        Raises:
-            InvalidRequest: `limit` is out of bounds.
-            NotFound: no such tweet.
-        """
-        check_limit(limit)
-        tweet = await self._existing(tweet_id)
-        below = min(before or tweet.version + 1, tweet.version)
-        edits = await self._tweets.edits(tweet_id, below, limit + 1)
-        # Each version came to be when the one before it was replaced.
-        began_ms = [*(edit.replaced_ms for edit in edits), tweet.created_ms]
-        found: list[Version] = []
-        if before == 0 or before > tweet.version:
-            found.append(Version(tweet.version, tweet.text, tweet.entities, began_ms[0]))
-        found += [
-            Version(edit.version, edit.text, edit.entities, since_ms)
-            for edit, since_ms in zip(edits, began_ms[1:], strict=True)
-        ]
-        shown = found[:limit]
-        return VersionPage(shown, shown[-1].version if len(found) > limit else 0)
-
-    async def replies(self, tweet_id: int, after: int, limit: int) -> Page:
-        """Ids of the direct replies to a tweet, oldest first, above id `after` (0: all).
-
-        Raises:
-            InvalidRequest: `limit` is out of bounds.
-            NotFound: no such tweet.
-        """
-        reply_ids = await self._tweets.replies(tweet_id, after, check_limit(limit) + 1)
-        if not await self._tweets.existing([tweet_id]):
-            raise NotFound("Tweet not found")
-        return page_of_ids(reply_ids, limit)
-
-    async def conversation(self, tweet_id: int, after: int, limit: int) -> Page:
-        """Ids of all tweets of the conversation that a tweet belongs to, oldest first.
-
-        Raises as `replies`.
-        """
-        check_limit(limit)
-        tweet = await self._existing(tweet_id)
-        if tweet.retweet_of_id is not None and tweet.reply_to_id is None:
-            tweet = await self._existing(tweet.retweet_of_id)
-        return page_of_ids(
-            await self._tweets.conversation(tweet.conversation_id, after, limit + 1), limit
-        )
-
-    async def context(self, tweet_id: int, after: int, limit: int) -> Context:
-        """What a tweet answers, and what answers it; see `Contexts.of`."""
-        return await self._contexts.of(tweet_id, after, limit)
 
 
 def _contended() -> Unavailable:

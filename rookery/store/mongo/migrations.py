@@ -12,33 +12,24 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
-import pymongo
 import structlog
-from bson import Int64
-from pymongo import ReplaceOne
-from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import CollectionInvalid, DuplicateKeyError, OperationFailure, PyMongoError
+from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
 from rookery.errors import StartupError, StoreTooNew
-from rookery.models import PostKind
 from rookery.store.engine import Collection
+from rookery.store.mongo.backfills import create_all, list_retweets_and_quotes, note_removals
 from rookery.store.mongo.client import Cancellable
 from rookery.store.mongo.shapes import Stored, shapes
 
 log = structlog.get_logger(__name__)
 
-VERSION = 3
+VERSION = 4
 """The version that this program reads and writes: that of the last step."""
 SCHEMA = "schema"
 LEASE_MS = 30_000
-INDEX_TIMEOUT_S = 24 * 3600.0
-"""So long may an index take that is made of a collection that is full already."""
 _POLL_S = 0.1
-_EXISTS = 48
-_BATCH = 1000
 
 
 @dataclass(frozen=True)
@@ -60,92 +51,20 @@ def migrations(collections: Iterable[Collection]) -> tuple[Migration, ...]:
     async def create(database: AsyncDatabase[Stored]) -> None:
         await create_all(database, declared)
 
-    async def note_removals(database: AsyncDatabase[Stored]) -> None:
+    async def removals(database: AsyncDatabase[Stored]) -> None:
         await create_all(database, declared)
-        await _note_removals(database, declared)
+        await note_removals(database, declared)
+
+    async def retweets_and_quotes(database: AsyncDatabase[Stored]) -> None:
+        await create_all(database, declared)
+        await list_retweets_and_quotes(database, declared)
 
     return (
         Migration(1, "create the collections", create),
         Migration(2, "add sources of log-ins and used tickets", create),
-        Migration(3, "note what deleted tweets left behind", note_removals),
+        Migration(3, "note what deleted tweets left behind", removals),
+        Migration(4, "list who retweets and quotes what", retweets_and_quotes),
     )
-
-
-async def _note_removals(
-    database: AsyncDatabase[Stored], collections: Iterable[Collection]
-) -> None:
-    """Note what tweets deleted so far left behind, and who retweets what.
-
-    The removals themselves are done by the running server, step by step, with their counts. A
-    store may hold many millions of likes, and each command has to end within `store.timeout_s`:
-    so everything is read in the order of an index, `_BATCH` documents at a time.
-    """
-    by_name = shapes(collections)
-    if not {"removals", "retweets", "posts", "tweets", "favouriters"} <= by_name.keys():
-        return  # a part of the collections, as tests make it
-    async for posts in _all(database["posts"], "_id", ("tweet_id", "kind")):
-        ids = [post["tweet_id"] for post in posts if (post.get("kind") or 0) & PostKind.RETWEET]
-        if not ids:
-            continue
-        found = database["tweets"].find({"_id": {"$in": ids}}, {"retweet_of_id": 1})
-        pairs = [(int(each["retweet_of_id"]), int(each["_id"])) async for each in found]
-        rows = [by_name["retweets"].keyed(pair) for pair in pairs]
-        await _put_all(database["retweets"], rows)
-        listed = [by_name["conversations"].id((tweet_id, tweet_id)) for _, tweet_id in pairs]
-        await database["conversations"].delete_many({"_id": {"$in": listed}})
-    for name, field in (("favouriters", "tweet_id"), ("retweets", "original_id")):
-        async for some in _all(database[name], field):
-            ids = sorted({each[field] for each in some})
-            there = {
-                each["_id"]
-                async for each in database["tweets"].find({"_id": {"$in": ids}}, {"_id": 1})
-            }
-            rows = [{"_id": Int64(each), "token": Int64(1)} for each in ids if each not in there]
-            await _put_all(database["removals"], rows)
-
-
-async def _all(
-    collection: AsyncCollection[Stored], field: str, others: Sequence[str] = ()
-) -> AsyncIterator[list[Stored]]:
-    """`field` and `others` of a collection's documents in the order of `field`, by `_BATCH`.
-
-    `field` must be `_id` or the first of an index. Documents that have the same value there as
-    the last one of a batch are left out: what is read is every value, not every document.
-    """
-    projection = {"_id": 0} | dict.fromkeys((field, *others), 1)
-    where: Stored = {}
-    while True:
-        found = collection.find(where, projection, limit=_BATCH, batch_size=_BATCH)
-        some = await found.sort(field, 1).to_list()
-        if not some:
-            return
-        yield some
-        where = {field: {"$gt": some[-1][field]}}
-
-
-async def _put_all(collection: AsyncCollection[Stored], rows: Sequence[Stored]) -> None:
-    if rows:
-        await collection.bulk_write(
-            [ReplaceOne({"_id": row["_id"]}, row, upsert=True) for row in rows]
-        )
-
-
-async def create_all(database: AsyncDatabase[Stored], collections: Iterable[Collection]) -> None:
-    """Create `collections` and their indexes, as far as they are not there."""
-    for shape in shapes(collections).values():
-        try:
-            await database.create_collection(shape.name, check_exists=False)
-        except CollectionInvalid:
-            pass
-        except OperationFailure as error:
-            if error.code != _EXISTS:
-                raise
-        for name, (fields, removes) in shape.indexes().items():
-            options: dict[str, Any] = {"expireAfterSeconds": 0} if removes else {}
-            with pymongo.timeout(INDEX_TIMEOUT_S):  # the client's own is that of a request
-                await database[shape.name].create_index(
-                    [(field, 1) for field in fields], name=name, **options
-                )
 
 
 async def stored_version(database: AsyncDatabase[Stored]) -> int:

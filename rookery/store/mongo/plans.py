@@ -7,12 +7,15 @@ is then written is the outcome alone. A counter that a hundred batches raise is 
 Serializable, although MongoDB's transactions are only snapshots: whatever a batch that takes
 effect has looked at is written as well, if only with the number of the batch (`BATCH`). So two
 transactions of which one looked at what the other changed always conflict, and one of them is
-repeated. Where a document is looked at and is not there, one is inserted and deleted again.
+repeated. Where a document is looked at and is not there, one is inserted and deleted again. Only
+what is missing from a range that is deleted is not guarded so, see `DeleteRange`.
 """
 
 import secrets
+from collections import ChainMap, Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from bson import Int64
@@ -22,6 +25,7 @@ from pymongo import DeleteOne, InsertOne, ReplaceOne, UpdateOne
 from rookery.store.engine import (
     ConditionFailed,
     Delete,
+    DeleteRange,
     Expect,
     Increment,
     Insert,
@@ -29,11 +33,16 @@ from rookery.store.engine import (
     Operation,
     Put,
     WriteBatch,
+    check_increment,
+    check_limit,
+    is_within_bounds,
 )
 from rookery.store.mongo.shapes import BATCH, Shape, Stored, encoded
 
 Place: TypeAlias = tuple[str, Key]
 """Collection and key of a document, there or not."""
+Range: TypeAlias = tuple[str, Key]
+"""Collection, and the leading key fields of some of its documents."""
 Columns: TypeAlias = dict[str, Any]
 Write: TypeAlias = InsertOne[Any] | ReplaceOne[Any] | UpdateOne | DeleteOne
 
@@ -48,12 +57,20 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One operation on `place`: a document, increments, or (neither) its removal."""
+    """One operation on `place`: a document, an increment, or (neither) its removal."""
 
     place: Place
     whole: Whole | None = None
     is_insert: bool = False
-    deltas: Mapping[str, int] | None = None
+    increment: Increment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RangeStep:
+    """The removal of the first `limit` documents of `range`."""
+
+    range: Range
+    limit: int
 
 
 @dataclass(slots=True)
@@ -62,7 +79,7 @@ class Plan:
 
     number: int = 0
     checks: list[tuple[Place, Expect]] = field(default_factory=list)
-    steps: list[Step] = field(default_factory=list)
+    steps: list[Step | RangeStep] = field(default_factory=list)
     error: Exception | None = None
 
 
@@ -107,23 +124,28 @@ def plan(shapes: Mapping[str, Shape], batch: WriteBatch) -> Plan:
     return made
 
 
-def _step(shape: Shape, operation: Operation, number: int) -> Step:
+def _step(shape: Shape, operation: Operation, number: int) -> Step | RangeStep:
     if isinstance(operation, Insert | Put):
         whole = _whole(shape.stored(operation.document), number)
         place = (shape.name, shape.key_of(operation.document))
         return Step(place, whole, is_insert=isinstance(operation, Insert))
-    place = (shape.name, shape.checked_key(operation.key))
     if isinstance(operation, Delete):
-        return Step(place)
+        return Step((shape.name, shape.checked_key(operation.key)))
+    if isinstance(operation, DeleteRange):
+        check_limit(operation)
+        return RangeStep((shape.name, shape.checked_prefix(operation.prefix)), operation.limit)
     assert isinstance(operation, Increment)
-    if not operation.deltas or None in operation.deltas.values():
-        raise ValueError(f"{shape.name}: an increment without a number")
+    return _increment(shape, operation)
+
+
+def _increment(shape: Shape, operation: Increment) -> Step:
+    check_increment(operation)
     for name, delta in operation.deltas.items():
         if shape.collection.columns.get(name) is not int or name == shape.collection.expires:
             raise ValueError(f"{shape.name} has no int column {name!r} that can be incremented")
         if not -(2**63) <= shape.checked(name, delta) < 2**63:
             raise ValueError(f"{shape.name}.{name}: an increment beyond 64 bits")
-    return Step(place, deltas=operation.deltas)
+    return Step((shape.name, shape.checked_key(operation.key)), increment=operation)
 
 
 def _whole(stored: Stored, number: int) -> Whole:
@@ -145,7 +167,11 @@ def places_to_read(
     for made in plans:
         wanted.update(place for place, _ in made.checks)
         for step in made.steps:
-            if step.deltas is not None and shapes[step.place[0]].collection.body:
+            if isinstance(step, RangeStep):
+                continue
+            if (added := step.increment) is not None and (
+                shapes[step.place[0]].collection.body or added.most or added.least
+            ):
                 wanted.add(step.place)
             if step.place in inserted or (step.is_insert and (inserts or step.place in touched)):
                 wanted.add(step.place)
@@ -155,12 +181,31 @@ def places_to_read(
     return wanted
 
 
+def ranges_to_read(plans: Iterable[Plan]) -> dict[Range, int]:
+    """The ranges that are deleted, and how many of the first keys of each have to be known.
+
+    That is so many that enough are left where other steps of the group remove some of them.
+    """
+    removed: Counter[str] = Counter()
+    ranges: set[Range] = set()
+    for step in (step for made in plans for step in made.steps):
+        if isinstance(step, RangeStep):
+            ranges.add(step.range)
+            removed[step.range[0]] += step.limit
+        elif step.whole is None and step.increment is None:
+            removed[step.place[0]] += 1
+    return {each: removed[each[0]] for each in ranges}
+
+
 def carry_out(
-    shapes: Mapping[str, Shape], plans: Sequence[Plan], found: Mapping[Place, Columns | None]
+    shapes: Mapping[str, Shape],
+    plans: Sequence[Plan],
+    found: Mapping[Place, Columns | None],
+    ranges: Mapping[Range, Sequence[Key]] = MappingProxyType({}),
 ) -> dict[Place, State]:
     """The batches' outcomes, noted in them, and what is to be written.
 
-    `found` has all of `places_to_read`.
+    `found` has all of `places_to_read`, and `ranges` the first keys of all of `ranges_to_read`.
     """
     states: dict[Place, State] = {}
 
@@ -180,6 +225,10 @@ def carry_out(
                     raise ConditionFailed(expect.label)
                 changed[place] = replace(state, number=made.number)
             for step in made.steps:
+                if isinstance(step, RangeStep):
+                    now = ChainMap(changed, states)
+                    changed |= _without(step, ranges[step.range], now, made.number)
+                    continue
                 state = changed.get(step.place) or state_of(step.place)
                 shape = shapes[step.place[0]]
                 changed[step.place] = _changed(shape, step, state, made.number)
@@ -189,6 +238,27 @@ def carry_out(
             made.error = None
             states |= changed
     return states
+
+
+def _without(
+    step: RangeStep, keys: Sequence[Key], now: Mapping[Place, State], number: int
+) -> dict[Place, State]:
+    """The first documents of a range, removed.
+
+    `keys` are the first that were there before the group; `now` is what the group has touched.
+    """
+    name, prefix = step.range
+    there = {(name, key) for key in keys}
+    for place, state in now.items():
+        if place[0] == name and place[1][: len(prefix)] == prefix:
+            if state.columns is None:
+                there.discard(place)
+            else:
+                there.add(place)
+    return {
+        place: State(None, now[place].was_there if place in now else True, REMOVED, number)
+        for place in sorted(there)[: step.limit]
+    }
 
 
 def _holds(expect: Expect, columns: Columns | None) -> bool:
@@ -207,18 +277,22 @@ def _changed(shape: Shape, step: Step, state: State, number: int) -> State:
         else:
             was_there = state.was_there
         return State(shape.columns(step.whole.stored), was_there, step.whole, number)
-    if step.deltas is None:
+    if step.increment is None:
         return State(None, state.was_there, REMOVED, number)
-    return _incremented(shape, step.place[1], step.deltas, state, number)
+    return _incremented(shape, step.increment, state, number)
 
 
-def _incremented(
-    shape: Shape, key: Key, deltas: Mapping[str, int], state: State, number: int
-) -> State:
-    columns = state.columns
+def _incremented(shape: Shape, increment: Increment, state: State, number: int) -> State:
+    """`state` after `increment`; raises `ConditionFailed`."""
+    columns, deltas = state.columns, increment.deltas
+    if increment.most or increment.least:  # then the columns are known
+        holds = is_within_bounds(increment, columns or {})
+    else:
+        holds = True
+    if not holds or (columns is None and shape.collection.body):
+        raise ConditionFailed(increment.label or shape.name)
     if columns is None:
-        if shape.collection.body:
-            raise ConditionFailed(shape.name)
+        key = shape.checked_key(increment.key)
         stored = shape.keyed(key) | dict.fromkeys(shape.zeros, Int64(0))
         stored = _added(stored, deltas)
         return State(shape.columns(stored), state.was_there, _whole(stored, number), number)

@@ -101,6 +101,7 @@ class MongoReader:
         fields: tuple[str, ...],
         prefixes: Sequence[Key],
         *,
+        index: str | None = None,
         after: Key | None = None,
         before: Key | None = None,
         limit: int,
@@ -114,13 +115,19 @@ class MongoReader:
             raise ValueError("the prefixes differ in length")
         if width == 0:
             rows = await self.select(
-                collection, fields, after=after, before=before, limit=limit, reverse=reverse
+                collection,
+                fields,
+                index=index,
+                after=after,
+                before=before,
+                limit=limit,
+                reverse=reverse,
             )
             return [list(rows) for _ in prefixes]
         if not _checked_limit(limit):
             shape.projection(fields)
             return [[] for _ in prefixes]
-        pipeline = _grouped(shape, fields, prefixes, after, before, limit, reverse)
+        pipeline = _grouped(shape, fields, prefixes, index, after, before, limit, reverse)
         groups: list[list[Row]] = [[] for _ in prefixes]
         async with self._reading() as database:
             cursor = await database.aggregate(pipeline, batchSize=_batch(len(prefixes)))
@@ -188,6 +195,7 @@ def _grouped(
     shape: Shape,
     fields: Sequence[str],
     prefixes: Sequence[Key],
+    index: str | None,
     after: Key | None,
     before: Key | None,
     limit: int,
@@ -195,11 +203,16 @@ def _grouped(
 ) -> list[Stored]:
     """A pipeline that yields {n, rows} for each prefix: one walk along the index for each."""
     width = len(prefixes[0])
-    order = shape.order(None)
+    order = shape.order(index)
     rest = order[width:]
     bounds = shape.where(rest, (), after, before)
     # The first field by equality, which finds the index; the others by expression.
-    further = [{"$eq": [f"${order[place]}", f"$$v{place}"]} for place in range(1, width)]
+    further: list[Stored] = []
+    for place in range(1, width):
+        found: Any = f"${shape.path(order[place])}"
+        if any(prefix[place] is None for prefix in prefixes):
+            found = {"$ifNull": [found, None]}  # no index is walked along this; it is rare
+        further.append({"$eq": [found, f"$$v{place}"]})
     if further:
         bounds["$expr"] = {"$and": further}
     inner: list[Stored] = [{"$match": bounds}] if bounds else []

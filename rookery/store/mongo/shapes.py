@@ -155,6 +155,14 @@ class Shape:
                 self.checked(name, value)
         return tuple(key)
 
+    def checked_prefix(self, prefix: Key) -> Key:
+        """`prefix` as a tuple, if it is a sound one of some of the key's fields, but not of all."""
+        if not 0 < len(prefix) < len(self.key):
+            raise ValueError(f"{self.name}: a range has a part of the key {self.key} as prefix")
+        for name, value in zip(self.key, prefix, strict=False):
+            self.checked(name, value)
+        return tuple(prefix)
+
     def checked(self, name: str, value: Any) -> Any:
         """`value`, if the key field or column `name` may hold it."""
         type_ = self.types.get(name)

@@ -26,7 +26,7 @@ from pymongo.errors import DocumentTooLarge, OperationFailure, PyMongoError
 
 from rookery import config
 from rookery.errors import StoreUnavailable, Unavailable
-from rookery.store.engine import Collection, WriteBatch
+from rookery.store.engine import Collection, Key, WriteBatch
 from rookery.store.mongo.bulk import NOT_OFFERED, BulkWriter, cause, codes
 from rookery.store.mongo.client import DURABLE, MAJORITY, Cancellable, Connection
 from rookery.store.mongo.leftovers import Leftovers
@@ -35,12 +35,14 @@ from rookery.store.mongo.plans import (
     Columns,
     Place,
     Plan,
+    Range,
     State,
     Write,
     absence,
     carry_out,
     places_to_read,
     plan,
+    ranges_to_read,
     writes,
 )
 from rookery.store.mongo.shapes import shapes
@@ -208,13 +210,15 @@ class MongoWriter:
         self, plans: Sequence[Plan], until: float, *, read_inserts: bool
     ) -> None:
         wanted = places_to_read(self._shapes, plans, inserts=read_inserts)
+        ranges = ranges_to_read(plans)
         await self._leftovers.end()
         async with self._connection.client.start_session() as session:
             # What only writes needs no read concern.
-            await session.start_transaction(MAJORITY if wanted else None, DURABLE)
+            await session.start_transaction(MAJORITY if wanted or ranges else None, DURABLE)
             try:
                 found = await self._read(wanted, session) if wanted else {}
-                states = carry_out(self._shapes, plans, found)
+                first = await self._read_ranges(ranges, session) if ranges else {}
+                states = carry_out(self._shapes, plans, found, first)
                 await self._write(states, session)
             except PyMongoError as error:
                 self._leftovers.note(session, error)
@@ -245,6 +249,24 @@ class MongoWriter:
             cursor = collection.find(wanted, fields, session=session, batch_size=len(there) + 1)
             for stored in await cursor.to_list():
                 found[place_of[stored["_id"]]] = shape.columns(stored)
+        return found
+
+    async def _read_ranges(
+        self, ranges: Mapping[Range, int], session: AsyncClientSession
+    ) -> dict[Range, list[Key]]:
+        """The first keys of each range, so many as are asked for."""
+        found: dict[Range, list[Key]] = {}
+        for (name, prefix), count in ranges.items():
+            shape = self._shapes[name]
+            cursor = self._connection.database()[name].find(
+                shape.where(shape.key, prefix, None, None),
+                shape.projection(shape.key),
+                sort=list(shape.sort(shape.key, len(prefix), reverse=False).items()),
+                limit=count,
+                batch_size=count + 1,
+                session=session,
+            )
+            found[name, prefix] = [shape.key_of(each) for each in await cursor.to_list()]
         return found
 
     async def _write(self, states: Mapping[Place, State], session: AsyncClientSession) -> None:

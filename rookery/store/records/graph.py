@@ -6,10 +6,11 @@ Lists come newest first by
 
 from collections.abc import Sequence
 
+from rookery.models import User
 from rookery.store.engine import Delete, Expect, Increment, Insert, Operation, Reader
 from rookery.store.schema import FOLLOWEES, FOLLOWERS, USER_COUNTS, USERS
 
-USER_EXISTS = "followee"
+USER_UNCHANGED = "user"
 NOT_FOLLOWING = "not following"
 FOLLOWING = "following"
 MAX_FOLLOWEES = 100_000
@@ -18,12 +19,21 @@ Edge = tuple[int, int]
 """(user id, follow id)."""
 
 
-def following(follower_id: int, followee_id: int, follow_id: int) -> tuple[Operation, ...]:
-    """Operations that make an edge, on the conditions `USER_EXISTS` and `NOT_FOLLOWING`."""
+def user_unchanged(user: User) -> Expect:
+    """The condition `USER_UNCHANGED`: the account is of this version, with all that it says."""
+    return Expect(USERS.name, (user.id,), True, {"version": user.version}, USER_UNCHANGED)
+
+
+def not_following(follower_id: int, followee_id: int) -> Expect:
+    """The condition `NOT_FOLLOWING`."""
+    return Expect(FOLLOWEES.name, (follower_id, followee_id), False, label=NOT_FOLLOWING)
+
+
+def follow_operations(follower_id: int, followee_id: int, follow_id: int) -> tuple[Operation, ...]:
+    """Operations that make an edge, on the condition `NOT_FOLLOWING`."""
     edge = {"follower_id": follower_id, "followee_id": followee_id, "follow_id": follow_id}
     return (
-        Expect(USERS.name, (followee_id,), True, label=USER_EXISTS),
-        Expect(FOLLOWEES.name, (follower_id, followee_id), False, label=NOT_FOLLOWING),
+        not_following(follower_id, followee_id),
         Insert(FOLLOWEES.name, edge),
         Insert(FOLLOWERS.name, edge),
         Increment(USER_COUNTS.name, (follower_id,), {"followees": 1}),
@@ -31,12 +41,14 @@ def following(follower_id: int, followee_id: int, follow_id: int) -> tuple[Opera
     )
 
 
-def unfollowing(follower_id: int, followee_id: int) -> tuple[Operation, ...]:
-    """Operations that remove an edge, on the conditions `USER_EXISTS` and `FOLLOWING`."""
+def unfollow_operations(
+    follower_id: int, followee_id: int, follow_id: int
+) -> tuple[Operation, ...]:
+    """Operations that remove the edge made as `follow_id`, on the condition `FOLLOWING`."""
+    key = (follower_id, followee_id)
     return (
-        Expect(USERS.name, (followee_id,), True, label=USER_EXISTS),
-        Expect(FOLLOWEES.name, (follower_id, followee_id), True, label=FOLLOWING),
-        Delete(FOLLOWEES.name, (follower_id, followee_id)),
+        Expect(FOLLOWEES.name, key, True, {"follow_id": follow_id}, FOLLOWING),
+        Delete(FOLLOWEES.name, key),
         Delete(FOLLOWERS.name, (followee_id, follower_id)),
         Increment(USER_COUNTS.name, (follower_id,), {"followees": -1}),
         Increment(USER_COUNTS.name, (followee_id,), {"followers": -1}),

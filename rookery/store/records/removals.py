@@ -26,6 +26,11 @@ OVERTAKEN = "removal"
 """The label of the `ConditionFailed` when someone else did a step meanwhile: look again."""
 
 
+TO_BE_DELETED = 1
+"""The token of a removal that was noted by an upgrade or a check of the store. Where the tweet is
+still there, it is deleted first: it is one of several retweets of a tweet by the same user."""
+
+
 class Removal(msgspec.Struct, frozen=True, kw_only=True):
     """A deleted tweet that something may still refer to.
 

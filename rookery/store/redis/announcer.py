@@ -1,4 +1,4 @@
-"""Announces committed entries in the Redis stream that `queue_redis` reads."""
+"""Announces committed events in the Redis stream that `rookery.store.redis.queue` reads."""
 
 import asyncio
 from collections import deque
@@ -9,17 +9,17 @@ import structlog
 
 from rookery.config import Redis
 from rookery.domain.outage import Outage
-from rookery.models import OutboxEntry
+from rookery.events.encoding import StoredEvent
 from rookery.store.queue import Announcer
 from rookery.store.redis.connection import FAILURES, connect, end
-from rookery.store.redis.names import ENTRY_FIELD, stream_key
+from rookery.store.redis.names import EVENT_FIELD, stream_key
 
 log = structlog.get_logger(__name__)
 
 BATCH = 500
 MAX_PENDING = 10_000
 MAX_LENGTH = 50_000
-"""Entries in the stream above which none are added: the consumer is behind, or there is none."""
+"""Events in the stream above which none are added: the consumer is behind, or there is none."""
 ROOM = 1.2
 """The stream is cut at about this multiple of the longest length that is meant."""
 
@@ -30,9 +30,9 @@ class RedisAnnouncer:
     """`Announcer` that adds to the stream; where it cannot, `fallback` tells of the outbox.
 
     It cannot while Redis does not answer in time, while the stream is longer than `max_length`,
-    and while more than `MAX_PENDING` entries wait here. After a failure nothing is sent for a
-    second, and then only a question how long the stream is, so that no entry waits for a Redis
-    that is away. An entry whose addition failed without an answer may be in the stream as well.
+    and while more than `MAX_PENDING` events wait here. After a failure nothing is sent for a
+    second, and then only a question how long the stream is, so that no event waits for a Redis
+    that is away. An event whose addition failed without an answer may be in the stream as well.
     """
 
     def __init__(
@@ -50,20 +50,20 @@ class RedisAnnouncer:
         self._max_length = max_length
         self._cut_at = int(max_length * ROOM)
         self._outage = Outage()
-        self._pending: deque[OutboxEntry] = deque()
+        self._pending: deque[StoredEvent] = deque()
         self._sending: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
 
-    def announce(self, entries: Sequence[OutboxEntry]) -> None:
+    def announce(self, events: Sequence[StoredEvent]) -> None:
         if self._outage.is_on:
-            self._fallback.announce(entries)
+            self._fallback.announce(events)
             if self._outage.may_ask(self._steady_ms()):
                 self._asking = asyncio.get_running_loop().create_task(self._ask())
             return
-        if len(self._pending) + len(entries) > MAX_PENDING:
-            self._fallback.announce(entries)
+        if len(self._pending) + len(events) > MAX_PENDING:
+            self._fallback.announce(events)
             return
-        self._pending.extend(entries)
+        self._pending.extend(events)
         if self._sending is None:
             self._sending = asyncio.get_running_loop().create_task(self._send())
 
@@ -76,18 +76,18 @@ class RedisAnnouncer:
         finally:
             self._sending = None
 
-    async def _add(self, batch: list[OutboxEntry]) -> None:
+    async def _add(self, batch: list[StoredEvent]) -> None:
         if not self._outage.is_on:
             try:
                 pipeline = self._client.pipeline(transaction=False)
-                for entry in batch:
+                for event in batch:
                     pipeline.xadd(
-                        self._key, {ENTRY_FIELD: _encoder.encode(entry)}, maxlen=self._cut_at
+                        self._key, {EVENT_FIELD: _encoder.encode(event)}, maxlen=self._cut_at
                     )
                 pipeline.xlen(self._key)
                 results = await pipeline.execute()
             except FAILURES as error:
-                log.warning("Redis does not take entries; the outbox has them", error=str(error))
+                log.warning("Redis does not take events; the outbox has them", error=str(error))
                 self._outage.failed(self._steady_ms())
             else:
                 self._look_at(results[-1])

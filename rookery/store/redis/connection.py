@@ -127,6 +127,6 @@ async def _check_persistence(client: Client) -> None:
         return
     if append_only.get("appendonly") == "no" and not snapshots.get("save"):
         log.warning(
-            "Redis does not write to disk: after its restart, entries on their way come from the"
+            "Redis does not write to disk: after its restart, events on their way come from the"
             " outbox some seconds late; set appendonly yes in redis.conf to avoid that"
         )

@@ -2,19 +2,13 @@
 
 from rookery.config import Redis
 
-ENTRY_FIELD = b"entry"
-REASON_FIELD = b"reason"
+EVENT_FIELD = b"event"
 GROUP = "fanout"
 
 
 def stream_key(settings: Redis) -> str:
-    """The stream of outbox entries on their way."""
+    """The stream of events on their way."""
     return f"{settings.prefix}fanout"
-
-
-def dead_key(settings: Redis) -> str:
-    """The stream of entries that were put aside."""
-    return f"{settings.prefix}fanout:dead"
 
 
 def revocations_channel(settings: Redis) -> str:

@@ -1,7 +1,7 @@
 """A Redis stream as the queue, and the outbox for whatever is not, or no longer, in the stream.
 
-The outbox in the store has every entry from its commit to its acknowledgement, and stays the
-truth; the stream brings the entries sooner, and without a read of the store. So Redis may be
+The outbox in the store has every event from its commit to its acknowledgement, and stays the
+truth; the stream brings the events sooner, and without a read of the store. So Redis may be
 away, be emptied or lose what it had: nothing else is lost with it.
 """
 
@@ -10,60 +10,42 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from time import monotonic
-from typing import Any
 
-import msgspec
 import structlog
-from redis.exceptions import ResponseError
 
 from rookery.config import Redis
 from rookery.domain.delivered import RecentIds
 from rookery.errors import Unavailable
+from rookery.events.encoding import StoredEvent
 from rookery.ids import first_id_at
-from rookery.models import OutboxEntry
+from rookery.store.engine import Operation
 from rookery.store.records.outbox import Outbox
-from rookery.store.redis.connection import FAILURES, connect, end
-from rookery.store.redis.names import ENTRY_FIELD, GROUP, REASON_FIELD, dead_key, stream_key
+from rookery.store.redis.connection import FAILURES, end
+from rookery.store.redis.stream import READ_COUNT, EventStream, Message, is_lost
 
 log = structlog.get_logger(__name__)
 
-Message = tuple[bytes | None, dict[bytes, bytes]]
-"""A stream's id and the fields."""
-
-READ_COUNT = 500
-BLOCK_S = 1.0
-"""How long Redis waits for the first entry of a read."""
 RETRY_S = 0.5
 """Seconds between two attempts to reach a Redis that is away."""
 AWAY_POLL_S = 0.2
 """Seconds between two looks into the outbox while Redis is away and nothing is offered."""
 SWEEP_S = 1.0
 OVERDUE_MS = 2_000
-"""Age at which an entry of the outbox should have come through the stream."""
+"""Age at which an event of the outbox should have come through the stream."""
 RECLAIM_S = 5.0
-"""After so long the stream's entries that a consumer read and did not remove are looked at."""
-MAX_FAILURES = 5
-"""Failed deliveries of an entry alone, after which it is put aside."""
+"""After so long the messages that a consumer read and did not remove are looked at."""
 REMEMBERED = 50_000
 MAX_REMOVALS = 50_000
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(OutboxEntry)
 
 
 class RedisQueue:
     """`rookery.store.queue.Queue` over a stream with a consumer group.
 
-    One task reads the stream into a buffer. Entries from the outbox join them: all there are at
+    One task reads the stream into a buffer. Events from the outbox join them: all there are at
     the start, after an `offer`, and while Redis is away; at other times those that are `OVERDUE_MS`
     old, looked for every `SWEEP_S`, whose announcement was lost (or is still behind many others:
     its copy is then recognised). What comes out of the stream late, or was committed or read in
     the time of a former consumer, is looked up in the outbox first: it may be acknowledged.
-
-    Dead letters: entries whose delivery failed with a `fault` are handed out alone from then on;
-    one that failed alone `max_failures` times is put aside, with the reason, into a stream of its
-    own. It stays in the outbox, so it is not lost and `is_empty` is false, but blocks nothing.
-    `requeue_dead` has it delivered again; so has the loss of that stream.
     """
 
     def __init__(
@@ -73,29 +55,20 @@ class RedisQueue:
         consumer: str,
         clock_ms: Callable[[], int],
         *,
-        max_failures: int = MAX_FAILURES,
         reclaim_s: float = RECLAIM_S,
     ) -> None:
         self._outbox = outbox
-        self._consumer = consumer
         self._clock_ms = clock_ms
         self._first_own = first_id_at(clock_ms())
-        self._max_failures = max_failures
+        self._stream = EventStream(settings, consumer)
         self._reclaim_s = reclaim_s
-        self._key = stream_key(settings)
-        self._dead_key = dead_key(settings)
-        self._client = connect(settings, blocks_s=BLOCK_S)
-        self._commands = connect(settings)
 
-        self._buffer: deque[OutboxEntry] = deque()
-        self._held: dict[int, OutboxEntry] = {}
-        self._known: set[int] = set()  # ids in the buffer, held, or put aside
+        self._buffer: deque[StoredEvent] = deque()
+        self._held: set[int] = set()
+        self._known: set[int] = set()  # in the buffer, or held
         self._acknowledged = RecentIds(REMEMBERED)
-        self._failures: dict[int, int] = {}  # ids to be handed out alone: failures alone
-        self._dead: set[int] = set()
-        self._message_ids: dict[int, bytes] = {}  # of entries known, where they came by stream
+        self._message_ids: dict[int, bytes] = {}  # of events known that came by the stream
         self._removals: deque[bytes] = deque(maxlen=MAX_REMOVALS)
-        self._burials: list[tuple[OutboxEntry, str]] = []
 
         self._woken = asyncio.Event()
         self._room = asyncio.Event()
@@ -105,17 +78,14 @@ class RedisQueue:
         self._is_away = True
         self._joined = False
         self._reclaimed_s = 0.0
-        self._attempted = asyncio.Event()  # to reach Redis, whatever came of it
-        self._tidying = asyncio.Lock()
         self._reading: asyncio.Task[None] | None = None
         self._counts = {"from_stream": 0.0, "from_outbox": 0.0, "reclaimed": 0.0}
 
-    # The consumer's side
+    # The relay's side
 
-    async def take(self, limit: int, wait_s: float) -> list[OutboxEntry]:
+    async def take(self, limit: int, wait_s: float) -> list[StoredEvent]:
         if self._reading is None:
             self._reading = asyncio.get_running_loop().create_task(self._read_forever())
-            await self._attempted.wait()  # else what was put aside would be tried again
         until_s = monotonic() + wait_s
         while True:
             self._woken.clear()
@@ -129,86 +99,30 @@ class RedisQueue:
                 async with asyncio.timeout(min(left_s, pause_s)):
                     await self._woken.wait()
 
-    def _hand_out(self, limit: int) -> list[OutboxEntry]:
-        entries: list[OutboxEntry] = []
-        while self._buffer and len(entries) < limit:
-            is_alone = self._buffer[0].id in self._failures
-            if is_alone and entries:
-                break
-            entries.append(self._buffer.popleft())
-            if is_alone:
-                break
+    def _hand_out(self, limit: int) -> list[StoredEvent]:
+        events = [self._buffer.popleft() for _ in range(min(limit, len(self._buffer)))]
         if len(self._buffer) < READ_COUNT:
             self._room.set()
-        self._held.update((entry.id, entry) for entry in entries)
-        return entries
+        self._held.update(event.id for event in events)
+        return events
 
-    async def acknowledge(self, entry_ids: Sequence[int]) -> None:
-        await self._outbox.acknowledge(entry_ids)
-        for entry_id in entry_ids:
-            self._acknowledged.add(entry_id)
-            self._held.pop(entry_id, None)
-            self._forget(entry_id)
+    async def acknowledge(self, event_ids: Sequence[int], also: Sequence[Operation] = ()) -> None:
+        await self._outbox.acknowledge(event_ids, also)
+        for event_id in event_ids:
+            self._acknowledged.add(event_id)
+            self._held.discard(event_id)
+            self._forget(event_id)
         if not self._is_away:
             await self._tidy()
 
-    def _forget(self, entry_id: int) -> None:
-        self._known.discard(entry_id)
-        self._failures.pop(entry_id, None)
-        message_id = self._message_ids.pop(entry_id, None)
+    def _forget(self, event_id: int) -> None:
+        self._known.discard(event_id)
+        message_id = self._message_ids.pop(event_id, None)
         if message_id is not None:
             self._removals.append(message_id)
 
-    def release(self, entry_ids: Sequence[int], fault: Exception | None = None) -> None:
-        entries = [self._held.pop(each) for each in entry_ids if each in self._held]
-        if fault is not None:
-            for entry in entries:
-                if len(entries) > 1:
-                    self._failures.setdefault(entry.id, 0)
-                else:
-                    self._failures[entry.id] = self._failures.get(entry.id, 0) + 1
-                    if self._failures[entry.id] >= self._max_failures:
-                        self._put_aside(entry, fault)
-                        return
-        self._buffer.extendleft(reversed(entries))
-        self._woken.set()
-
-    def _put_aside(self, entry: OutboxEntry, fault: Exception) -> None:
-        log.error(
-            "an entry cannot be delivered and is put aside; remove the cause, then requeue it",
-            entry=entry.id,
-            entry_event=entry.event,
-            subject=entry.subject_id,
-            failures=self._failures[entry.id],
-            reason=repr(fault),
-        )
-        self._forget(entry.id)
-        self._dead.add(entry.id)
-        self._known.add(entry.id)
-        self._burials.append((entry, repr(fault)))
-
-    async def requeue_dead(self) -> int:
-        """See `Queue.requeue_dead`.
-
-        Raises:
-            Unavailable: Redis, which knows what was put aside, does not answer.
-        """
-        async with self._tidying:
-            try:
-                await self._commands.delete(self._dead_key)
-            except FAILURES as error:
-                raise Unavailable("Redis does not answer; requeue again when it does") from error
-            dead, self._dead = self._dead, set()
-            self._burials.clear()
-        self._known -= dead
-        self._wake()
-        return len(dead)
-
-    def offer(self, entries: Sequence[OutboxEntry]) -> None:
+    def offer(self, events: Sequence[StoredEvent]) -> None:
         # Such as could not be added to the stream; the outbox has them in their order.
-        self._wake()
-
-    def _wake(self) -> None:
         self._behind = True
         self._woken.set()
 
@@ -223,15 +137,13 @@ class RedisQueue:
         return {
             **{f"queue_{name}": count for name, count in self._counts.items()},
             "queue_buffered": len(self._buffer),
-            "queue_dead": len(self._dead),
             "queue_redis_away": float(self._is_away),
         }
 
     async def close(self) -> None:
         if self._reading is not None:
             await end(self._reading)
-        await self._client.aclose()
-        await self._commands.aclose()
+        await self._stream.close()
 
     # The outbox
 
@@ -263,8 +175,8 @@ class RedisQueue:
         self._buffer.extendleft(reversed(fresh))
         self._counts["from_outbox"] += len(fresh)
 
-    def _is_new(self, entry_id: int) -> bool:
-        return entry_id not in self._known and entry_id not in self._acknowledged
+    def _is_new(self, event_id: int) -> bool:
+        return event_id not in self._known and event_id not in self._acknowledged
 
     # The stream
 
@@ -275,8 +187,7 @@ class RedisQueue:
                 await self._read()
             except FAILURES as error:
                 self._joined = False
-                self._attempted.set()
-                if isinstance(error, ResponseError) and _is_group_gone(error):
+                if is_lost(error):
                     log.warning("the stream was lost; going on from the outbox", error=str(error))
                     continue
                 if not self._is_away:
@@ -284,99 +195,48 @@ class RedisQueue:
                     self._is_away = True
                     self._woken.set()
                 await asyncio.sleep(RETRY_S)
-            except Exception:  # whatever it was, entries must go on coming
+            except Exception:  # whatever it was, events must go on coming
                 log.exception("reading the stream failed")
-                self._attempted.set()
                 await asyncio.sleep(RETRY_S)
 
     async def _read(self) -> None:
         """One read of the stream, and what is due beside it."""
         if not self._joined:
-            await self._join()
+            await self._stream.join()
+            self._joined = self._behind = True
+            self._woken.set()
         if monotonic() >= self._reclaimed_s + self._reclaim_s:
-            await self._reclaim()
+            async for messages in self._stream.reclaim(self._reclaim_s):
+                self._counts["reclaimed"] += await self._admit(messages, reclaimed=True)
             self._reclaimed_s = monotonic()
-        reply: Any = await self._client.xreadgroup(
-            GROUP,
-            self._consumer,
-            {self._key: ">"},
-            count=READ_COUNT,
-            # While the outbox serves, an answer matters more than an entry.
-            block=None if self._is_away else int(BLOCK_S * 1000),
-        )
+        # While the outbox serves, an answer matters more than an event.
+        messages = await self._stream.read(waits=not self._is_away)
         if self._is_away:
             log.info("reading the stream")
             self._is_away = False
             self._behind = True
-        for _, messages in reply or ():
-            await self._admit(messages)
-        if self._burials:
-            await self._tidy()
-
-    async def _join(self) -> None:
-        """Make the group where it is missing, and learn what was put aside."""
-        try:
-            await self._client.xgroup_create(self._key, GROUP, id="0", mkstream=True)
-        except ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
-        dead: Any = await self._client.xrange(self._dead_key)
-        listed = {entry.id for _, fields in dead if (entry := _decoded(fields)) is not None}
-        unlisted = self._dead - listed - {entry.id for entry, _ in self._burials}
-        # A stream of dead letters that was lost: they are tried again.
-        self._known = (self._known - unlisted) | {each for each in listed if self._is_new(each)}
-        self._dead = (self._dead - unlisted) | listed - self._held.keys()
-        self._joined = True
-        self._attempted.set()
-        self._behind = True
-        self._woken.set()
-
-    async def _reclaim(self) -> None:
-        """Take over what a consumer read and did not remove: it died, or its removal failed."""
-        start: Any = "0-0"
-        while True:
-            reply: Any = await self._client.xautoclaim(
-                self._key,
-                GROUP,
-                self._consumer,
-                min_idle_time=int(self._reclaim_s * 1000),
-                start_id=start,
-                count=READ_COUNT,
-            )
-            start, messages = reply[:2]
-            self._counts["reclaimed"] += await self._admit(messages, reclaimed=True)
-            if start == b"0-0":
-                return
+        await self._admit(messages)
 
     async def _admit(self, messages: Iterable[Message], *, reclaimed: bool = False) -> int:
         """Put what is new into the buffer; remove what was acknowledged; how many were new."""
-        arrived: list[OutboxEntry] = []
-        doubtful: list[OutboxEntry] = []
+        arrived: list[StoredEvent] = []
+        doubtful: list[StoredEvent] = []
         # Those before its own time another consumer may have acknowledged.
         sure_from = max(self._first_own, first_id_at(self._clock_ms() - OVERDUE_MS))
-        for message_id, fields in messages:
-            if message_id is None:  # how Redis 6 shows what was removed
-                continue
-            entry = _decoded(fields)
-            if entry is None or entry.id in self._acknowledged or entry.id in self._dead:
+        for message_id, event in messages:
+            if event is None or event.id in self._acknowledged:
                 self._removals.append(message_id)
                 continue
-            self._message_ids[entry.id] = message_id
-            if entry.id not in self._known:
-                (doubtful if reclaimed or entry.id < sure_from else arrived).append(entry)
-        if doubtful:
-            present = await self._present([entry.id for entry in doubtful])
-            for entry in doubtful:
-                if entry.id in present:
-                    arrived.append(entry)
-                else:
-                    self._forget(entry.id)
+            self._message_ids[event.id] = message_id
+            if event.id not in self._known:
+                (doubtful if reclaimed or event.id < sure_from else arrived).append(event)
+        arrived += await self._present(doubtful)
         # The outbox may have brought some of them meanwhile.
-        fresh = [entry for entry in arrived if self._is_new(entry.id)]
-        for entry in arrived:
-            if entry.id in self._acknowledged:
-                self._forget(entry.id)
-        self._known.update(entry.id for entry in fresh)
+        fresh = [event for event in arrived if self._is_new(event.id)]
+        for event in arrived:
+            if event.id in self._acknowledged:
+                self._forget(event.id)
+        self._known.update(event.id for event in fresh)
         self._buffer.extend(fresh)
         self._counts["from_stream"] += len(fresh)
         if len(self._buffer) >= READ_COUNT:
@@ -385,54 +245,35 @@ class RedisQueue:
             self._woken.set()
         return len(fresh)
 
-    async def _present(self, entry_ids: Collection[int]) -> set[int]:
-        """Which of these the outbox has; waits for as long as the store is away."""
-        while True:
+    async def _present(self, events: Collection[StoredEvent]) -> list[StoredEvent]:
+        """Those of the events that the outbox has; the others are forgotten.
+
+        Waits for as long as the store is away.
+        """
+        while events:
             try:
-                return await self._outbox.present(entry_ids)
+                present = await self._outbox.present([event.id for event in events])
             except Unavailable:
                 await asyncio.sleep(AWAY_POLL_S)
+                continue
+            for event in events:
+                if event.id not in present:
+                    self._forget(event.id)
+            return [event for event in events if event.id in present]
+        return []
 
     async def _tidy(self) -> None:
-        """Remove from the stream what is done, and write down what was put aside.
+        """Remove from the stream what is done.
 
-        Where Redis fails, both are kept for the next time; what is lost with this process is
-        found by `_reclaim`, and is tried again.
+        Where Redis fails it is kept for the next time; what is lost with this process is found
+        when the stream is reclaimed, and looked up in the outbox.
         """
-        async with self._tidying:
-            removals, burials = list(self._removals), list(self._burials)
-            if not removals and not burials:
-                return
-            self._removals.clear()
-            self._burials.clear()
-            try:
-                await self._remove(removals, burials)
-            except FAILURES as error:
-                log.warning("cannot tidy the stream", error=str(error))
-                self._removals.extend(removals)
-                self._burials += burials
-
-    async def _remove(
-        self, removals: Sequence[bytes], burials: Sequence[tuple[OutboxEntry, str]]
-    ) -> None:
-        pipeline = self._commands.pipeline(transaction=False)
-        if removals:
-            pipeline.xack(self._key, GROUP, *removals)
-            pipeline.xdel(self._key, *removals)
-        for entry, reason in burials:
-            fields: Any = {ENTRY_FIELD: _encoder.encode(entry), REASON_FIELD: reason}
-            pipeline.xadd(self._dead_key, fields)
-        await pipeline.execute()
-
-
-def _decoded(fields: Mapping[bytes, bytes]) -> OutboxEntry | None:
-    """The entry of a message; None if it is none (deleted meanwhile, or not ours)."""
-    try:
-        return _decoder.decode(fields[ENTRY_FIELD])
-    except (KeyError, TypeError, msgspec.MsgspecError):
-        return None
-
-
-def _is_group_gone(error: ResponseError) -> bool:
-    """Whether an error says that the stream, or its group, is no longer there."""
-    return str(error).startswith(("NOGROUP", "UNBLOCKED"))
+        removals = list(self._removals)
+        if not removals:
+            return
+        self._removals.clear()
+        try:
+            await self._stream.remove(removals)
+        except FAILURES as error:
+            log.warning("cannot tidy the stream", error=str(error))
+            self._removals.extend(removals)

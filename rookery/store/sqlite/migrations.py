@@ -19,17 +19,18 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from rookery.errors import StartupError, StoreTooNew
-from rookery.models import PostKind
 from rookery.store.engine import Collection
+from rookery.store.sqlite.backfills import (
+    create_all,
+    create_missing,
+    list_retweets_and_quotes,
+    note_removals,
+)
 from rookery.store.sqlite.connection import APPLICATION_ID, schema_version
 from rookery.store.sqlite.tables import Table, tables
 
-_decode = msgspec.msgpack.Decoder().decode
-
-VERSION = 4
+VERSION = 5
 """The version that this program reads and writes: that of the last step."""
 
 
@@ -54,52 +55,13 @@ def migrations(collections: Iterable[Collection]) -> tuple[Migration, ...]:
         Migration(
             3, "add sources of log-ins and used tickets", lambda c: create_missing(c, declared)
         ),
-        Migration(4, "note what deleted tweets left behind", lambda c: _note_removals(c, declared)),
+        Migration(4, "note what deleted tweets left behind", lambda c: note_removals(c, declared)),
+        Migration(
+            5,
+            "list who retweets and quotes what",
+            lambda c: list_retweets_and_quotes(c, declared),
+        ),
     )
-
-
-def create_all(connection: sqlite3.Connection, collections: Iterable[Collection]) -> None:
-    """Create the tables and indexes of `collections`."""
-    for table in tables(collections).values():
-        for statement in table.create_sql():
-            connection.execute(statement)
-
-
-def create_missing(connection: sqlite3.Connection, collections: Iterable[Collection]) -> None:
-    """Create the tables of those `collections` that have none yet."""
-    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    found = {name for (name,) in rows}
-    create_all(connection, [each for each in collections if each.name not in found])
-
-
-def _note_removals(connection: sqlite3.Connection, collections: Iterable[Collection]) -> None:
-    """Add tombstones, removals and retweets, and note what tweets deleted so far left behind.
-
-    The removals themselves are done by the running server, step by step, with their counts.
-    """
-    create_missing(connection, collections)
-    names = {each.name for each in collections}
-    if not {"removals", "retweets", "posts", "tweets", "favouriters", "conversations"} <= names:
-        return  # a part of the collections, as tests make it
-    retweets = connection.execute(
-        "SELECT p.tweet_id, t.body FROM posts AS p JOIN tweets AS t ON t.id = p.tweet_id"
-        " WHERE p.kind & ?",
-        (int(PostKind.RETWEET),),
-    )
-    while some := retweets.fetchmany(1000):
-        pairs = [(_decode(body)["retweet_of_id"], tweet_id) for tweet_id, body in some]
-        connection.executemany(
-            "INSERT OR IGNORE INTO retweets (original_id, tweet_id) VALUES (?, ?)", pairs
-        )
-    connection.execute(
-        "DELETE FROM conversations WHERE conversation_id = tweet_id"
-        " AND tweet_id IN (SELECT tweet_id FROM retweets)"
-    )
-    for table, field in (("favouriters", "tweet_id"), ("retweets", "original_id")):
-        connection.execute(
-            f"INSERT OR IGNORE INTO removals (tweet_id, token) SELECT DISTINCT {field}, 1"
-            f" FROM {table} WHERE {field} NOT IN (SELECT id FROM tweets)"
-        )
 
 
 def migrate(connection: sqlite3.Connection, steps: Sequence[Migration]) -> list[int]:

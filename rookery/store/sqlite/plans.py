@@ -7,11 +7,13 @@ can be checked without the store, so that a faulty batch never reaches the write
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, TypeAlias
 
 from rookery.store.engine import (
     ConditionFailed,
     Delete,
+    DeleteRange,
     Expect,
     Increment,
     Insert,
@@ -19,6 +21,9 @@ from rookery.store.engine import (
     Put,
     Row,
     WriteBatch,
+    check_increment,
+    check_limit,
+    is_within_bounds,
 )
 from rookery.store.sqlite.tables import Table
 
@@ -90,19 +95,34 @@ def _step(table: Table, operation: Operation) -> Step:
         return table.insert_sql, table.row(operation.document), table.name
     if isinstance(operation, Put):
         return table.put_sql, table.row(operation.document), None
-    key = tuple(table.checked_key(operation.key))
     if isinstance(operation, Delete):
-        return table.delete_sql, key, None
+        return table.delete_sql, tuple(table.checked_key(operation.key)), None
+    if isinstance(operation, DeleteRange):
+        check_limit(operation)
+        prefix = tuple(table.checked_prefix(operation.prefix))
+        return table.delete_range_sql(len(prefix)), (*prefix, operation.limit), None
     assert isinstance(operation, Increment)
+    return _increment(table, operation)
+
+
+def _increment(table: Table, operation: Increment) -> Step:
+    key = tuple(table.checked_key(operation.key))
     deltas = tuple(operation.deltas.values())
-    if not deltas or None in deltas:
-        raise ValueError(f"{table.name}: an increment without a number")
+    check_increment(operation)
     for name, delta in operation.deltas.items():
         table.checked(name, delta)
-    sql = table.increment_sql(tuple(operation.deltas))
-    if table.has_body:
-        return sql, (*deltas, *key), table.name
-    return sql, (*key, *deltas), None
+    # Compared is what a column holds before: its sum might not fit.
+    bounds = [
+        min(max(bound - operation.deltas[name], -(2**63)), 2**63 - 1)
+        for name, bound in chain(operation.most.items(), operation.least.items())
+    ]
+    starts = not table.has_body and is_within_bounds(operation, {})
+    sql = table.increment_sql(
+        tuple(operation.deltas), tuple(operation.most), tuple(operation.least), starts
+    )
+    parameters = (*key, *deltas) if starts else (*deltas, *key)
+    label = operation.label or table.name
+    return sql, (*parameters, *bounds), None if starts and not bounds else label
 
 
 def carry_out(connection: sqlite3.Connection, made: Plan, *, savepoint: bool) -> None:

@@ -36,6 +36,8 @@ _LARGE_AT_ONCE = 2
 _KEY_COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 _Execute: TypeAlias = Callable[..., sqlite3.Cursor]
 _T = TypeVar("_T")
+_Shape: TypeAlias = tuple[str | None, int, int, int, bool]
+"""Index, fields of the prefix, of `after` and of `before`, and whether in reverse."""
 _PREFIX_COUNTS = (128, 64, 32, 16, 8, 4, 2, 1)
 
 
@@ -134,6 +136,7 @@ class SqliteReader:
         fields: tuple[str, ...],
         prefixes: Sequence[Key],
         *,
+        index: str | None = None,
         after: Key | None = None,
         before: Key | None = None,
         limit: int,
@@ -142,12 +145,13 @@ class SqliteReader:
         if not prefixes:
             return []
         table = self._table(collection)
-        shape = (len(prefixes[0]), len(after or ()), len(before or ()), reverse)
-        if any(len(prefix) != shape[0] for prefix in prefixes):
+        width = len(prefixes[0])
+        shape: _Shape = (index, width, len(after or ()), len(before or ()), reverse)
+        if any(len(prefix) != width for prefix in prefixes):
             raise ValueError("the prefixes differ in length")
         bounds = (*(after or ()), *(before or ()), _limit(limit))
-        if len(prefixes) * limit <= SMALL_ROWS or not shape[0]:
-            sql = table.select_sql(fields, None, *shape)
+        if len(prefixes) * limit <= SMALL_ROWS or not width:
+            sql = table.select_sql(fields, *shape)
             try:
                 with _moment(self._connection()) as execute:
                     return [execute(sql, (*prefix, *bounds)).fetchall() for prefix in prefixes]
@@ -281,7 +285,7 @@ def _grouped(
     table: Table,
     fields: tuple[str, ...],
     prefixes: Sequence[Key],
-    shape: tuple[int, int, int, bool],
+    shape: _Shape,
     named: dict[str, Any],
 ) -> list[list[Row]]:
     """The rows of each prefix, in few steps; runs in a thread."""

@@ -56,6 +56,7 @@ class Table:
         self.grouped_sql = lru_cache(maxsize=256)(self._grouped_sql)
         self.expect_sql = lru_cache(maxsize=256)(self._expect_sql)
         self.increment_sql = lru_cache(maxsize=256)(self._increment_sql)
+        self.delete_range_sql = lru_cache(maxsize=16)(self._delete_range_sql)
         self.decoder = lru_cache(maxsize=256)(self._decoder)
         self.insert_sql = self._insert_sql()
         self.put_sql = self._put_sql()
@@ -97,6 +98,14 @@ class Table:
         for name, value in zip(self.key, key, strict=True):
             self.checked(name, value)
         return key
+
+    def checked_prefix(self, prefix: Key) -> Key:
+        """`prefix`, if it is a sound one of some of the key's fields, but not of all."""
+        if not 0 < len(prefix) < len(self.key):
+            raise ValueError(f"{self.name}: a range has a part of the key {self.key} as prefix")
+        for name, value in zip(self.key, prefix, strict=False):
+            self.checked(name, value)
+        return prefix
 
     def checked(self, name: str, value: _T) -> _T:
         """`value`, if the key field or column `name` may hold it."""
@@ -162,6 +171,7 @@ class Table:
         self,
         fields: tuple[str, ...],
         count: int,
+        index: str | None,
         prefix: int,
         after: int,
         before: int,
@@ -178,9 +188,10 @@ class Table:
             f"({n}, {', '.join(f':p{n * prefix + i}' for i in range(prefix))})"
             for n in range(count)
         )
-        where = self._where(self.key, prefix, after, before, grouped=True)
+        order = self.order(index)
+        where = self._where(order, prefix, after, before, grouped=True)
         inner = self._ordered(
-            self._projection(fields), where, self.key[prefix:], reverse, limit=":limit"
+            self._projection(fields), where, order[prefix:], reverse, index=index, limit=":limit"
         )
         row = f"json_array({_names(fields)})"
         return (
@@ -248,14 +259,23 @@ class Table:
         change = ", ".join(f"{_name(name)} = excluded.{_name(name)}" for name in fields)
         return self._insert_sql() + self._on_conflict(change)
 
-    def _increment_sql(self, fields: tuple[str, ...]) -> str:
-        """Parameters: with a body, deltas then key; without, key then deltas."""
+    def _increment_sql(
+        self, fields: tuple[str, ...], most: tuple[str, ...], least: tuple[str, ...], starts: bool
+    ) -> str:
+        """Adds to columns where those in `most` and `least` are not beyond a value before it.
+
+        Parameters: key then deltas where a missing row `starts` from zeros, which is not compared;
+        otherwise deltas then key. Then the values.
+        """
         for name in fields:
             if self.collection.columns.get(name) is not int:
                 raise ValueError(f"{self.name} has no int column {name!r}")
-        if self.has_body:
+        compared = [f"coalesce({_name(f)}, 0) <= ?" for f in most]
+        compared += [f"coalesce({_name(f)}, 0) >= ?" for f in least]
+        if not starts:
             change = ", ".join(f"{_name(f)} = coalesce({_name(f)}, 0) + ?" for f in fields)
-            return f"UPDATE {_name(self.name)} SET {change} WHERE {_equal(self.key)}"
+            where = " AND ".join([_equal(self.key), *compared])
+            return f"UPDATE {_name(self.name)} SET {change} WHERE {where}"
         zeros = [
             name
             for name, type_ in self.collection.columns.items()
@@ -267,7 +287,15 @@ class Table:
             f"{_name(f)} = coalesce({_name(f)}, 0) + excluded.{_name(f)}" for f in fields
         )
         insert = f"INSERT INTO {_name(self.name)} ({named}) VALUES ({values})"
-        return insert + self._on_conflict(change)
+        where = f" WHERE {' AND '.join(compared)}" if compared else ""
+        return insert + self._on_conflict(change) + where
+
+    def _delete_range_sql(self, prefix: int) -> str:
+        """Deletes the first documents with a prefix; parameters: prefix, number."""
+        first = self._ordered(
+            _names(self.key), self._where(self.key, prefix, 0, 0), self.key[prefix:], False
+        )
+        return f"DELETE FROM {_name(self.name)} WHERE ({_names(self.key)}) IN ({first})"
 
     def _on_conflict(self, change: str) -> str:
         action = f"UPDATE SET {change}" if change else "NOTHING"

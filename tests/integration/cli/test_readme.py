@@ -109,7 +109,7 @@ def test_operators_commands(server: ServerProgram, tmp_path: Path) -> None:
     (signing,) = blocks("README.md", "console", "api/v1/signup")
     shell(typed(signing), server, tmp_path)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for command in ("status", "fsck", "check", "admin rotate-keys", "admin requeue-dead", "backup"):
+    for command in ("status", "fsck", "check", "admin rotate-keys", "events retry", "backup"):
         assert f"| `rookery {command}" in readme
         assert shell(f"rookery {command}", server, tmp_path)
 

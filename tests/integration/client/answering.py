@@ -29,6 +29,7 @@ USER: dict[str, Any] = {
     "followingCount": 0,
     "tweetsCount": 0,
     "likesCount": 0,
+    "pinnedCount": 0,
 }
 COUNTS = {"likeCount": 1, "retweetCount": 0, "replyCount": 0, "quoteCount": 0}
 TWEET: dict[str, Any] = {

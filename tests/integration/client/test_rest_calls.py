@@ -106,8 +106,20 @@ async def test_an_id_must_be_one(value: str) -> None:
 CALLS: list[tuple[Callable[[Client], Awaitable[Any]], str, str, Any, Any]] = [
     (lambda c: c.user(1), "GET", "/users/1", None, USER),
     (lambda c: c.user_by_name("a/n?n"), "GET", "/users/by/username/a%2Fn%3Fn", None, USER),
-    (lambda c: c.follow("2"), "POST", "/users/2/follow", None, {"following": True}),
-    (lambda c: c.unfollow(2), "DELETE", "/users/2/follow", None, {"following": False}),
+    (
+        lambda c: c.follow("2"),
+        "POST",
+        "/users/2/follow",
+        None,
+        {"following": True, "requested": False},
+    ),
+    (
+        lambda c: c.unfollow(2),
+        "DELETE",
+        "/users/2/follow",
+        None,
+        {"following": False, "requested": False},
+    ),
     (lambda c: c.tweet(7), "GET", "/tweets/7", None, TWEET),
     (lambda c: c.edit_tweet(7, "new"), "PATCH", "/tweets/7", {"text": "new"}, TWEET),
     (lambda c: c.like(7), "POST", "/tweets/7/like", None, {"liked": True, "likeCount": 1}),
@@ -187,8 +199,8 @@ async def test_a_page_of_home() -> None:
 
 async def test_clients_may_share_connections() -> None:
     """A session that was given is left open."""
-    async with Server([says({"following": True})]).running() as server:
+    async with Server([says({"following": True, "requested": False})]).running() as server:
         async with aiohttp.ClientSession() as session:
             async with client_of(server, http=session) as client:
-                assert await client.follow(2) == FollowState(following=True)
+                assert await client.follow(2) == FollowState(following=True, requested=False)
             assert not session.closed

@@ -2,21 +2,27 @@
 
 from collections.abc import AsyncIterator
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import pytest_asyncio
 
+from rookery.errors import Forbidden, Protected
 from rookery.http.declaring.endpoint import Auth, Endpoint
 from rookery.http.declaring.openapi import codes_of
 from rookery.http.declaring.parameters import Nothing
 from rookery.http.native.app import ENDPOINTS
+from rookery.services.graph import blocks, mutes
 from rookery.text import PROBLEM_CODES
 from tests.integration.http_world import Client, World, http_world
 
 BY_ID = {endpoint.operation_id: endpoint for endpoint in ENDPOINTS}
 SHOWN = [endpoint for endpoint in ENDPOINTS if not endpoint.hidden]
-OURS = {"tweets", "engagement", "users", "follows", "timelines"}
-NAMES = {"id": "999", "username": "nobody", "deviceId": "none"}
+OURS = {
+    "tweets", "engagement", "timelines",
+    "users", "follows", "requests", "blocks", "mutes", "privacy",
+}  # fmt: skip
+NAMES = {"id": "999", "userId": "999", "username": "nobody", "deviceId": "none"}
 PROBLEMS = {
     "text_empty": " ",
     "text_too_long": "x" * 281,
@@ -97,6 +103,18 @@ async def test_what_the_surface_refuses_is_declared(world: World, endpoint: Endp
         assert await code(ada, endpoint, f"{path}?cursor=x") == "invalid_cursor"
 
 
+async def social_refusals(
+    ada: Client, endpoint: Endpoint, other: dict[str, str]
+) -> set[str | None]:
+    """What is refused of a user whom one blocks, and where nobody more may be blocked or muted."""
+    if endpoint.tag == "follows":
+        await ada.ok("POST", f"/users/by/username/{other['username']}/block")
+        return {await code(ada, endpoint, path_of(endpoint, **other))}
+    await ada.ok("DELETE", path_of(endpoint, **other))
+    with patch.object(blocks, "MAX_BLOCKS", 0), patch.object(mutes, "MAX_MUTES", 0):
+        return {await code(ada, endpoint, path_of(endpoint, **other), body_of(endpoint))}
+
+
 async def refusals(world: World, endpoint: Endpoint) -> set[str | None]:
     """The codes of what its use-case refuses: what is not there, and what is somebody else's."""
     ada, bob = await world.user("ada"), await world.user("bob")
@@ -107,6 +125,13 @@ async def refusals(world: World, endpoint: Endpoint) -> set[str | None]:
     if endpoint.path.startswith("/users/{id}"):
         other["id"] = bob.user_id
     found.add(await code(ada, endpoint, path_of(endpoint, **other), body))
+    if Protected in endpoint.errors:
+        cyd = await world.user("cyd")
+        await cyd.ok("PATCH", f"/users/{cyd.user_id}", {"isPrivate": True})
+        private = path_of(endpoint, id=cyd.user_id, username="cyd")
+        found.add(await code(ada, endpoint, private, body))
+    if Forbidden in endpoint.errors and endpoint.tag in ("follows", "blocks", "mutes"):
+        found |= await social_refusals(ada, endpoint, other)
     if endpoint.operation_id == "tweets_create":
         absent = {"text": "x", "replyToTweetId": "999"}
         key = {"Idempotency-Key": "k"}

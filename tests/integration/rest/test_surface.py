@@ -185,11 +185,11 @@ async def test_follow_and_both_ways_to_unfollow(world: World) -> None:
     for method, end in (("POST", "unfollow"), ("DELETE", "follow")):
         for _ in range(2):
             followed = await ada.ok("POST", f"/users/{bob.user_id}/follow")
-        assert followed == {"message": "Followed user", "following": True}
+        assert followed == {"message": "Followed user", "following": True, "requested": False}
         page = await bob.ok("GET", f"/users/{bob.user_id}/followers")
         assert [user["username"] for user in page["followers"]] == ["ada"]
         ended = await ada.ok(method, f"/users/{bob.user_id}/{end}")
-        assert ended == {"message": "Unfollowed user", "following": False}
+        assert ended == {"message": "Unfollowed user", "following": False, "requested": False}
         assert (await bob.ok("GET", f"/users/{bob.user_id}/followers"))["followers"] == []
 
 
@@ -396,6 +396,7 @@ async def test_a_user_is_found_by_name_wherever_by_id(world: World) -> None:
     assert await ada.ok("POST", f"{by_name}/follow") == {
         "message": "Followed user",
         "following": True,
+        "requested": False,
     }
     for part in ("", "/followers", "/following", "/likes"):
         assert await ada.ok("GET", by_name + part) == await ada.ok("GET", by_id + part)

@@ -1,13 +1,11 @@
 """What is delivered again, late: to shards that no longer know what has happened since."""
 
-import msgspec
-
 from rookery.actors import names
+from rookery.events.kinds import TweetPosted
 from rookery.ids import first_id_at
-from rookery.models import EventKind, OutboxEntry
 from rookery.store import clock_ms
-from rookery.store.engine import Insert, WriteBatch
-from rookery.store.schema import OUTBOX
+from rookery.store.engine import WriteBatch
+from rookery.store.records.outbox import adding
 from tests.integration.server.world import ServerThread, World, settled, until
 
 
@@ -23,15 +21,14 @@ async def test_a_tweet_that_comes_after_its_deletion_reaches_nobody(
     await inline_server.kill(names.timeline_shard(0))
     listener = await follower.listen()
     assert await follower.home() == []
-    again = OutboxEntry(
+    again = TweetPosted(
         id=first_id_at(clock_ms() - 5_000),
-        event=EventKind.TWEET,
+        tweet_id=deleted,
         author_id=author.id,
-        subject_id=deleted,
+        conversation_id=deleted,
     )
-    insert = Insert(OUTBOX.name, msgspec.structs.asdict(again))
-    writer = inline_server.server.use_cases.backend.writer
-    await inline_server.on_loop(writer.write(WriteBatch((insert,))))
+    writer = inline_server.server.backend.writer
+    await inline_server.on_loop(writer.write(WriteBatch((adding(again),))))
     await settled(inline_world)
     last = await author.post("still here")
     await listener.until(lambda: listener.tweet_ids)

@@ -13,7 +13,7 @@ import pytest_asyncio
 from rookery.actors.gateway import Gateway
 from rookery.actors.runtime import ActorSpec
 from rookery.actors.shard import TimelineShard
-from rookery.compose.app import specs
+from rookery.compose.actors import specs
 from rookery.config import Config
 from rookery.messages import Delivery, Invalidation
 from tests.integration.server.world import ServerThread, World

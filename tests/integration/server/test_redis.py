@@ -12,9 +12,10 @@ from rookery.actors import names
 from rookery.actors.revocations import Revocations
 from rookery.client import Unauthorized
 from rookery.errors import StartupError
+from rookery.events.kinds import FollowChanged
 from rookery.store.engine import WriteBatch
 from rookery.store.records.devices import Devices
-from rookery.store.records.outbox import adding, graph_entry
+from rookery.store.records.outbox import adding
 from rookery.store.redis.connection import connect
 from tests.integration.server.world import (
     Listener,
@@ -160,7 +161,7 @@ async def test_emptying_redis_under_load_loses_nothing(scene: Scene) -> None:
 async def _revoke_unsaid(scene: Scene, person: Person) -> tuple[int, str]:
     """Remove a device from the store, and tell nobody."""
     device = (person.id, person.session.device_id)
-    store = scene.server.server.use_cases.backend.store
+    store = scene.server.server.backend.store
     await scene.server.on_loop(store.writer.write(WriteBatch((Devices.remove(*device),))))
     return device
 
@@ -208,19 +209,21 @@ async def test_what_was_revoked_during_an_outage_is_found_afterwards(scene: Scen
 async def test_an_entry_that_cannot_be_delivered_is_put_aside(scene: Scene) -> None:
     """Posts before and after it arrive; an operator can have it tried again."""
     await scene.streams()
-    backend = scene.server.server.use_cases.backend
+    backend = scene.server.server.backend
     no_such_id = (1 << 64) - 1
-    poison = graph_entry(backend.lease.next_id(), scene.ada.id, no_such_id, True)
+    poison = FollowChanged(
+        id=backend.lease.next_id(), follower_id=scene.ada.id, followee_id=no_such_id, follows=True
+    )
     await scene.server.on_loop(backend.store.writer.write(WriteBatch((adding(poison),))))
 
     async def is_aside() -> bool:
         await scene.post()
-        return (await scene.figures())["queue_dead"] == 1
+        return (await scene.figures())["timelines_put_aside"] == 1
 
     await until(is_aside)
     assert sorted(scene.listener.tweet_ids) == sorted(scene.posted)
-    assert await scene.world.control("requeue-dead") == 1
-    assert await scene.world.control("requeue-dead") == 0
+    assert await scene.world.control("retry-events") == 1
+    assert await scene.world.control("retry-events") == 0
     await until(is_aside)
 
 

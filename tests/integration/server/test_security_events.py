@@ -61,7 +61,7 @@ async def _attack(world: World, secrets: set[str]) -> None:
             await asyncio.wait_for(socket.recv(), 10)
     secrets.add((await world.control("token", username=ada.username))["refreshToken"])
     await world.control("rotate-keys", revoke=True)
-    await world.control("requeue-dead")
+    await world.control("retry-events")
 
 
 async def test_each_event_is_there_and_no_secret(

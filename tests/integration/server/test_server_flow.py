@@ -23,6 +23,7 @@ from rookery.client import (
 from rookery.compose.serving import RunningServer
 from rookery.errors import Overloaded, PortTaken, StoreLocked
 from rookery.services.tweets.tweets import NewTweet
+from rookery.store.records.home_sources import HomeSources
 from tests.integration.server.world import (
     Person,
     ServerThread,
@@ -309,13 +310,13 @@ async def test_more_readers_than_rows_never_see_a_strangers_home(
 
         async def build_all() -> list[Any]:
             shard = server.instance(names.timeline_shard(0))
-            known = shard._authors
+            load: Callable[[int], Awaitable[HomeSources]] = shard._sources.load
 
-            async def slowly(user_id: int) -> list[int]:
+            async def slowly(user_id: int) -> HomeSources:
                 await asyncio.sleep(0.001 * rng.random())  # so that others come in between
-                return list(await known(user_id))
+                return await load(user_id)
 
-            shard._authors = slowly
+            shard._sources.load = slowly
             building = (shard.build(user_id) for user_id in own)
             outcomes = await asyncio.gather(*building, return_exceptions=True)
             # Not all of them find room at once; one that is refused may try again.

@@ -17,11 +17,13 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from rookery.connection.hub import Hub
-from rookery.connection.ports import Attached, Push
+from rookery.connection.ports import Attached
 from rookery.connection.server import ConnectionListener
 from rookery.connection.settings import StreamSettings
 from rookery.errors import DeviceRevoked, InvalidToken, TokenExpired
-from rookery.models import EventKind, Identity, TweetCounts
+from rookery.messages import Push
+from rookery.models import EventKind, Identity
+from tests.streamed import FakeTweets
 
 MSGPACK = Subprotocol("rookery.v1.msgpack")
 JSON = Subprotocol("rookery.v1.json")
@@ -63,7 +65,7 @@ class Shard:
     async def detach(self, user_id: int) -> None:
         self.registered.discard(user_id)
 
-    async def told(self) -> list[int] | None:
+    async def recently_notified(self) -> list[int] | None:
         return None
 
     async def positions(self, user_ids: Sequence[int]) -> list[tuple[str, int] | None]:
@@ -72,19 +74,15 @@ class Shard:
             for user_id in user_ids
         ]
 
-    def publish(self, users: Sequence[int], subject_id: int, card: bytes = b"") -> Push:
-        kind = EventKind.TWEET if card else EventKind.TWEET_DELETED
+    def publish(self, users: Sequence[int], subject_id: int, record: bytes = b"") -> Push:
+        kind = EventKind.TWEET if record else EventKind.TWEET_DELETED
         offsets = []
         for user_id in users:
             log = self.logs[user_id]
             log.append((len(log) + 1, int(kind), subject_id))
             offsets.append(len(log))
         ids = np.array(users, "<i8").tobytes()
-        return (int(kind), subject_id, card, ids, np.array(offsets, "<i8").tobytes())
-
-
-def card(tweet_id: int, text: str = "hello") -> bytes:
-    return bytes(msgpack.packb({"id": str(tweet_id), "text": text, "author": {"id": "1"}}))
+        return Push(int(kind), subject_id, record, ids, np.array(offsets, "<i8").tobytes())
 
 
 class Server:
@@ -92,10 +90,9 @@ class Server:
 
     def __init__(self, settings: StreamSettings) -> None:
         self.shard = Shard()
-        self.cards: dict[int, bytes] = {}
-        self.counts: dict[int, TweetCounts] = {}
+        self.tweets = FakeTweets()
         self.expires_ms = 2**60
-        self.hub = Hub(self.shard, self.fetch_counts, self.fetch_cards, settings)
+        self.hub = Hub(self.shard, self.tweets, settings)
         self.listener = ConnectionListener("127.0.0.1", 0, self.hub, self.authenticate)
         self.port = 0
         self.hang = False
@@ -114,12 +111,6 @@ class Server:
         if not slash:
             raise InvalidToken()
         return Identity(int(user), f"user{user}", device), self.expires_ms
-
-    async def fetch_counts(self, ids: Sequence[int]) -> dict[int, TweetCounts]:
-        return {n: self.counts[n] for n in ids if n in self.counts}
-
-    async def fetch_cards(self, ids: Sequence[int]) -> dict[int, bytes]:
-        return {n: self.cards[n] for n in ids if n in self.cards}
 
     def connect(
         self, token: str = "7/d", query: str = "", protocol: Subprotocol | None = JSON

@@ -19,7 +19,6 @@ from tests.integration.websocket.serving import (
     UPGRADE,
     WITHIN_S,
     Server,
-    card,
     close_code,
     closed,
     frame,
@@ -28,6 +27,7 @@ from tests.integration.websocket.serving import (
     read,
     until,
 )
+from tests.streamed import packed, record
 
 
 @pytest.mark.parametrize("protocol", [MSGPACK, JSON, None])
@@ -41,11 +41,12 @@ async def test_events_are_pushed_in_the_encoding_of_the_client(
     assert (welcome["userId"], welcome["epoch"], welcome["offset"]) == ("7", "e1", 0)
 
     server.hub.push(
-        [server.shard.publish([7], 50, card(50, "é" * 300)), server.shard.publish([7], 50)]
+        [server.shard.publish([7], 50, packed(50, "é" * 300)), server.shard.publish([7], 50)]
     )
 
-    tweet = {"id": "50", "text": "é" * 300, "author": {"id": "1"}}
-    assert await read(client) == {"type": "tweet", "offset": 1, "tweet": tweet}
+    message = await read(client)
+    assert (message["type"], message["offset"]) == ("tweet", 1)
+    assert (message["tweet"]["id"], message["tweet"]["text"]) == ("50", "é" * 300)
     assert await read(client) == {"type": "tweet_deleted", "offset": 2, "tweetId": "50"}
 
 
@@ -54,14 +55,14 @@ async def test_a_client_that_resumes_gets_what_it_missed(
 ) -> None:
     """In order, before anything new, and nothing else."""
     for n in range(1, 6):
-        server.shard.publish([7], n, card(n))
-        server.cards[n] = card(n)
+        server.shard.publish([7], n, packed(n))
+        server.tweets.tweets[n] = record(n)
 
     client = await stack.enter_async_context(server.connect(query="?epoch=e1&offset=2"))
 
     welcome = await read(client)
     assert (welcome["resumed"], welcome["offset"]) == (True, 2)
-    server.hub.push([server.shard.publish([7], 6, card(6))])
+    server.hub.push([server.shard.publish([7], 6, packed(6))])
     messages = [await read(client) for _ in range(4)]
     assert [message["offset"] for message in messages] == [3, 4, 5, 6]
     assert [message["tweet"]["id"] for message in messages] == ["3", "4", "5", "6"]
@@ -73,7 +74,7 @@ async def test_a_client_that_cannot_resume_is_reset(
 ) -> None:
     """Another epoch, or events that are no longer held."""
     for n in range(1, 6):
-        server.shard.publish([7], n, card(n))
+        server.shard.publish([7], n, packed(n))
     server.shard.first_held = 1
 
     client = await stack.enter_async_context(server.connect(query=query))
@@ -90,8 +91,8 @@ async def test_a_client_that_cannot_resume_is_reset(
 async def test_a_lost_push_is_filled_in(server: Server, stack: AsyncExitStack) -> None:
     """The client sees no gap."""
     client = await server.welcomed(stack)
-    server.cards[1] = card(1)
-    server.shard.publish([7], 1, card(1))
+    server.tweets.tweets[1] = record(1)
+    server.shard.publish([7], 1, packed(1))
 
     server.hub.push([server.shard.publish([7], 2)])
 
@@ -102,12 +103,12 @@ async def test_a_lost_push_is_filled_in(server: Server, stack: AsyncExitStack) -
 async def test_live_counts_reach_who_watches(server: Server, stack: AsyncExitStack) -> None:
     """After `watch`, changes of counts are pushed without an offset."""
     client = await server.welcomed(stack, protocol=MSGPACK)
-    server.counts[5] = TweetCounts(likes=1)
+    server.tweets.values[5] = TweetCounts(likes=1)
     await client.send(bytes(msgpack.packb({"type": "watch", "tweetIds": ["5"]})))
     assert await read(client) == {"type": "watching", "tweetIds": ["5"]}
     assert (await read(client))["counts"][0]["likeCount"] == 1
 
-    server.counts[5] = TweetCounts(likes=2)
+    server.tweets.values[5] = TweetCounts(likes=2)
     server.hub.counts_changed([5])
 
     counts = {"retweetCount": 0, "replyCount": 0, "quoteCount": 0}
@@ -229,7 +230,7 @@ async def test_a_slow_client_is_merged_and_then_goes_on(start: Callable[..., Any
     reader, writer = await raw_session(server, slow_socket(server.port), limit=2048)
     text = "x" * 1000
     for n in range(1, 501):
-        server.hub.push([server.shard.publish([7], n, card(n, text))])
+        server.hub.push([server.shard.publish([7], n, packed(n, text))])
     assert server.hub.figures()["events_merged"] > 300
 
     messages: list[dict[str, Any]] = []
@@ -239,7 +240,7 @@ async def test_a_slow_client_is_merged_and_then_goes_on(start: Callable[..., Any
     singles = messages[:-1]
     assert [message["offset"] for message in singles] == list(range(1, len(singles) + 1))
     assert messages[-1] == {"type": "more", "offset": 500, "count": 500 - len(singles)}
-    server.hub.push([server.shard.publish([7], 501, card(501))])
+    server.hub.push([server.shard.publish([7], 501, packed(501))])
     assert (await raw_message(reader))["offset"] == 501
     writer.close()
 
@@ -260,7 +261,7 @@ async def test_a_client_that_does_not_read_is_closed_and_costs_little(
     (connection,) = server.listener._connections
     most = 0
     for n in range(1, 3001):
-        server.hub.push([server.shard.publish([7], n, card(n, "x" * 1000))])
+        server.hub.push([server.shard.publish([7], n, packed(n, "x" * 1000))])
         most = max(most, connection._transport.get_write_buffer_size())
         if n % 100 == 0:
             await asyncio.sleep(0)

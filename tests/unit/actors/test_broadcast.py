@@ -55,12 +55,12 @@ def told_by(directory: Directory, own: str) -> Broadcast:
 async def test_counts_wait_for_the_other_gateways(directory: Directory) -> None:
     """And for nobody else: this one knows already, and sessions are sent new counts."""
     port = told_by(directory, "Gateway-0")
-    telling = asyncio.create_task(port.broadcast(Invalidation(counts=[1], likers=[2])))
+    telling = asyncio.create_task(port.broadcast(Invalidation(counts=[1], viewers=[2])))
     await asyncio.sleep(0)
     assert not telling.done()
     directory.surfaces["Gateway-1"].open.set()
     await telling
-    assert directory.surfaces["Gateway-1"].told == [Invalidation(counts=[1], likers=[2])]
+    assert directory.surfaces["Gateway-1"].told == [Invalidation(counts=[1], viewers=[2])]
     assert directory.surfaces["Gateway-0"].told == []
 
 

@@ -57,7 +57,7 @@ async def filled() -> MemoryStore:
             if collection.body:
                 document |= {"secret": bytes([number]), "parts": [1, 2.5, None, {"a": "ä"}]}
             if collection.expires:
-                document[collection.expires] = NOW_MS + 3_600_000
+                document[collection.expires] = NOW_MS + 3_600_000 if number else None
             await put(store, collection, document)
     return store
 

@@ -57,4 +57,4 @@ def test_flags_that_are_not_there_are_none() -> None:
     """Without a viewer the server leaves them out."""
     counts = {"likeCount": 1, "retweetCount": 0, "replyCount": 0, "quoteCount": 0}
     assert msgspec.convert({**CARD, **counts}, Tweet).liked is None
-    assert User.__struct_defaults__ == (None, None, None)
+    assert set(User.__struct_defaults__) == {None}

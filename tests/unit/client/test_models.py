@@ -22,6 +22,9 @@ SHAPES: dict[type, str] = {
     models.Engagements: "EngagementCounts",
     models.LikeState: "LikeState",
     models.FollowState: "FollowState",
+    models.BlockState: "BlockState",
+    models.MuteState: "MuteState",
+    models.PrivacySettings: "PrivacySettings",
     models.Device: "DeviceView",
     models.Tokens: "Refreshed",
     models.Session: "LoggedIn",
@@ -43,6 +46,8 @@ SHAPES: dict[type, str] = {
 NOT_MODELLED = {
     ("LikeState", "message"),
     ("FollowState", "message"),
+    ("BlockState", "message"),
+    ("MuteState", "message"),
     ("SignedUp", "userId"),
     ("TweetCreated", "tweetId"),
     ("TweetCreated", "createdAt"),

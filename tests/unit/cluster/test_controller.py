@@ -9,7 +9,9 @@ import pytest_asyncio
 
 from rookery.actors import names
 from rookery.actors.runtime import ActorSpec, Node
-from rookery.cluster.controller import Controller, wanted
+from rookery.cluster.controller import Controller
+from rookery.cluster.nodes import wanted
+from rookery.compose.actors import Cast
 from rookery.config import Config, load
 from rookery.domain.placement import ClusterView
 from rookery.errors import ActorUnavailable, NotFound, StartupError, Unavailable
@@ -92,8 +94,8 @@ class FakeRuntime:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody renews a lease between two looks."""
-    monkeypatch.setattr("rookery.cluster.controller.LEASE_S", 0.01)
-    monkeypatch.setattr("rookery.cluster.controller.RENEW_S", 3600.0)
+    monkeypatch.setattr("rookery.cluster.lease.LEASE_S", 0.01)
+    monkeypatch.setattr("rookery.cluster.lease.RENEW_S", 3600.0)
 
 
 @pytest_asyncio.fixture
@@ -102,7 +104,7 @@ async def started() -> AsyncIterator[Start]:
     controllers: list[Controller] = []
 
     async def start(runtime: FakeRuntime, store: MemoryStore | None = None) -> Controller:
-        controller = Controller(CONFIG, runtime, store or MemoryStore(), 8000)
+        controller = Controller(CONFIG, runtime, store or MemoryStore(), Cast(CONFIG, 8000))
         controllers.append(controller)
         await controller.start()
         runtime.journal.clear()
@@ -129,7 +131,7 @@ async def test_a_node_that_joins_is_delivered_to_before_it_serves(started: Start
     controller = await started(runtime)
     worker = runtime.actors[names.FANOUT_WORKER]
     views: list[ClusterView] = []
-    controller.told = views.append
+    controller.published.told = views.append
     runtime.alive.append(OTHER)
     await controller.reconcile()
     assert [view.serving.shards for view in views] == [
@@ -170,15 +172,15 @@ async def test_who_there_is_one_of_is_started_until_it_is_there(started: Start) 
     runtime.refusal = None
     await controller.reconcile()
     assert runtime.node_of[names.FANOUT_WORKER] == OTHER.id
-    assert controller.placed[OTHER.id].state == "serving"
+    assert controller.nodes.placed[OTHER.id].state == "serving"
 
 
 async def test_nobody_serves_while_who_is_relied_on_has_not_heard(
     monkeypatch: pytest.MonkeyPatch, started: Start
 ) -> None:
     """A shard that served too early would miss what is delivered to the others."""
-    monkeypatch.setattr("rookery.cluster.controller.RELIED_ON_WITHIN_S", 0.05)
-    monkeypatch.setattr("rookery.cluster.controller.TOLD_WITHIN_S", 0.05)
+    monkeypatch.setattr("rookery.cluster.publishing.RELIED_ON_WITHIN_S", 0.05)
+    monkeypatch.setattr("rookery.cluster.publishing.TOLD_WITHIN_S", 0.05)
     runtime = FakeRuntime(HEAD)
     controller = await started(runtime)
     runtime.actors[names.CELEBRITY_LISTS].is_dead = True
@@ -217,7 +219,7 @@ async def test_a_drained_node_stops_serving_before_its_actors_end(started: Start
     runtime = FakeRuntime(HEAD, OTHER)
     controller = await started(runtime)
     views: list[ClusterView] = []
-    controller.told = views.append
+    controller.published.told = views.append
     assert await controller.drain("bb") == OTHER.id
     assert views[0].serving.shards == ("TimelineShard-0",)
     assert "TimelineShard-1" in views[0].present.shards
@@ -253,15 +255,15 @@ async def test_a_node_that_refuses_leaves_the_others_alone(started: Start) -> No
     runtime.alive.append(OTHER)
     runtime.refusal = StartupError("port 8001 is in use")
     await controller.reconcile()
-    assert list(controller.placed) == [HEAD.id]
+    assert list(controller.nodes.placed) == [HEAD.id]
 
 
 async def test_a_second_controller_is_refused(
     started: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two of them would undo what the other does."""
-    monkeypatch.setattr("rookery.cluster.controller.LEASE_S", 0.1)
-    monkeypatch.setattr("rookery.cluster.controller.RENEW_S", 0.02)
+    monkeypatch.setattr("rookery.cluster.lease.LEASE_S", 0.1)
+    monkeypatch.setattr("rookery.cluster.lease.RENEW_S", 0.02)
     store = MemoryStore()
     await started(FakeRuntime(HEAD, OTHER), store)
     with pytest.raises(StartupError, match="another `rookery serve`"):
@@ -273,7 +275,7 @@ async def test_a_controller_that_was_replaced_leaves_everything_alone(
 ) -> None:
     """It stood still for so long that the operator started another one."""
     store, runtime = MemoryStore(), FakeRuntime(HEAD, OTHER)
-    monkeypatch.setattr("rookery.cluster.controller.RENEW_S", 0.05)
+    monkeypatch.setattr("rookery.cluster.lease.RENEW_S", 0.05)
     monkeypatch.setattr("rookery.cluster.controller.LOOK_S", 0.01)
     first = await started(runtime, store)
     following = asyncio.create_task(first.run())

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from rookery.connection.ports import Attached, Push
+from rookery.connection.ports import Attached
 from rookery.connection.session import Session
 from rookery.connection.settings import StreamSettings
 from rookery.errors import ActorUnavailable
+from rookery.messages import Push
 from rookery.models import EventKind, Identity
 
 
@@ -84,8 +85,9 @@ class FakePeer:
 class FakePresence:
     """Event logs in a dictionary. `failures`: how many calls to attach fail before one works.
 
-    `log_start`: the offset below which events are no longer held. `lately`: what `told` answers,
-    once it has failed `silent_rounds` times. `asked`: of whom positions were wanted.
+    `log_start`: the offset below which events are no longer held. `lately`: what
+    `recently_notified` answers, once it has failed `silent_rounds` times. `asked`: of whom
+    positions were wanted.
     """
 
     def __init__(self) -> None:
@@ -116,7 +118,7 @@ class FakePresence:
         self.detaches.append(user_id)
         self.registered.discard(user_id)
 
-    async def told(self) -> list[int] | None:
+    async def recently_notified(self) -> list[int] | None:
         if self.silent_rounds:
             self.silent_rounds -= 1
             raise ActorUnavailable()
@@ -130,7 +132,13 @@ class FakePresence:
         ]
 
     def publish(
-        self, users: Sequence[int], subject_id: int, card: bytes = b"", kind: int = EventKind.TWEET
+        self,
+        users: Sequence[int],
+        subject_id: int,
+        record: bytes = b"",
+        kind: int = EventKind.TWEET,
+        *,
+        hides_quote: bool = False,
     ) -> Push:
         """Enter an event into the users' logs; returns the push for it."""
         offsets = []
@@ -139,7 +147,7 @@ class FakePresence:
             log.append((len(log) + 1, kind, subject_id))
             offsets.append(len(log))
         ids = np.array(users, "<i8").tobytes()
-        return (kind, subject_id, card, ids, np.array(offsets, "<i8").tobytes())
+        return Push(kind, subject_id, record, ids, np.array(offsets, "<i8").tobytes(), hides_quote)
 
     def restart(self) -> None:
         """A new epoch that knows nothing."""

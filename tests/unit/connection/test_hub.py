@@ -1,18 +1,20 @@
 """The hub over fake peers and a fake shard: no sockets, and a clock that stands."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from typing import Any
 
-import msgpack  # type: ignore[import-untyped]
 import pytest
 
+from rookery.connection.closings import LIMITS
 from rookery.connection.hub import Hub
 from rookery.connection.ports import Attached
-from rookery.connection.session import LIMITS, Phase
+from rookery.connection.session import Phase
 from rookery.connection.settings import StreamSettings
 from rookery.connection.wire import JSON
 from rookery.models import EventKind, TweetCounts
+from tests.streamed import FakeTweets, packed, record
 
 from .fakes import Clock, FakePeer, FakePresence, identity, types_of
 
@@ -25,34 +27,20 @@ SETTINGS = StreamSettings(
 )
 
 
-def card(tweet_id: int) -> bytes:
-    return bytes(msgpack.packb({"id": str(tweet_id)}))
-
-
 class World:
     """A hub and what it is given."""
 
     def __init__(self, settings: StreamSettings = SETTINGS) -> None:
         self.clock = Clock()
         self.presence = FakePresence()
-        self.counts: dict[int, TweetCounts] = {}
-        self.count_calls: list[list[int]] = []
-        self.cards: dict[int, bytes] = {}
+        self.tweets = FakeTweets()
         self.hub = Hub(
             self.presence,
-            self.fetch_counts,
-            self.fetch_cards,
+            self.tweets,
             settings,
             clock_s=self.clock,
             wall_ms=self.clock.wall_ms,
         )
-
-    async def fetch_counts(self, ids: Sequence[int]) -> dict[int, TweetCounts]:
-        self.count_calls.append(sorted(ids))
-        return {tweet_id: self.counts[tweet_id] for tweet_id in ids if tweet_id in self.counts}
-
-    async def fetch_cards(self, ids: Sequence[int]) -> dict[int, bytes]:
-        return {tweet_id: self.cards[tweet_id] for tweet_id in ids if tweet_id in self.cards}
 
     def peer(
         self,
@@ -72,6 +60,11 @@ class World:
         peer = self.peer(user_id, device_id)
         await until(lambda: peer.session.phase is Phase.LIVE)
         return peer
+
+
+def brief(message: dict[str, Any]) -> dict[str, Any]:
+    """A message with the id of its tweet in the tweet's place."""
+    return message | {"tweet": message["tweet"]["id"]} if "tweet" in message else message
 
 
 async def until(condition: Callable[[], object], within_s: float = 5.0) -> None:
@@ -94,10 +87,10 @@ async def test_a_push_reaches_each_session_of_its_users(world: World) -> None:
     phone, laptop = await world.live_peer(1, "phone"), await world.live_peer(1, "laptop")
     other, third = await world.live_peer(2), await world.live_peer(3)
 
-    world.hub.push([world.presence.publish([1, 2], 50, card(50))])
+    world.hub.push([world.presence.publish([1, 2], 50, packed(50))])
 
     for peer in (phone, laptop, other):
-        assert peer.messages[-1] == {"type": "tweet", "offset": 1, "tweet": {"id": "50"}}
+        assert brief(peer.messages[-1]) == {"type": "tweet", "offset": 1, "tweet": "50"}
     assert types_of(third.messages) == ["welcome"]
 
 
@@ -106,7 +99,7 @@ async def test_a_batch_is_one_write_for_each_session(world: World) -> None:
     peer = await world.live_peer()
     writes = len(peer.written)
 
-    world.hub.push([world.presence.publish([7], n, card(n)) for n in range(5)])
+    world.hub.push([world.presence.publish([7], n, packed(n)) for n in range(5)])
 
     assert len(peer.written) == writes + 1
     assert [message["offset"] for message in peer.messages[1:]] == [1, 2, 3, 4, 5]
@@ -117,13 +110,13 @@ async def test_missed_events_are_hydrated(world: World) -> None:
     world.presence.publish([7], 50)
     world.presence.publish([7], 51)
     world.presence.publish([7], 50, kind=EventKind.TWEET_DELETED)
-    world.cards[50] = card(50)
+    world.tweets.tweets[50] = record(50)
 
     peer = world.peer(epoch="e1", offset=0)
 
     await until(lambda: peer.written)
-    assert peer.messages[1:] == [
-        {"type": "tweet", "offset": 1, "tweet": {"id": "50"}},
+    assert [brief(message) for message in peer.messages[1:]] == [
+        {"type": "tweet", "offset": 1, "tweet": "50"},
         {"type": "tweet_unavailable", "offset": 2, "tweetId": "51"},
         {"type": "tweet_deleted", "offset": 3, "tweetId": "50"},
     ]
@@ -132,11 +125,11 @@ async def test_missed_events_are_hydrated(world: World) -> None:
 async def test_a_gap_is_filled_by_attaching_again(world: World) -> None:
     """A push that was lost is noticed with the next one."""
     peer = await world.live_peer()
-    world.cards.update({n: card(n) for n in range(3)})
+    world.tweets.tweets.update({n: record(n) for n in range(3)})
     world.presence.publish([7], 0)
     world.presence.publish([7], 1)
 
-    world.hub.push([world.presence.publish([7], 2, card(2))])
+    world.hub.push([world.presence.publish([7], 2, packed(2))])
 
     await until(lambda: len(peer.messages) == 4)
     assert [message["offset"] for message in peer.messages] == [0, 1, 2, 3]
@@ -171,7 +164,7 @@ async def test_reconciling_finds_a_restarted_shard(world: World) -> None:
 async def test_reconciling_leaves_those_alone_who_are_up_to_date(world: World) -> None:
     """No attach without need."""
     await world.live_peer()
-    world.hub.push([world.presence.publish([7], 1, card(1))])
+    world.hub.push([world.presence.publish([7], 1, packed(1))])
     attaches = len(world.presence.attaches)
 
     await world.hub._presence.reconcile([7])
@@ -262,7 +255,7 @@ async def test_a_session_that_comes_during_a_detach_stays_attached(world: World)
 
 async def test_a_push_for_nobody_detaches_again(world: World) -> None:
     """A lost detach heals."""
-    world.hub.push([world.presence.publish([99], 1, card(1))])
+    world.hub.push([world.presence.publish([99], 1, packed(1))])
 
     await until(lambda: world.presence.detaches == [99])
 
@@ -311,16 +304,16 @@ async def test_counts_are_merged_and_sent_to_watchers(world: World) -> None:
     """Many likes become one message with the newest counts, for those who watch."""
     watcher, other = await world.live_peer(1), await world.live_peer(2)
     world.hub.message_received(watcher, b'{"type":"watch","tweetIds":["5"]}', True)
-    world.counts[5] = TweetCounts(likes=3)
+    world.tweets.values[5] = TweetCounts(likes=3)
     await until(lambda: "counts" in types_of(watcher.messages))
-    calls = len(world.count_calls)
+    calls = len(world.tweets.count_calls)
 
-    world.counts[5] = TweetCounts(likes=4)
+    world.tweets.values[5] = TweetCounts(likes=4)
     for _ in range(100):
         world.hub.counts_changed([5, 6])
 
     await until(lambda: types_of(watcher.messages).count("counts") == 2)
-    assert world.count_calls[calls:] == [[5]]
+    assert world.tweets.count_calls[calls:] == [[5]]
     assert watcher.messages[-1]["counts"][0]["likeCount"] == 4
     assert types_of(other.messages) == ["welcome"]
 
@@ -356,7 +349,7 @@ async def test_a_slow_session_is_closed_when_its_grace_ends() -> None:
     peer = await world.live_peer()
     peer.slow = True
 
-    world.hub.push([world.presence.publish([7], n, card(n)) for n in range(50)])
+    world.hub.push([world.presence.publish([7], n, packed(n)) for n in range(50)])
     assert peer.session.merging
     world.clock.now_s += 3.5
     world.hub.tick()
@@ -370,7 +363,7 @@ async def test_a_session_that_drained_goes_on_singly(world: World) -> None:
     """Merged events are told as soon as there is room."""
     peer = await world.live_peer()
     peer.session.written(300_000)
-    world.hub.push([world.presence.publish([7], 1, card(1))])
+    world.hub.push([world.presence.publish([7], 1, packed(1))])
     assert types_of(peer.messages) == ["welcome"]
 
     world.hub.drained(peer, 0)
@@ -382,8 +375,8 @@ async def test_figures_count_what_was_sent(world: World) -> None:
     """Frames, bytes, and the mean batch."""
     peer = await world.live_peer()
 
-    world.hub.push([world.presence.publish([7], n, card(n)) for n in range(4)])
-    world.hub.push([world.presence.publish([7], 9, card(9)), world.presence.publish([7], 8)])
+    world.hub.push([world.presence.publish([7], n, packed(n)) for n in range(4)])
+    world.hub.push([world.presence.publish([7], 9, packed(9)), world.presence.publish([7], 8)])
 
     figures = world.hub.figures()
     assert figures["sessions"] == 1

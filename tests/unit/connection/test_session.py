@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from rookery.connection.ports import Attached
-from rookery.connection.session import Phase, Session, Tally
+from rookery.connection.session import Phase, Session
 from rookery.connection.settings import StreamSettings
+from rookery.connection.tally import Tally
 from rookery.connection.wire import JSON, Event
 from rookery.models import EventKind
 

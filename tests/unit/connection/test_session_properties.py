@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from rookery.connection.ports import Attached
-from rookery.connection.session import Phase, Session, Tally
+from rookery.connection.session import Phase, Session
 from rookery.connection.settings import StreamSettings
+from rookery.connection.tally import Tally
 from rookery.connection.wire import MSGPACK, Event
 from rookery.models import EventKind, Identity
 
@@ -75,8 +76,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     def _heavy(self, offset: int) -> Event:
         tweet_id = self.epoch * 1000 + offset
-        card = msgpack.packb({"id": str(tweet_id), "text": "x" * 80})
-        return Event(EventKind.TWEET, tweet_id, card)
+        return Event(EventKind.TWEET, tweet_id, {"id": str(tweet_id), "text": "x" * 80})
 
     @rule(count=st.integers(1, 6), lost=st.integers(0, 20), heavy=st.booleans())
     def publish(self, count: int, lost: int, heavy: bool) -> None:

@@ -25,9 +25,8 @@ OFFSETS = [0, 1, 9, 10, 127, 128, 99_999, 2**31, 2**53 - 1]
 EACH_CODEC = pytest.mark.parametrize("codec", CODECS.values(), ids=list(CODECS))
 
 
-def card_of(size: int) -> bytes:
-    card: bytes = msgpack.packb({"id": "5", "text": "é" * size, "media": [], "lang": None})
-    return card
+def tweet_of(size: int) -> dict[str, Any]:
+    return {"id": "5", "text": "é" * size, "media": [], "lang": None}
 
 
 def read(codec: Codec, frame: bytes) -> dict[str, Any]:
@@ -48,22 +47,21 @@ def read(codec: Codec, frame: bytes) -> dict[str, Any]:
 
 @EACH_CODEC
 @pytest.mark.parametrize("offset", OFFSETS)
-def test_an_event_frame_carries_its_offset_and_card(codec: Codec, offset: int) -> None:
+def test_an_event_frame_carries_its_offset_and_tweet(codec: Codec, offset: int) -> None:
     """Frames of one event differ by nothing but the offset."""
-    event = Event(EventKind.TWEET, 5, card_of(100))
+    event = Event(EventKind.TWEET, 5, tweet_of(100))
     codec.event_frame(event, 77)
 
     message = read(codec, codec.event_frame(event, offset))
 
-    card: dict[str, Any] = {"id": "5", "text": "é" * 100, "media": [], "lang": None}
-    assert message == {"type": "tweet", "offset": offset, "tweet": card}
+    assert message == {"type": "tweet", "offset": offset, "tweet": tweet_of(100)}
 
 
 @EACH_CODEC
 @pytest.mark.parametrize("size", [0, 10, 30, 20_000, 40_000])
 def test_frames_of_all_header_lengths_are_read(codec: Codec, size: int) -> None:
     """The three forms of the payload length are each used where they belong."""
-    event = Event(EventKind.TWEET_EDITED, 5, card_of(size))
+    event = Event(EventKind.TWEET_EDITED, 5, tweet_of(size))
 
     message = read(codec, codec.event_frame(event, 12))
 
@@ -81,7 +79,7 @@ def test_frames_of_all_header_lengths_are_read(codec: Codec, size: int) -> None:
         (Event(77, 5), {"type": "more", "count": 1}),
     ],
 )
-def test_events_without_a_card(codec: Codec, event: Event, expected: dict[str, Any]) -> None:
+def test_events_without_a_tweet(codec: Codec, event: Event, expected: dict[str, Any]) -> None:
     """Deletions, tweets that are gone and unknown kinds keep their place in the sequence."""
     assert read(codec, codec.event_frame(event, 3)) == {"offset": 3, **expected}
 

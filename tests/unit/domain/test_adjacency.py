@@ -1,9 +1,10 @@
 """`rookery.domain.adjacency` against a plain dictionary."""
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rookery.domain.adjacency import Adjacency
+from rookery.domain.adjacency import Adjacency, Rows, common, without
 
 _author = st.integers(1, 6)
 _row = st.integers(0, 4)
@@ -46,3 +47,13 @@ def test_both_directions_agree_with_a_model(steps: list[tuple[str, int, object]]
     for row in range(5):
         assert (row in adjacency) == (row in model)
         assert sorted(adjacency.following(row)) == sorted(model.get(row, ()))
+
+
+ROWS = st.sets(st.integers(0, 30)).map(lambda rows: np.array(sorted(rows), np.int64))
+
+
+@given(ROWS, ROWS)
+def test_rows_are_cut_and_joined_as_sets(rows: Rows, others: Rows) -> None:
+    """Whichever of the two is longer, and in order."""
+    assert common(rows, others).tolist() == sorted({*rows.tolist()} & {*others.tolist()})
+    assert without(rows, others).tolist() == sorted({*rows.tolist()} - {*others.tolist()})

@@ -2,6 +2,7 @@
 
 from rookery.domain.own_posts import OwnPosts
 from rookery.domain.timelines import WarmTimelines
+from rookery.messages import Delivery
 from rookery.models import EventKind
 
 ADA, BOB = 1, 2
@@ -39,7 +40,7 @@ def test_its_delivery_does_not_double_it() -> None:
     """Afterwards nothing is held beside the ring."""
     timelines = warm(ADA)
     timelines.posted(ADA, 10, 0)
-    timelines.deliver(EventKind.TWEET, 10, ADA, 0, listed=False)
+    timelines.deliver(Delivery(10, EventKind.TWEET, 10, ADA), listed=False)
     assert home(timelines, ADA) == [10]
     assert not timelines._own
 
@@ -47,9 +48,9 @@ def test_its_delivery_does_not_double_it() -> None:
 def test_it_stands_in_its_place_among_what_is_delivered_meanwhile() -> None:
     """Older posts come later, since everybody else's take the longer way."""
     timelines = warm(ADA)
-    timelines.deliver(EventKind.TWEET, 5, ADA, 0, listed=False)
+    timelines.deliver(Delivery(5, EventKind.TWEET, 5, ADA), listed=False)
     timelines.posted(ADA, 10, 0)
-    timelines.deliver(EventKind.TWEET, 7, ADA, 0, listed=False)
+    timelines.deliver(Delivery(7, EventKind.TWEET, 7, ADA), listed=False)
     assert home(timelines, ADA) == [10, 7, 5]
     assert not timelines.rings.disordered.any()
 
@@ -73,7 +74,7 @@ def test_whose_timeline_is_not_warm_needs_nothing_held() -> None:
 def test_a_deleted_post_does_not_come_back() -> None:
     """Its deletion may be told first."""
     timelines = warm(ADA)
-    timelines.deliver(EventKind.TWEET_DELETED, 10, ADA, 0, listed=False)
+    timelines.deliver(Delivery(10, EventKind.TWEET_DELETED, 10, ADA), listed=False)
     timelines.posted(ADA, 10, 0)
     assert home(timelines, ADA) == []
 

@@ -19,8 +19,8 @@ def presence() -> Presence:
     return made
 
 
-def told(presence: Presence, server: str, after: int) -> set[int]:
-    return set(presence.told(presence.server(server, "a"), after).tolist())
+def notified(presence: Presence, server: str, after: int) -> set[int]:
+    return set(presence.recently_notified(presence.server(server, "a"), after).tolist())
 
 
 def test_users_who_got_events_are_told(presence: Presence) -> None:
@@ -28,11 +28,11 @@ def test_users_who_got_events_are_told(presence: Presence) -> None:
     presence.notify(np.array([0]), 1, 1)
     before = presence.logs.appended
     presence.notify(np.array([1, 3]), 1, 2)
-    assert told(presence, HERE, before) == {101}
-    assert told(presence, HERE, 0) == {100, 101}
-    assert told(presence, HERE, presence.logs.appended) == set()
+    assert notified(presence, HERE, before) == {101}
+    assert notified(presence, HERE, 0) == {100, 101}
+    assert notified(presence, HERE, presence.logs.appended) == set()
     # Of a second server of a user, which is seldom, it is not looked up.
-    assert told(presence, THERE, before) == {102, 103}
+    assert notified(presence, THERE, before) == {102, 103}
 
 
 def test_a_log_that_was_opened_anew_has_had_no_events(presence: Presence) -> None:
@@ -40,7 +40,7 @@ def test_a_log_that_was_opened_anew_has_had_no_events(presence: Presence) -> Non
     presence.notify(np.array([0]), 1, 1)
     presence.forget(100)
     presence.attach(104, 4, presence.server(HERE, "a"), None, None, "epoch4")
-    assert 104 not in told(presence, HERE, 0)
+    assert 104 not in notified(presence, HERE, 0)
 
 
 def test_forgetting_a_connected_user_is_counted(presence: Presence) -> None:

@@ -1,6 +1,7 @@
 """`rookery.domain.timelines`: a whole shard against brute force."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from hypothesis import settings
@@ -8,7 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from rookery.domain.eventlog import NO_SLOT
+from rookery.domain.presence import Recipients
 from rookery.domain.timelines import WarmTimelines
+from rookery.messages import Delivery
 from rookery.models import EventKind
 
 USERS = st.integers(1, 5)
@@ -21,6 +24,16 @@ def _build(shard: WarmTimelines, user: int, authors: Sequence[int], posts: list[
     assert shard.enter(row, authors, token)
     ids = np.array(posts, np.int64)
     assert shard.finish(row, ids, np.zeros(len(posts), np.uint8), 0, token)
+
+
+def delivery_of(event: int, tweet_id: int, author: int, **fields: Any) -> Delivery:
+    return Delivery(tweet_id, event, tweet_id, author, **fields)
+
+
+def _deliver(
+    shard: WarmTimelines, event: int, tweet_id: int, author: int, *, listed: bool
+) -> tuple[int, list[Recipients]]:
+    return shard.deliver(delivery_of(event, tweet_id, author), listed=listed)
 
 
 def _shard(rows: int = 8, ring_size: int = 4) -> WarmTimelines:
@@ -47,7 +60,7 @@ def test_what_arrives_during_building_is_kept() -> None:
     assert row is not None
     token = shard.begin(row)
     assert shard.enter(row, [2, 1], token)
-    shard.deliver(EventKind.TWEET, 50, 2, 0, listed=False)
+    _deliver(shard, EventKind.TWEET, 50, 2, listed=False)
     assert shard.finish(row, np.array([10]), np.zeros(1, np.uint8), 0, token)
     assert shard.read(1, 0, 5, 0, 0.0) == ([50, 10], 0, False)
 
@@ -55,14 +68,14 @@ def test_what_arrives_during_building_is_kept() -> None:
 def test_a_tweet_that_comes_after_its_deletion_is_passed_over() -> None:
     """Also where nobody followed its author when the deletion came."""
     shard = _shard()
-    shard.deliver(EventKind.TWEET_DELETED, 50, 2, 0, listed=False)
+    _deliver(shard, EventKind.TWEET_DELETED, 50, 2, listed=False)
     _build(shard, 1, [2, 1], [])
     row = shard.row_of(1)
     assert row is not None
     server = shard.presence.server("s", "i")
     shard.presence.attach(1, row, server, None, None, "epoch")
     for listed in (False, True):
-        assert shard.deliver(EventKind.TWEET, 50, 2, 0, listed=listed) == (0, [])
+        assert _deliver(shard, EventKind.TWEET, 50, 2, listed=listed) == (0, [])
     assert shard.read(1, 0, 5, 0, 0.0) == ([], 0, False)
 
 
@@ -71,7 +84,7 @@ def test_a_deleted_tweet_is_not_listed_again() -> None:
     shard = _shard()
     _build(shard, 1, [2, 1], [])
     shard.set_celebrity(2, [(50, 0), (60, 0)], 0)
-    shard.deliver(EventKind.TWEET_DELETED, 50, 2, 0, listed=True)
+    _deliver(shard, EventKind.TWEET_DELETED, 50, 2, listed=True)
     assert shard.read(1, 0, 5, 0, 0.0) == ([60], 0, False)
     shard.set_celebrity(2, [(50, 0), (60, 0), (70, 0)], 0)
     assert shard.read(1, 0, 5, 0, 0.0) == ([70, 60], 0, False)
@@ -128,7 +141,7 @@ def test_the_end_of_a_celebrity_has_rows_built_anew() -> None:
     shard = _shard()
     _build(shard, 1, [2, 1], [])
     shard.set_celebrity(2, [], 0)
-    shard.deliver(EventKind.TWEET, 50, 2, 0, listed=True)
+    _deliver(shard, EventKind.TWEET, 50, 2, listed=True)
     assert shard.read(1, 0, 5, 0, 0.0) == ([50], 0, False)
     shard.end_celebrity(2)
     assert shard.read(1, 0, 5, 0, 0.0) is None
@@ -142,7 +155,7 @@ def test_events_are_pushed_to_those_connected() -> None:
     row = shard.row_of(1)
     assert row is not None
     shard.presence.attach(1, row, shard.presence.server("s", "i"), None, None, "epoch")
-    reached, recipients = shard.deliver(EventKind.TWEET, 50, 2, 0, listed=False)
+    reached, recipients = _deliver(shard, EventKind.TWEET, 50, 2, listed=False)
     assert reached == 2
     assert [each.server for each in recipients] == ["s"]
     assert np.frombuffer(recipients[0].user_ids, np.int64).tolist() == [1]
@@ -157,7 +170,7 @@ def test_a_new_incarnation_of_a_server_has_no_sessions() -> None:
     assert row is not None
     shard.presence.attach(1, row, shard.presence.server("s", "old"), None, None, "epoch")
     shard.presence.server("s", "new")
-    assert shard.deliver(EventKind.TWEET, 50, 1, 0, listed=False)[1] == []
+    assert _deliver(shard, EventKind.TWEET, 50, 1, listed=False)[1] == []
     assert shard.presence.connected == 0
 
 
@@ -192,9 +205,8 @@ class ShardMachine(RuleBasedStateMachine):
     def post(self, author: int, kind: int) -> None:
         self.next_id += 1
         self.posts.append((self.next_id, author, kind))
-        self.shard.deliver(
-            EventKind.TWEET, self.next_id, author, kind, listed=author in self.celebrities
-        )
+        delivery = delivery_of(EventKind.TWEET, self.next_id, author, post_kind=kind)
+        self.shard.deliver(delivery, listed=author in self.celebrities)
 
     @rule(user=USERS, author=USERS)
     def follow(self, user: int, author: int) -> None:

@@ -11,8 +11,11 @@ from rookery.services.accounts.authentication import Authenticator
 from rookery.services.accounts.passwords import PasswordCost, Passwords
 from rookery.services.accounts.profiles import Profiles
 from rookery.services.accounts.tokens import KeyRing
+from rookery.services.graph.changes import GraphChanges
+from rookery.services.graph.openings import Openings
 from rookery.services.ports import Invalidation
 from tests.unit.memory_store import MemoryStore
+from tests.unit.services.server import ColdTimelines
 
 START_MS = 1_800_000_000_000
 PASSWORD = "correct horse battery"
@@ -61,9 +64,16 @@ class World:
         self.invalidations = RecordedInvalidations()
         self.keys = KeyRing(self.store, self.clock)
         self.authenticator = Authenticator(self.keys, self.store, self.clock, steady=self.clock)
-        self.profiles = Profiles(self.store, self.invalidations)
         self.ids = Snowflakes(1, self.clock)
+        self.profiles = self.profiles_elsewhere()
         self.accounts = self.accounts_with(passwords)
+
+    def profiles_elsewhere(self) -> Profiles:
+        """As another process has them."""
+        ids = self.ids.next_id
+        changes = GraphChanges(self.store, ids, ColdTimelines(), self.invalidations)
+        openings = Openings(self.store, ids, changes)
+        return Profiles(self.store, ids, self.clock, self.invalidations, openings)
 
     def accounts_with(self, passwords: Passwords, max_devices: int = 50) -> Accounts:
         return Accounts(

@@ -3,20 +3,31 @@
 import asyncio
 from collections.abc import Sequence
 
+from rookery.events.encoding import decoded
+from rookery.events.kinds import Event
 from rookery.ids import Snowflakes
 from rookery.models import Identity, Tweet, User
+from rookery.services.accounts.privacy import Privacy
+from rookery.services.accounts.profiles import Profiles
+from rookery.services.graph.blocks import Blocks
+from rookery.services.graph.changes import GraphChanges
 from rookery.services.graph.follows import Graph
+from rookery.services.graph.mutes import Mutes
+from rookery.services.graph.openings import Openings
+from rookery.services.graph.requests import FollowRequests
 from rookery.services.idempotency import Idempotency
 from rookery.services.ports import Invalidation, TimelineSlice
-from rookery.services.reading.authors import Authors
-from rookery.services.reading.cards import Cards
-from rookery.services.reading.liked import LikedTweets
+from rookery.services.reading.conversations import Conversations
+from rookery.services.reading.likes import Likes
+from rookery.services.reading.reading import Reading
 from rookery.services.reading.timelines import Timelines
 from rookery.services.tweets.counts import CountChanges
 from rookery.services.tweets.engagement import Engagement
 from rookery.services.tweets.tweets import NewTweet, Tweets
 from rookery.store.engine import Collection, Document, Key, Row, WriteBatch
+from rookery.store.records.outbox import stored_event
 from rookery.store.records.users import Users
+from rookery.store.schema import OUTBOX
 from tests.unit.memory_store import MemoryStore
 
 START_MS = 1_700_000_000_000
@@ -71,13 +82,21 @@ class PausableStore(MemoryStore):
         fields: tuple[str, ...],
         prefixes: Sequence[Key],
         *,
+        index: str | None = None,
         after: Key | None = None,
         before: Key | None = None,
         limit: int,
         reverse: bool = False,
     ) -> list[list[Row]]:
         lists = await super().select_many(
-            collection, fields, prefixes, after=after, before=before, limit=limit, reverse=reverse
+            collection,
+            fields,
+            prefixes,
+            index=index,
+            after=after,
+            before=before,
+            limit=limit,
+            reverse=reverse,
         )
         await self._pause(collection)
         return lists
@@ -88,6 +107,7 @@ class ColdTimelines:
 
     def __init__(self) -> None:
         self.changes: list[tuple[int, int, bool]] = []
+        self.hidden: list[list[int]] = []
         self.posts: list[tuple[int, int, int]] = []
         self.failure: Exception | None = None
 
@@ -99,6 +119,11 @@ class ColdTimelines:
 
     async def graph_changed(self, follower_id: int, followee_id: int, follows: bool) -> None:
         self.changes.append((follower_id, followee_id, follows))
+        if self.failure is not None:
+            raise self.failure
+
+    async def hidden_changed(self, user_ids: Sequence[int]) -> None:
+        self.hidden.append(list(user_ids))
         if self.failure is not None:
             raise self.failure
 
@@ -154,24 +179,35 @@ class Server:
         self.timeline_port = timelines or ColdTimelines()
         self.broadcasts = Broadcasts()
         self.ids = Snowflakes(worker, self.clock).next_id
-        self.authors = Authors(self.store, self.clock)
-        self.liked = LikedTweets(self.store, self.clock)
-        self.cards = Cards(self.store, self.clock, self.authors, self.liked, capacity=cache_size)
-        self.changes = CountChanges(self.cards, self.broadcasts)
+        self.reading = Reading(self.store, self.store, self.clock, self.clock, capacity=cache_size)
+        self.authors = self.reading.authors
+        self.changes = CountChanges(self.reading, self.broadcasts)
         self.tweets = Tweets(
             self.store,
             self.ids,
             self.clock,
-            self.authors,
-            self.cards,
+            self.reading,
             self.changes,
             self.broadcasts,
             Idempotency(self.store, self.clock),
             self.timeline_port,
         )
-        self.engagement = Engagement(self.store, self.ids, self.authors, self.liked, self.changes)
-        self.graph = Graph(self.store, self.ids, self.authors, self.timeline_port)
-        self.timelines = Timelines(self.store, self.timeline_port, self.cards, self.authors)
+        self.engagement = Engagement(self.store, self.ids, self.reading, self.changes)
+        graph_changes = GraphChanges(self.store, self.ids, self.timeline_port, self.broadcasts)
+        self.graph = Graph(self.store, self.ids, self.reading, graph_changes)
+        self.requests = FollowRequests(self.store, self.ids, graph_changes)
+        self.blocks = Blocks(self.store, self.ids, graph_changes)
+        self.mutes = Mutes(self.store, self.ids, self.clock, graph_changes)
+        self.openings = Openings(self.store, self.ids, graph_changes)
+        self.profiles = Profiles(self.store, self.ids, self.clock, self.broadcasts, self.openings)
+        self.privacy = Privacy(self.profiles, self.blocks, self.mutes)
+        self.timelines = Timelines(self.store, self.timeline_port, self.reading)
+        self.conversations = Conversations(self.store, self.reading)
+        self.likes = Likes(self.store, self.reading)
+
+    def events(self) -> list[Event]:
+        """Those in the outbox, in the order of their ids."""
+        return [decoded(stored_event(each)) for each in self.store.documents(OUTBOX)]
 
     async def sign_up(self, username: str, role: str = "user") -> Identity:
         user = User(id=self.ids(), username=username, name=username.title(), role=role)

@@ -1,12 +1,16 @@
 """Whether the server can do all that writing needs."""
 
 import asyncio
+from collections.abc import Sequence
 from math import inf
+from typing import cast
 
 import pytest
 
 from rookery.errors import StoreUnavailable, Unavailable
-from rookery.services.readiness import FRESH_S, REFUSED_S, WriteCheck, Writing
+from rookery.services.readiness import FRESH_S, REFUSED_S, Readiness, WriteCheck, Writing
+from rookery.store.engine import Reader
+from tests.unit.memory_store import MemoryStore
 
 
 class FakeIds:
@@ -106,3 +110,37 @@ async def test_an_outcome_of_long_ago_says_nothing(world: World) -> None:
 
 async def _succeeding() -> bool:
     return True
+
+
+async def test_each_part_is_named(world: World) -> None:
+    """Those that answer, those that do not, and the store, which is asked beside them."""
+    asked: list[Sequence[str]] = []
+
+    async def answering(whom: Sequence[str]) -> set[str]:
+        asked.append(whom)
+        return {"Manager"}
+
+    needed = ["Manager", "Shard-0"]
+    store = MemoryStore()
+    readiness = Readiness(store.reader, world.check, lambda: list(needed), answering, within_s=0.05)
+    world.refused_s = world.now_s
+    expected = {"store": True, "Manager": True, "Shard-0": False, "writes": False, "ids": True}
+    assert await readiness.look() == expected
+    needed.append("Shard-1")
+    assert (await readiness.look())["Shard-1"] is False
+    assert asked == [["Manager", "Shard-0"], ["Manager", "Shard-0", "Shard-1"]]
+
+
+async def test_a_store_that_does_not_answer_is_named(world: World) -> None:
+    """While all others do."""
+
+    async def answering(whom: Sequence[str]) -> Sequence[str]:
+        return whom
+
+    class Away:
+        async def select(self, *_: object, **__: object) -> None:
+            raise StoreUnavailable()
+
+    reader = cast("Reader", Away())
+    readiness = Readiness(reader, world.check, list[str], answering, within_s=0.05)
+    assert await readiness.look() == {"store": False, "writes": True, "ids": True}

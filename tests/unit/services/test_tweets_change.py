@@ -2,16 +2,16 @@
 
 import asyncio
 
-import msgspec
 import pytest
 
 from rookery.errors import Forbidden, InvalidRequest, InvalidText, NotFound, RookeryError
-from rookery.models import EventKind, TweetCounts
+from rookery.events.encoding import read_record
+from rookery.events.kinds import TweetDeleted, TweetEdited
+from rookery.models import TweetCounts
 from rookery.services.ports import Invalidation
 from rookery.services.tweets.tweets import NewTweet
 from rookery.store.engine import WriteBatch
-from rookery.store.schema import OUTBOX, POSTS, TWEET_EDITS, TWEETS
-from rookery.views import TweetCard
+from rookery.store.schema import POSTS, TWEET_EDITS, TWEETS
 from tests.unit.services.server import Server
 
 
@@ -22,11 +22,12 @@ async def test_a_deleted_tweet_is_gone_and_announced() -> None:
     tweet = await server.post(ann)
     await server.tweets.delete(ann, tweet.id)
     with pytest.raises(NotFound):
-        await server.tweets.get(tweet.id)
+        await server.reading.seen_tweet(None, tweet.id)
     assert server.store.documents(POSTS) == []
     assert server.broadcasts.sent == [Invalidation(tweets=[tweet.id])]
-    entry = server.store.documents(OUTBOX)[-1]
-    assert (entry["event"], entry["subject_id"]) == (EventKind.TWEET_DELETED, tweet.id)
+    event = server.events()[-1]
+    assert isinstance(event, TweetDeleted)
+    assert event.tweet_id == tweet.id
 
 
 async def test_deleting_twice_is_not_found() -> None:
@@ -39,8 +40,7 @@ async def test_deleting_twice_is_not_found() -> None:
     )
     assert results.count(None) == 1
     assert sum(isinstance(result, NotFound) for result in results) == 3
-    events = [entry["event"] for entry in server.store.documents(OUTBOX)]
-    assert events.count(EventKind.TWEET_DELETED) == 1
+    assert [type(event) for event in server.events()].count(TweetDeleted) == 1
 
 
 @pytest.mark.parametrize(
@@ -67,9 +67,9 @@ async def test_replies_to_a_deleted_tweet_stay() -> None:
     root = await server.post(ann)
     reply = await server.post(ann, "reply", root)
     await server.tweets.delete(ann, root.id)
-    assert (await server.tweets.conversation(reply.id, 0, 20)).ids == [reply.id]
+    assert (await server.conversations.conversation(None, reply.id, 0, 20)).ids == [reply.id]
     with pytest.raises(NotFound):
-        await server.tweets.replies(root.id, 0, 20)
+        await server.conversations.replies(None, root.id, 0, 20)
     await server.tweets.delete(ann, reply.id)
     assert await server.engagement.counts([root.id]) == [TweetCounts()]
 
@@ -113,8 +113,8 @@ async def test_an_edit_keeps_the_former_version() -> None:
     server.clock.now_ms += 10
     edited = await server.tweets.edit(ann, tweet.id, "three #c")
     assert (edited.version, edited.edited_ms) == (3, server.clock.now_ms)
-    assert await server.tweets.get(tweet.id) == edited
-    history, end = await server.tweets.history(tweet.id, 0, 100)
+    assert await server.reading.seen_tweet(None, tweet.id) == edited
+    history, end = await server.conversations.history(None, tweet.id, 0, 100)
     assert end == 0
     assert [(v.version, v.text, v.entities["hashtags"][0]["tag"]) for v in history] == [
         (3, "three #c", "c"),
@@ -124,16 +124,17 @@ async def test_an_edit_keeps_the_former_version() -> None:
     assert [v.created_ms for v in history] == [server.clock.now_ms, second_ms, tweet.created_ms]
 
 
-async def test_an_edit_is_announced_with_its_new_card() -> None:
+async def test_an_edit_is_announced_with_its_new_text() -> None:
     """By a broadcast to caches and by the outbox to timelines."""
     server = Server()
     ann = await server.sign_up("ann")
     tweet = await server.post(ann)
     await server.tweets.edit(ann, tweet.id, "edited")
-    entry = server.store.documents(OUTBOX)[-1]
-    assert (entry["event"], entry["subject_id"]) == (EventKind.TWEET_EDITED, tweet.id)
-    card = msgspec.msgpack.decode(entry["payload"], type=TweetCard)
-    assert (card.text, card.version) == ("edited", 2)
+    event = server.events()[-1]
+    assert isinstance(event, TweetEdited)
+    assert event.tweet_id == tweet.id
+    record = read_record(event.record)
+    assert (record.tweet.text, record.tweet.version) == ("edited", 2)
     assert server.broadcasts.sent == [Invalidation(tweets=[tweet.id])]
 
 
@@ -211,7 +212,7 @@ async def test_a_crowd_of_edits_is_made_one_after_another() -> None:
     ann = await server.sign_up("ann")
     tweet = await server.post(ann)
     await asyncio.gather(*(server.tweets.edit(ann, tweet.id, f"edit {n}") for n in range(50)))
-    assert (await server.tweets.get(tweet.id)).version == 51
+    assert (await server.reading.seen_tweet(None, tweet.id)).version == 51
 
 
 async def test_history_comes_page_by_page() -> None:
@@ -227,7 +228,7 @@ async def test_history_comes_page_by_page() -> None:
     for limit in range(1, 10):
         found, before = [], 0
         while True:
-            page, before = await server.tweets.history(tweet.id, before, limit)
+            page, before = await server.conversations.history(None, tweet.id, before, limit)
             assert 1 <= len(page) <= limit
             found += [(version.text, version.created_ms) for version in page]
             if not before:
@@ -246,7 +247,7 @@ async def test_concurrent_edits_each_keep_their_version() -> None:
     )
     done = [result for result in results if not isinstance(result, RookeryError)]
     assert len(done) == 4
-    history, end = await server.tweets.history(tweet.id, 0, 100)
+    history, end = await server.conversations.history(None, tweet.id, 0, 100)
     assert end == 0
     assert [version.version for version in history] == [5, 4, 3, 2, 1]
     assert {version.text for version in history} == {"hello", *(f"edit {n}" for n in range(4))}

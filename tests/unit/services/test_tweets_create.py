@@ -6,11 +6,12 @@ import msgspec
 import pytest
 
 from rookery.errors import IdempotencyMismatch, InvalidText, NotFound
-from rookery.models import EventKind, PostKind, Tweet, TweetCounts
+from rookery.events.encoding import read_record, without_secrets
+from rookery.events.kinds import TweetPosted
+from rookery.models import PostKind, Tweet, TweetCounts
 from rookery.services.tweets.tweets import NewTweet
 from rookery.store.engine import Put, WriteBatch
 from rookery.store.schema import IDEMPOTENCY, OUTBOX, TWEETS
-from rookery.views import TweetCard, tweet_card
 from tests.unit.services.server import Server
 
 
@@ -24,23 +25,21 @@ async def test_a_plain_tweet_is_one_write_and_no_read() -> None:
     tweet = await server.post(ann, "plain, but with #tags and https://example.org/")
     assert server.store.reads == {}
     assert len(server.store.batches) == batches + 1
-    assert await server.tweets.get(tweet.id) == tweet
+    assert await server.reading.seen_tweet(None, tweet.id) == tweet
     assert (tweet.kind, tweet.conversation_id, tweet.version) == (0, tweet.id, 1)
 
 
-async def test_the_outbox_entry_carries_the_card() -> None:
+async def test_the_event_carries_what_showing_the_tweet_takes() -> None:
     """Delivering needs no read."""
     server = Server()
     ann = await server.sign_up("ann")
     tweet = await server.post(ann)
-    [entry] = server.store.documents(OUTBOX)
-    assert (entry["event"], entry["author_id"], entry["subject_id"]) == (
-        EventKind.TWEET,
-        ann.user_id,
-        tweet.id,
-    )
-    card = msgspec.msgpack.decode(entry["payload"], type=TweetCard)
-    assert card == tweet_card(tweet, await server.authors.get(ann.user_id))
+    [event] = server.events()
+    assert isinstance(event, TweetPosted)
+    assert (event.id, event.author_id, event.tweet_id) == (tweet.id, ann.user_id, tweet.id)
+    record = read_record(event.record)
+    author = await server.authors.get(ann.user_id)
+    assert (record.tweet, record.author) == (tweet, without_secrets(author))
 
 
 async def test_entities_are_stored_with_their_places_and_mentioned_users() -> None:
@@ -95,8 +94,8 @@ async def test_a_reply_joins_the_conversation_of_its_parent() -> None:
     assert (nested.reply_to_id, nested.reply_to_user_id) == (reply.id, bob.user_id)
     assert reply.kind == PostKind.REPLY
     assert await server.engagement.counts([root.id]) == [TweetCounts(replies=1)]
-    assert (await server.tweets.replies(root.id, 0, 20)).ids == [reply.id]
-    assert (await server.tweets.conversation(nested.id, 0, 20)).ids == [
+    assert (await server.conversations.replies(None, root.id, 0, 20)).ids == [reply.id]
+    assert (await server.conversations.conversation(None, nested.id, 0, 20)).ids == [
         root.id,
         reply.id,
         nested.id,

@@ -1,16 +1,16 @@
 """The outbox as the queue: what it promises besides `tests/contract/test_queue.py`."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
-from rookery.models import OutboxEntry
+from rookery.events.encoding import StoredEvent
 from rookery.store.engine import WriteBatch
 from rookery.store.queue_outbox import MAX_WAITING, OutboxQueue
-from rookery.store.records.outbox import Outbox, adding
+from rookery.store.records.outbox import Outbox, adding_stored
 from tests.unit.memory_store import MemoryStore
 
 
-def _entries(ids: Iterable[int]) -> list[OutboxEntry]:
-    return [OutboxEntry(id=id_, event=1, author_id=7, subject_id=9) for id_ in ids]
+def _entries(ids: Iterable[int]) -> list[StoredEvent]:
+    return [StoredEvent(id_, b"event") for id_ in ids]
 
 
 async def _started(store: MemoryStore) -> OutboxQueue:
@@ -36,7 +36,7 @@ async def test_what_is_too_much_to_keep_is_read_from_the_outbox() -> None:
     queue = await _started(store)
     queue.offer(_entries(range(1, MAX_WAITING + 1)))
     [last] = _entries([MAX_WAITING + 1])
-    await store.write(WriteBatch((adding(last),)))
+    await store.write(WriteBatch((adding_stored(last),)))
     queue.offer([last])
     taken = await queue.take(MAX_WAITING, 0.0)
     assert taken[-1].id == MAX_WAITING
@@ -47,28 +47,6 @@ async def test_a_backlog_is_read_without_a_pause() -> None:
     """As many as were asked for is a sign that there are more."""
     store = MemoryStore()
     backlog = _entries(range(1, 8))
-    await store.write(WriteBatch(tuple(map(adding, backlog))))
+    await store.write(WriteBatch(tuple(map(adding_stored, backlog))))
     queue = OutboxQueue(Outbox(store))
     assert [len(await queue.take(3, 0.0)) for _ in range(3)] == [3, 3, 1]
-
-
-async def test_what_is_released_during_a_read_is_read_next() -> None:
-    """The read under way left it out, since it was held when that began."""
-    store = MemoryStore()
-    [entry] = _entries([1])
-    await store.write(WriteBatch((adding(entry),)))
-
-    class Releasing(Outbox):
-        async def pending(
-            self, in_flight: Collection[int], limit: int, before: int | None = None
-        ) -> list[OutboxEntry]:
-            found = await super().pending(in_flight, limit, before)
-            if entry.id in in_flight:
-                queue.release([entry.id])
-            return found
-
-    queue = OutboxQueue(Releasing(store))
-    queue.offer([entry])
-    assert await queue.take(10, 0.0) == [entry]
-    queue.release([])  # so that the next call reads
-    assert await queue.take(10, 30.0) == [entry]

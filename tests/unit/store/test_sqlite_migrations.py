@@ -12,15 +12,17 @@ from rookery.errors import StartupError, StoreTooNew
 from rookery.models import PostKind
 from rookery.store.engine import Collection
 from rookery.store.schema import COLLECTIONS
+from rookery.store.sqlite import backfills
+from rookery.store.sqlite.backfills import create_all
 from rookery.store.sqlite.connection import APPLICATION_ID, application_id, schema_version
 from rookery.store.sqlite.migrations import (
     VERSION,
     Migration,
-    create_all,
     migrate,
     migrations,
     schema_differences,
 )
+from tests.unit.store.former import FORMER_COLLECTIONS, SQLITE_VERSION
 
 THINGS = Collection("things", key={"id": int}, columns={"owner": int})
 PAIRS = Collection("pairs", key={"a": int, "b": int}, columns={"owner": int})
@@ -152,17 +154,17 @@ def test_a_step_that_adds_a_column_and_an_index_satisfies(connection: sqlite3.Co
 def test_a_store_of_the_second_version_gets_what_is_new(connection: sqlite3.Connection) -> None:
     """Sources of log-ins and used tickets; everything else stays as it is."""
     new = {"login_sources", "used_tickets"}
-    former = [each for each in COLLECTIONS if each.name not in new]
+    former = [each for each in FORMER_COLLECTIONS if each.name not in new]
     assert migrate(connection, migrations(former)[:2]) == [1, 2]
     assert schema_differences(connection, COLLECTIONS)
-    assert migrate(connection, migrations(COLLECTIONS)) == [3, 4]
+    assert migrate(connection, migrations(COLLECTIONS)) == [3, 4, 5]
     assert schema_differences(connection, COLLECTIONS) == []
 
 
 def test_what_deleted_tweets_left_behind_is_noted(connection: sqlite3.Connection) -> None:
     """A file of version 2 gets its retweets listed, and a removal for each orphaned reference."""
     steps = migrations(COLLECTIONS)
-    migrate(connection, steps[:2])
+    migrate(connection, migrations(FORMER_COLLECTIONS)[:2])
     for name in ("retweets", "tombstones", "removals"):
         connection.execute(f"DROP TABLE {name}")
 
@@ -177,9 +179,38 @@ def test_what_deleted_tweets_left_behind_is_noted(connection: sqlite3.Connection
     tweet(12, PostKind.RETWEET, 5)
     for tweet_id, user_id in ((10, 1), (7, 1), (7, 2), (8, 1)):
         connection.execute("INSERT INTO favouriters VALUES (?, ?, 1)", (tweet_id, user_id))
-    assert migrate(connection, steps) == [3, 4]
+    assert migrate(connection, steps) == [3, 4, 5]
     assert schema_differences(connection, COLLECTIONS) == []
-    assert connection.execute("SELECT * FROM retweets").fetchall() == [(5, 12), (10, 11)]
+    assert connection.execute("SELECT * FROM retweets").fetchall() == [(5, 12, 1), (10, 11, 1)]
     removals = connection.execute("SELECT tweet_id FROM removals ORDER BY 1").fetchall()
     assert removals == [(5,), (7,), (8,)]
     assert connection.execute("SELECT tweet_id FROM conversations").fetchall() == [(10,)]
+
+
+def test_a_store_of_the_former_version_gets_what_is_new(connection: sqlite3.Connection) -> None:
+    """Collections and columns, in tables that have rows; the counts that were stay."""
+    former = migrations(FORMER_COLLECTIONS)[:SQLITE_VERSION]
+    assert migrate(connection, former)[-1] == SQLITE_VERSION
+    connection.execute("INSERT INTO user_counts VALUES (1, 2, 3, 4, 5)")
+    connection.execute("INSERT INTO tweet_counts VALUES (1, 2, 3, 4, 5)")
+    assert schema_differences(connection, COLLECTIONS)
+    assert migrate(connection, migrations(COLLECTIONS)) == [SQLITE_VERSION + 1]
+    assert schema_differences(connection, COLLECTIONS) == []
+    for table in ("user_counts", "tweet_counts"):
+        assert connection.execute(f"SELECT * FROM {table}").fetchall() == [(1, 2, 3, 4, 5, 0)]
+
+
+def test_quotes_are_listed_however_many(
+    connection: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are read some at a time, while others are written."""
+    monkeypatch.setattr(backfills, "AT_ONCE", 7)
+    migrate(connection, migrations(FORMER_COLLECTIONS)[:SQLITE_VERSION])
+    for tweet_id in range(100):
+        kind = PostKind.QUOTE if tweet_id % 2 else 0
+        body = msgspec.msgpack.encode({"quote_of_id": tweet_id - 1 if kind else None})
+        connection.execute("INSERT INTO tweets VALUES (?, 3, 1, ?)", (tweet_id, body))
+        connection.execute("INSERT INTO posts VALUES (3, ?, ?)", (tweet_id, kind))
+    migrate(connection, migrations(COLLECTIONS))
+    listed = connection.execute("SELECT * FROM quotes ORDER BY tweet_id").fetchall()
+    assert listed == [(each - 1, each, 3, 1) for each in range(1, 100, 2)]

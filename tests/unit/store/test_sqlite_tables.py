@@ -9,7 +9,7 @@ import pytest
 
 from rookery.store.engine import Collection
 from rookery.store.schema import COLLECTIONS
-from rookery.store.sqlite.migrations import create_all
+from rookery.store.sqlite.backfills import create_all
 from rookery.store.sqlite.tables import Table
 
 MIXED = Collection(
@@ -58,11 +58,30 @@ def test_every_range_walks_its_index(
 
 def test_many_prefixes_are_each_a_search(connection: sqlite3.Connection) -> None:
     """The statement for many prefixes searches the table by prefix and bound."""
-    sql = Table(MIXED).grouped_sql(("b", "x"), 3, 1, 1, 0, True)
+    sql = Table(MIXED).grouped_sql(("b", "x"), 3, None, 1, 1, 0, True)
     named = {"p0": "a", "p1": "b", "p2": "c", "a0": 1, "limit": 5}
     steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", named)]
     assert "SEARCH mixed USING PRIMARY KEY (a=? AND b>?)" in steps
     assert not [step for step in steps if "TEMP" in step or step == "SCAN mixed"]
+
+
+def test_many_prefixes_of_an_index_are_each_a_search(connection: sqlite3.Connection) -> None:
+    """So is that of an index."""
+    index = next(iter(MIXED.indexes))
+    width = len(MIXED.indexes[index])
+    sql = Table(MIXED).grouped_sql(("b",), 2, index, width, 1, 0, True)
+    named = {f"p{i}": "a" for i in range(2 * width)} | {"a0": "b", "limit": 5}
+    steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", named)]
+    assert any(f"SEARCH mixed USING COVERING INDEX mixed__{index} (" in step for step in steps)
+    assert not [step for step in steps if "TEMP" in step or step == "SCAN mixed"]
+
+
+def test_a_range_is_deleted_by_searches(connection: sqlite3.Connection) -> None:
+    """Neither the table nor more of the prefix than is deleted is walked through."""
+    delete, *rest = query_plan(connection, Table(MIXED).delete_range_sql(1))
+    assert delete == "SEARCH mixed USING PRIMARY KEY (a=? AND b=?)"
+    assert "SEARCH mixed USING PRIMARY KEY (a=?)" in rest
+    assert not [step for step in rest if "TEMP" in step]
 
 
 def test_many_keys_are_each_a_search(connection: sqlite3.Connection) -> None:

@@ -1,9 +1,9 @@
 """Likes, and how much a tweet was engaged with."""
 
 from rookery.domain.cursors import decode
-from rookery.errors import NotFound
+from rookery.errors import NotFound, Protected
 from rookery.http.declaring.endpoint import Auth, Call, endpoint
-from rookery.http.native.presenting import next_cursor, page_json, user_views
+from rookery.http.native.presenting import next_cursor, shown_page_json, user_views
 from rookery.http.native.schemas import Answer, IdPath, Nothing, PageQuery, TweetPage, UserPage
 from rookery.http.native.services import Services
 
@@ -89,7 +89,7 @@ async def delete(services: Services, call: Call[IdPath, Nothing, Nothing]) -> Li
 async def likers(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> UserPage:
     query = call.query
     before = 0 if query.cursor_text is None else decode("likers", query.cursor_text)
-    page = await services.engagement.likers(call.path.number, before, query.limit)
+    page = await services.likes.likers(call.viewer_id, call.path.number, before, query.limit)
     return UserPage(
         users=await user_views(services, page.ids, call.viewer_id),
         next_cursor=next_cursor("likers", page.next_id),
@@ -101,15 +101,14 @@ async def likers(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> 
     "/users/{id}/likes",
     "What a user likes, newest like first",
     answers={200: TweetPage},
-    errors=(NotFound,),
+    errors=(NotFound, Protected),
     auth=Auth.OPTIONAL,
 )
 async def liked_by(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> bytes:
     query = call.query
     before = 0 if query.cursor_text is None else decode("likes", query.cursor_text)
-    page = await services.engagement.liked_by(call.path.number, before, query.limit)
-    rendered = await services.cards.tweets_json(call.viewer_id, page.ids)
-    return page_json(b"tweets", rendered, next_cursor("likes", page.next_id))
+    page = await services.likes.liked_by(call.viewer_id, call.path.number, before, query.limit)
+    return shown_page_json(b"tweets", page, "likes")
 
 
 @endpoint(
@@ -121,7 +120,7 @@ async def liked_by(services: Services, call: Call[IdPath, PageQuery, Nothing]) -
     auth=Auth.OPTIONAL,
 )
 async def engagements(services: Services, call: Call[IdPath, Nothing, Nothing]) -> EngagementCounts:
-    tweet = await services.tweets.get(call.path.number)
+    tweet = await services.reading.seen_tweet(call.viewer_id, call.path.number)
     return await _counts(services, tweet.id)
 
 

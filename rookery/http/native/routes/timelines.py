@@ -7,9 +7,9 @@ import msgspec
 from msgspec import Meta
 
 from rookery.domain.cursors import decode
-from rookery.errors import InvalidRequest, NotFound
+from rookery.errors import InvalidRequest, NotFound, Protected
 from rookery.http.declaring.endpoint import Auth, Call, endpoint
-from rookery.http.native.presenting import next_cursor, page_json
+from rookery.http.native.presenting import shown_page_json
 from rookery.http.native.schemas import (
     IdPath,
     Nothing,
@@ -53,11 +53,8 @@ class NumberedQuery(PageQuery, frozen=True, kw_only=True):
 async def home(services: Services, call: Call[Nothing, HomeQuery, Nothing]) -> bytes:
     query, identity = call.query, call.identity
     before = 0 if query.cursor is msgspec.UNSET else decode("home", query.cursor)
-    ids, next_before = await services.timelines.home(
-        identity, before, query.limit, _MASKS[query.filter]
-    )
-    rendered = await services.cards.tweets_json(identity.user_id, ids)
-    return page_json(b"tweets", rendered, next_cursor("home", next_before))
+    page = await services.timelines.home(identity, before, query.limit, _MASKS[query.filter])
+    return shown_page_json(b"tweets", page, "home")
 
 
 @endpoint(
@@ -65,15 +62,14 @@ async def home(services: Services, call: Call[Nothing, HomeQuery, Nothing]) -> b
     "/timeline/user/{id}",
     "The tweets of one user, newest first",
     answers={200: TweetPage},
-    errors=(NotFound,),
+    errors=(NotFound, Protected),
     auth=Auth.OPTIONAL,
 )
 async def user(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> bytes:
     query = call.query
     before = 0 if query.cursor is msgspec.UNSET else decode("user", query.cursor)
-    ids, next_before = await services.timelines.user(call.path.number, before, query.limit)
-    rendered = await services.cards.tweets_json(call.viewer_id, ids)
-    return page_json(b"tweets", rendered, next_cursor("user", next_before))
+    page = await services.timelines.user(call.viewer_id, call.path.number, before, query.limit)
+    return shown_page_json(b"tweets", page, "user")
 
 
 @endpoint(
@@ -81,21 +77,21 @@ async def user(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> by
     "/users/{username}/tweets",
     "The tweets of one user, newest first, by cursor or by the number of the page",
     answers={200: TweetPage},
-    errors=(NotFound,),
+    errors=(NotFound, Protected),
     auth=Auth.OPTIONAL,
 )
 async def numbered(services: Services, call: Call[UsernamePath, NumberedQuery, Nothing]) -> bytes:
     query = call.query
     user_id = await services.profiles.id_of(call.path.username)
+    viewer_id, limit = call.viewer_id, query.limit
     if query.cursor_text is None:
-        ids, next_before = await services.timelines.user_page(user_id, query.page, query.limit)
+        page = await services.timelines.user_page(viewer_id, user_id, query.page, limit)
     elif query.page == 1:
         before = decode("user", query.cursor_text)
-        ids, next_before = await services.timelines.user(user_id, before, query.limit)
+        page = await services.timelines.user(viewer_id, user_id, before, limit)
     else:
         raise InvalidRequest("Give either cursor or page", "page")
-    rendered = await services.cards.tweets_json(call.viewer_id, ids)
-    return page_json(b"tweets", rendered, next_cursor("user", next_before))
+    return shown_page_json(b"tweets", page, "user")
 
 
 ROUTES = (home, user, numbered)

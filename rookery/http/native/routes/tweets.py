@@ -7,7 +7,14 @@ from msgspec import Meta
 from rookery.domain.cursors import decode
 from rookery.errors import Forbidden, IdempotencyMismatch, InvalidText, NotFound
 from rookery.http.declaring.endpoint import Auth, Call, endpoint
-from rookery.http.native.presenting import next_cursor, page_json, tweet_json, tweets_or_graves
+from rookery.http.native.presenting import (
+    created_json,
+    next_cursor,
+    page_json,
+    shown_page_json,
+    tweet_json_of,
+)
+from rookery.http.native.rendering import place_json
 from rookery.http.native.schemas import (
     Answer,
     ContextEntry,
@@ -119,9 +126,9 @@ async def create(services: Services, call: Call[Nothing, Nothing, NewTweetBody])
         call.idempotency_key,
     )
     created = iso_time(time_ms_of(tweet.id))
-    rendered = await services.cards.created_json(tweet.id) if is_new else None
-    if rendered is None:  # A repeated request: others may have liked, edited or deleted it since.
-        rendered = await tweet_json(services, call.viewer_id, tweet.id)
+    rendered = await (created_json if is_new else tweet_json_of)(
+        services, call.identity.user_id, tweet.id
+    )
     return b'{"tweetId":"%d","createdAt":"%b","tweet":%b}' % (
         tweet.id,
         created.encode(),
@@ -138,7 +145,7 @@ async def create(services: Services, call: Call[Nothing, Nothing, NewTweetBody])
     auth=Auth.OPTIONAL,
 )
 async def get(services: Services, call: Call[IdPath, Nothing, Nothing]) -> bytes:
-    return await tweet_json(services, call.viewer_id, call.path.number)
+    return await tweet_json_of(services, call.viewer_id, call.path.number)
 
 
 @endpoint(
@@ -155,7 +162,7 @@ async def delete(services: Services, call: Call[IdPath, Nothing, Nothing]) -> Me
 
 async def _edit(services: Services, call: Call[IdPath, Nothing, EditBody]) -> bytes:
     tweet = await services.tweets.edit(call.identity, call.path.number, call.body.text)
-    return await tweet_json(services, call.viewer_id, tweet.id)
+    return await tweet_json_of(services, call.viewer_id, tweet.id)
 
 
 @endpoint(
@@ -193,7 +200,9 @@ async def replace(services: Services, call: Call[IdPath, Nothing, EditBody]) -> 
 async def history(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> TweetHistory:
     query = call.query
     before = 0 if query.cursor_text is None else decode("history", query.cursor_text)
-    page = await services.tweets.history(call.path.number, before, query.limit)
+    page = await services.conversations.history(
+        call.viewer_id, call.path.number, before, query.limit
+    )
     return TweetHistory(
         versions=[
             TweetVersion(
@@ -219,9 +228,10 @@ async def history(services: Services, call: Call[IdPath, PageQuery, Nothing]) ->
 async def replies(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> bytes:
     query = call.query
     after = 0 if query.cursor_text is None else decode("replies", query.cursor_text)
-    page = await services.tweets.replies(call.path.number, after, query.limit)
-    rendered = await services.cards.tweets_json(call.viewer_id, page.ids)
-    return page_json(b"replies", rendered, next_cursor("replies", page.next_id))
+    page = await services.conversations.replies(
+        call.viewer_id, call.path.number, after, query.limit
+    )
+    return shown_page_json(b"replies", page, "replies")
 
 
 @endpoint(
@@ -235,9 +245,10 @@ async def replies(services: Services, call: Call[IdPath, PageQuery, Nothing]) ->
 async def conversation(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> bytes:
     query = call.query
     after = 0 if query.cursor_text is None else decode("conversation", query.cursor_text)
-    page = await services.tweets.conversation(call.path.number, after, query.limit)
-    rendered = await services.cards.tweets_json(call.viewer_id, page.ids)
-    return page_json(b"tweets", rendered, next_cursor("conversation", page.next_id))
+    page = await services.conversations.conversation(
+        call.viewer_id, call.path.number, after, query.limit
+    )
+    return shown_page_json(b"tweets", page, "conversation")
 
 
 @endpoint(
@@ -251,12 +262,13 @@ async def conversation(services: Services, call: Call[IdPath, PageQuery, Nothing
 async def context(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> bytes:
     query = call.query
     after = 0 if query.cursor_text is None else decode("context", query.cursor_text)
-    found = await services.tweets.context(call.path.number, after, query.limit)
-    ids, next_id = found.descendants
-    ancestors = await tweets_or_graves(services, call.viewer_id, found.ancestors)
-    descendants = await tweets_or_graves(services, call.viewer_id, ids)
-    above = b'{"ancestors":[%b],' % b",".join(ancestors)
-    return above + page_json(b"descendants", descendants, next_cursor("context", next_id))[1:]
+    found = await services.conversations.context(
+        call.viewer_id, call.path.number, after, query.limit
+    )
+    above = b'{"ancestors":[%b],' % b",".join(map(place_json, found.ancestors))
+    descendants = [place_json(place) for place in found.descendants]
+    cursor = next_cursor("context", found.next_id)
+    return above + page_json(b"descendants", descendants, cursor)[1:]
 
 
 ROUTES = (create, get, delete, edit, replace, history, replies, conversation, context)

@@ -41,7 +41,8 @@ class ProfilePatch(Parameters, frozen=True, kw_only=True):
 
 
 class ProfileBody(Parameters, frozen=True, kw_only=True):
-    """A whole profile; what is left out becomes empty."""
+    """A whole profile; a text that is left out becomes empty. Without `isPrivate` the account stays
+    what it is, so that none is opened by omission."""
 
     name: Name
     bio: Bio = ""
@@ -49,7 +50,7 @@ class ProfileBody(Parameters, frozen=True, kw_only=True):
     website: Website = ""
     avatar_url: PictureUrl = ""
     banner_url: PictureUrl = ""
-    is_private: bool = False
+    is_private: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 @endpoint("GET", "/users/me", "One's own profile", answers={200: UserView})
@@ -112,7 +113,7 @@ async def _update(
     services: Services, identity: Identity, user_id: int, changes: ProfileChanges
 ) -> UserView:
     if user_id != identity.user_id:
-        await services.profiles.by_id(user_id)  # which may be nobody
+        await services.profiles.by_id(user_id, identity.user_id)  # which may be nobody
         raise Forbidden("Only one's own profile can be changed")
     profile = await services.profiles.update(identity, changes)
     return profile_view(profile, identity.user_id)

@@ -1,13 +1,10 @@
 """Pages joined from values that are JSON already."""
 
 import json
-from collections.abc import Sequence
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
 
-from rookery.http.native.presenting import next_cursor, page_json, tweets_or_graves
+from rookery.http.native.presenting import next_cursor, page_json
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
@@ -31,23 +28,3 @@ def test_position_zero_is_the_end() -> None:
     """The last page has no cursor."""
     assert next_cursor("home", 0) is None
     assert next_cursor("home", 5) is not None
-
-
-async def test_graves_cost_no_further_reads() -> None:
-    """All is rendered at once, and each id finds its place."""
-    asked: list[list[int]] = []
-
-    class Cards:
-        async def tweets_json(self, viewer_id: int | None, ids: Sequence[int]) -> list[bytes]:
-            asked.append(list(ids))
-            return [b'{"id":"%d","text":"hi"}' % each for each in ids if each % 2]
-
-    services = cast(Any, SimpleNamespace(cards=Cards()))
-    shown = await tweets_or_graves(services, None, [5, 2, 3, 4])
-    assert [json.loads(each) for each in shown] == [
-        {"id": "5", "text": "hi"},
-        {"id": "2", "unavailable": "deleted"},
-        {"id": "3", "text": "hi"},
-        {"id": "4", "unavailable": "deleted"},
-    ]
-    assert asked == [[5, 2, 3, 4]]

@@ -7,7 +7,7 @@ import pytest
 
 from rookery.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from rookery.models import Identity, User, UserCounts
-from rookery.services.accounts.profiles import ProfileChanges, Profiles
+from rookery.services.accounts.profiles import ProfileChanges
 from rookery.services.ports import Invalidation
 from rookery.store.engine import Increment, Insert, WriteBatch
 from rookery.store.records.users import Users
@@ -46,7 +46,7 @@ async def test_by_id_and_username(world: World) -> None:
     profile = await world.profiles.by_id(1)
     assert profile.user == ADA
     assert profile.counts == UserCounts(followers=1, followees=1)
-    assert (profile.following, profile.followed_by) == (None, None)
+    assert profile.standing is None
     assert await world.profiles.by_username("aDA") == profile
 
 
@@ -62,15 +62,16 @@ async def test_unknown_users(world: World) -> None:
 async def test_relationship_to_the_viewer(world: World) -> None:
     """The flags say whom the viewer follows and who follows the viewer; none for oneself."""
     profiles = await world.profiles.by_ids([1, 2, 3], viewer_id=1)
-    flags = [(profile.following, profile.followed_by) for profile in profiles]
-    assert flags == [(None, None), (True, False), (False, True)]
+    assert [
+        each.standing and (each.standing.following, each.standing.followed_by) for each in profiles
+    ] == [None, (True, False), (False, True)]
 
 
-async def test_many_profiles_cost_three_reads(world: World) -> None:
+async def test_many_profiles_cost_six_reads(world: World) -> None:
     """The number of reads does not grow with the number of profiles; order is kept."""
     profiles = await world.profiles.by_ids([3, 99, 1, 2, 3], viewer_id=1)
     assert [profile.user.id for profile in profiles] == [3, 1, 2, 3]
-    assert world.store.reads == {"get_many": 3}
+    assert world.store.reads == {"get_many": 6}
     assert await world.profiles.by_ids([], viewer_id=1) == []
 
 
@@ -150,7 +151,7 @@ async def test_parallel_updates_are_all_made(world: World) -> None:
 
 async def test_updates_in_two_processes_are_both_made(world: World) -> None:
     """Whoever comes second looks again, and the later change of a field holds."""
-    elsewhere = Profiles(world.store, world.invalidations)
+    elsewhere = world.profiles_elsewhere()
     await asyncio.gather(
         *(
             profiles.update(ME, ProfileChanges(bio=f"{number}"))
@@ -163,7 +164,7 @@ async def test_updates_in_two_processes_are_both_made(world: World) -> None:
 async def test_endless_rivals(world: World) -> None:
     """An update that always comes second gives up, and may be tried again."""
     rivals = 0
-    elsewhere = Profiles(world.store, world.invalidations)
+    elsewhere = world.profiles_elsewhere()
 
     async def rival(batch: WriteBatch) -> None:
         nonlocal rivals

@@ -6,8 +6,8 @@ import random
 import pytest
 
 from rookery.errors import ActorUnavailable, InvalidRequest, NotFound
-from rookery.models import OutboxEntry
-from rookery.store.schema import FOLLOWEES, FOLLOWERS, OUTBOX, USER_COUNTS
+from rookery.events.kinds import FollowChanged
+from rookery.store.schema import FOLLOWEES, FOLLOWERS, USER_COUNTS
 from tests.unit.services.server import Server
 
 
@@ -23,12 +23,9 @@ async def test_a_follow_writes_both_directions_counts_and_outbox_in_one_batch() 
     assert server.store.documents(FOLLOWERS) == [edge]
     [of_ann, of_bob] = server.store.documents(USER_COUNTS)
     assert (of_ann["followees"], of_bob["followers"]) == (1, 1)
-    [entry] = server.store.documents(OUTBOX)
-    assert (entry["event"], entry["author_id"], entry["subject_id"], entry["kind"]) == (
-        OutboxEntry.GRAPH,
-        ann.user_id,
-        bob.user_id,
-        1,
+    [event] = server.events()
+    assert event == FollowChanged(
+        id=event.id, follower_id=ann.user_id, followee_id=bob.user_id, follows=True
     )
 
 
@@ -36,9 +33,9 @@ async def test_following_twice_changes_nothing() -> None:
     """The second follow writes nothing and tells nobody."""
     server = Server()
     ann, bob = await server.sign_up("ann"), await server.sign_up("bob")
-    assert await server.graph.follow(ann, bob.user_id)
+    assert await server.graph.follow(ann, bob.user_id) == (True, False, True)
     batches = len(server.store.batches)
-    assert not await server.graph.follow(ann, bob.user_id)
+    assert await server.graph.follow(ann, bob.user_id) == (True, False, False)
     assert len(server.store.batches) == batches
     assert server.timeline_port.changes == [(ann.user_id, bob.user_id, True)]
 
@@ -48,8 +45,8 @@ async def test_unfollowing_undoes_a_follow() -> None:
     server = Server()
     ann, bob = await server.sign_up("ann"), await server.sign_up("bob")
     await server.graph.follow(ann, bob.user_id)
-    assert await server.graph.unfollow(ann, bob.user_id)
-    assert not await server.graph.unfollow(ann, bob.user_id)
+    assert (await server.graph.unfollow(ann, bob.user_id)).changed
+    assert not (await server.graph.unfollow(ann, bob.user_id)).changed
     assert server.store.documents(FOLLOWEES) == server.store.documents(FOLLOWERS) == []
     for counts in server.store.documents(USER_COUNTS):
         assert (counts["followers"], counts["followees"]) == (0, 0)
@@ -75,9 +72,9 @@ async def test_an_unknown_user_is_not_found() -> None:
     with pytest.raises(NotFound):
         await server.graph.unfollow(ann, 404)
     with pytest.raises(NotFound):
-        await server.graph.followers(404, 0, 20)
+        await server.graph.followers(None, 404, 0, 20)
     with pytest.raises(NotFound):
-        await server.graph.following(404, 0, 20)
+        await server.graph.following(None, 404, 0, 20)
 
 
 async def test_a_timeline_that_does_not_answer_does_not_fail_the_follow() -> None:
@@ -99,8 +96,8 @@ async def test_counts_do_not_drift_under_concurrent_changes() -> None:
         one, other = chance.sample(users, 2)
         act = chance.choice([server.graph.follow, server.graph.unfollow])
         requests.append(act(one, other.user_id))
-    changed = await asyncio.gather(*requests)
-    assert 0 < sum(changed) < 300
+    outcomes = await asyncio.gather(*requests)
+    assert 0 < sum(outcome.changed for outcome in outcomes) < 300
     edges = [(e["follower_id"], e["followee_id"]) for e in server.store.documents(FOLLOWEES)]
     assert sorted(edges) == sorted(
         (e["follower_id"], e["followee_id"]) for e in server.store.documents(FOLLOWERS)
@@ -125,7 +122,7 @@ async def test_lists_are_newest_first_and_paged_by_the_time_of_following() -> No
         found: list[int] = []
         before, pages = 0, 0
         while before or not pages:
-            ids, before = await read(ann.user_id, before, 3)
+            ids, before = await read(None, ann.user_id, before, 3)
             found += ids
             pages += 1
         assert found == expected
@@ -137,7 +134,7 @@ async def test_a_page_that_ends_the_list_names_no_next_one() -> None:
     server = Server()
     ann, bob = await server.sign_up("ann"), await server.sign_up("bob")
     await server.graph.follow(bob, ann.user_id)
-    assert await server.graph.followers(ann.user_id, 0, 1) == ([bob.user_id], 0)
+    assert await server.graph.followers(None, ann.user_id, 0, 1) == ([bob.user_id], 0)
 
 
 @pytest.mark.parametrize("limit", [0, -1, 101])
@@ -146,5 +143,5 @@ async def test_a_limit_out_of_bounds_is_refused(limit: int) -> None:
     server = Server()
     ann = await server.sign_up("ann")
     with pytest.raises(InvalidRequest) as refused:
-        await server.graph.followers(ann.user_id, 0, limit)
+        await server.graph.followers(None, ann.user_id, 0, limit)
     assert refused.value.field == "limit"

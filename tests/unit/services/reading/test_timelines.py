@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from rookery.errors import InvalidRequest, NotFound
 from rookery.models import Identity, PostKind, Tweet, User
 from rookery.services.reading import timelines as timelines_module
-from rookery.services.reading.pages import Page
+from rookery.services.reading.shown import ShownPage
 from rookery.store.engine import Collection, Key, Operation, Row, WriteBatch
-from rookery.store.records.graph import following
+from rookery.store.records.graph import follow_operations
 from rookery.store.records.tweets import creating, deleting
 from rookery.store.records.users import Users
 from tests.unit.memory_store import MemoryStore
+from tests.unit.services.reading.rows import add, block, mute_conversation
 from tests.unit.services.server import Server, WarmTimelines
 
 ME = Identity(1, "me", "device")
@@ -42,7 +43,7 @@ class Network:
             for operation in Users.add(User(id=user_id, username=f"u{user_id}", name="User"))
         ]
         for followee_id in self.followees:
-            operations += following(1, followee_id, 1000 + followee_id)[2:]
+            operations += follow_operations(1, followee_id, 1000 + followee_id)[1:]
         ids = chance.sample(range(1, 10_000), chance.randint(0, 120))
         busy = chance.choice([1, 3, 9])
         tweets = [
@@ -97,7 +98,8 @@ def test_pages_of_home_are_the_timeline_without_gaps_or_repetitions(seed: int, m
         before = 0
         while True:
             limit = network.chance.randint(1, 12)
-            ids, before = await network.server.timelines.home(ME, before, limit, mask)
+            page = await network.server.timelines.home(ME, before, limit, mask)
+            ids, before = page.ids, page.next_id
             found += ids
             assert bool(before) == (len(found) < len(expected))
             if not before:
@@ -145,7 +147,8 @@ def test_pages_of_a_user_are_the_users_posts(seed: int, mask: int) -> None:
         before = 0
         while True:
             limit = network.chance.randint(1, 9)
-            ids, before = await network.server.timelines.user(1, before, limit, mask)
+            page = await network.server.timelines.user(None, 1, before, limit, mask)
+            ids, before = page.ids, page.next_id
             found += ids
             if not before:
                 break
@@ -166,7 +169,8 @@ async def test_a_warm_page_reads_nothing_from_the_store() -> None:
     server.store.reads.clear()
     warm.reads = 0
     newest = [tweet.id for tweet in reversed(tweets)]
-    assert await server.timelines.home(ann, 0, 20) == Page(newest[:20], newest[19])
+    page = await server.timelines.home(ann, 0, 20)
+    assert (page.ids, page.next_id) == (newest[:20], newest[19])
     assert server.store.reads == {}
     assert warm.reads == 1
 
@@ -198,11 +202,11 @@ async def test_a_filter_that_lets_little_through_ends_the_page_early(
         await server.post(ann)
     mask = int(PostKind.REPLY)
 
-    async def home(before: int) -> Page:
+    async def home(before: int) -> ShownPage:
         return await server.timelines.home(ann, before, 1, mask)
 
-    async def user(before: int) -> Page:
-        return await server.timelines.user(ann.user_id, before, 1, mask)
+    async def user(before: int) -> ShownPage:
+        return await server.timelines.user(None, ann.user_id, before, 1, mask)
 
     for read in (home, user):
         found: list[int] = []
@@ -230,13 +234,21 @@ class RowCountingStore(MemoryStore):
         fields: tuple[str, ...],
         prefixes: Sequence[Key],
         *,
+        index: str | None = None,
         after: Key | None = None,
         before: Key | None = None,
         limit: int,
         reverse: bool = False,
     ) -> list[list[Row]]:
         lists = await super().select_many(
-            collection, fields, prefixes, after=after, before=before, limit=limit, reverse=reverse
+            collection,
+            fields,
+            prefixes,
+            index=index,
+            after=after,
+            before=before,
+            limit=limit,
+            reverse=reverse,
         )
         self.rows.append(sum(map(len, lists)))
         return lists
@@ -254,7 +266,7 @@ async def test_many_followees_are_read_in_parts_that_hold_little(
     operations: list[Operation] = []
     ids: list[int] = []
     for author_id in range(2, 102):
-        operations += following(ann.user_id, author_id, author_id)[2:]
+        operations += follow_operations(ann.user_id, author_id, author_id)[1:]
         for tweet_id in (author_id * 7919 % 1000 * 10, author_id * 6007 % 1000 * 10 + 1):
             ids.append(tweet_id)
             operations += creating(
@@ -276,13 +288,55 @@ async def test_a_limit_out_of_bounds_is_refused(limit: int) -> None:
     with pytest.raises(InvalidRequest):
         await server.timelines.home(ann, 0, limit)
     with pytest.raises(InvalidRequest):
-        await server.timelines.user(ann.user_id, 0, limit)
+        await server.timelines.user(None, ann.user_id, 0, limit)
 
 
 async def test_the_timeline_of_an_unknown_user_is_not_found() -> None:
     """One without posts is just empty."""
     server = Server()
     ann = await server.sign_up("ann")
-    assert await server.timelines.user(ann.user_id, 0, 20) == Page([], 0)
+    assert await server.timelines.user(None, ann.user_id, 0, 20) == ShownPage([], 0)
     with pytest.raises(NotFound):
-        await server.timelines.user(404, 0, 20)
+        await server.timelines.user(None, 404, 0, 20)
+
+
+@pytest.mark.parametrize("at_once", [3, 1000])
+async def test_numbered_pages_count_what_the_viewer_is_shown(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Hidden, muted and gone ones in between move nothing."""
+    monkeypatch.setattr(timelines_module, "COUNTED_AT_ONCE", at_once)
+    server = Server()
+    ann, bob, cyd = [await server.sign_up(name) for name in ("ann", "bob", "cyd")]
+    others = await server.post(bob)
+    operations: list[Operation] = []
+    visible: dict[int, list[int]] = {ann.user_id: [], bob.user_id: [], cyd.user_id: []}
+    for number in range(40):
+        server.clock.now_ms += 1
+        tweet_id = server.ids()
+        is_restricted, is_retweet, is_muted = number % 3 == 1, number % 5 == 2, number % 7 == 3
+        kind = PostKind.RESTRICTED * is_restricted | PostKind.RETWEET * is_retweet
+        tweet = Tweet(
+            id=tweet_id,
+            author_id=ann.user_id,
+            text="" if is_retweet else "x",
+            kind=int(kind),
+            visibility="mentioned" if is_restricted else "public",
+            retweet_of_id=others.id if is_retweet else None,
+            conversation_id=50 if is_muted else tweet_id,
+        )
+        operations += creating(tweet)
+        visible[ann.user_id].append(tweet_id)
+        if not is_restricted:
+            visible[bob.user_id].append(tweet_id)
+            if not is_muted and not is_retweet:
+                visible[cyd.user_id].append(tweet_id)
+    await server.store.write(WriteBatch(tuple(operations)))
+    await add(server.store, *block(bob.user_id, cyd.user_id), mute_conversation(cyd.user_id, 50))
+    for viewer_id, ids in visible.items():
+        ids.reverse()
+        for limit in (1, 4, 7, 20):
+            for page in range(1, 50 // limit + 2):
+                found = await server.timelines.user_page(viewer_id, ann.user_id, page, limit)
+                assert found.ids == ids[(page - 1) * limit : page * limit]
+                assert bool(found.next_id) == (page * limit < len(ids))

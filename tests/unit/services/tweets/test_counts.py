@@ -25,7 +25,7 @@ class SlowPort:
 async def test_what_changes_during_a_broadcast_goes_out_together_after_it() -> None:
     """One broadcast at a time, each tweet once, none forgotten."""
     port = SlowPort()
-    changes = CountChanges(Server().cards, port)
+    changes = CountChanges(Server().reading, port)
     first = changes.announce([1])
     async with asyncio.timeout(2):
         await port.first.wait()
@@ -41,20 +41,20 @@ async def test_what_changes_during_a_broadcast_goes_out_together_after_it() -> N
 async def test_who_announces_can_wait_until_everybody_was_told() -> None:
     """So that a like is answered when every gateway shows it, and not before."""
     port = SlowPort()
-    changes = CountChanges(Server().cards, port)
-    told = asyncio.ensure_future(changes.announce([1], liker=7))
+    changes = CountChanges(Server().reading, port)
+    told = asyncio.ensure_future(changes.announce([1], viewer_id=7))
     async with asyncio.timeout(2):
         await port.first.wait()
     assert not told.done()
     port.resume.set()
     await told
-    assert port.begun == [Invalidation(counts=[1], likers=[7])]
+    assert port.begun == [Invalidation(counts=[1], viewers=[7])]
 
 
 async def test_who_gives_up_waiting_takes_nobody_along() -> None:
     """Others wait for the same broadcast."""
     port = SlowPort()
-    changes = CountChanges(Server().cards, port)
+    changes = CountChanges(Server().reading, port)
     impatient = asyncio.ensure_future(changes.announce([1]))
     patient = asyncio.ensure_future(changes.announce([2]))
     impatient.cancel()

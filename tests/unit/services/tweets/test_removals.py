@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rookery.errors import NotFound, StoreUnavailable
+from rookery.events.kinds import TweetDeleted
 from rookery.ids import first_id_at
 from rookery.messages import Invalidation
-from rookery.models import EventKind, Identity, Tweet
+from rookery.models import Identity, Tweet
 from rookery.services.tweets.removals import AWAITED_STEPS, LOOK_S, STEP, Removals
 from rookery.services.tweets.tweets import NewTweet
 from rookery.store.engine import Expect, Insert, Put, WriteBatch
@@ -20,7 +21,6 @@ from rookery.store.schema import (
     CONVERSATIONS,
     FAVOURITERS,
     FAVOURITES,
-    OUTBOX,
     POSTS,
     REMOVALS,
     REPLIES,
@@ -97,9 +97,9 @@ async def test_the_likes_of_a_deleted_tweet_are_hidden_at_once() -> None:
     await server.tweets.removals.close()
     liker = server.store.documents(FAVOURITES)[0]["user_id"]
     with pytest.raises(NotFound):
-        await server.engagement.liked_by(liker, 0, 20)  # no account, and nothing in the list
+        await server.likes.liked_by(None, liker, 0, 20)  # no account, and nothing in the list
     with pytest.raises(NotFound):
-        await server.engagement.likers(tweet.id, 0, 20)
+        await server.likes.likers(None, tweet.id, 0, 20)
 
 
 async def test_a_removal_goes_on_where_a_dead_process_left_it() -> None:
@@ -232,11 +232,7 @@ async def test_retweets_go_with_what_they_show() -> None:
     assert likes_of(server) == {}
     counts = {row["user_id"]: row["tweets"] for row in server.store.documents(USER_COUNTS)}
     assert counts == {ann.user_id: 0, bob.user_id: 1}
-    deleted = [
-        entry["subject_id"]
-        for entry in server.store.documents(OUTBOX)
-        if entry["event"] == EventKind.TWEET_DELETED
-    ]
+    deleted = [each.tweet_id for each in server.events() if isinstance(each, TweetDeleted)]
     assert deleted == [tweet.id, retweet.id]
 
 

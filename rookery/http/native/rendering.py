@@ -1,0 +1,107 @@
+"""Tweets as JSON of the native surface.
+
+A tweet's JSON has parts that change at different times: the *card*, the same for everybody until an
+edit; the counts behind it; and the *tail*, the viewer's flags, of which there are nine in all. An
+entry keeps its card, the card with counts, and the whole as most who read it see it (signed in,
+without having marked it) as bytes; so a page is joined from bytes, and nothing is encoded twice or
+cut.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from rookery.services.reading.shown import Entry, Marks, Place, Shown, Unavailable
+from rookery.views import tweet_card
+
+SURFACE = "native"
+_encode = msgspec.json.Encoder().encode
+_NO_REFERENCES = b',"retweetOf":null,"quoteOf":null'
+_NAMES = ((Marks.LIKED, "liked"), (Marks.RETWEETED, "retweeted"), (Marks.BOOKMARKED, "bookmarked"))
+ANONYMOUS_TAIL = b"}"
+
+
+def _tail(marks: int) -> bytes:
+    flags = (f',"{name}":{"true" if marks & bit else "false"}' for bit, name in _NAMES)
+    return "".join(flags).encode() + b"}"
+
+
+TAILS = tuple(_tail(marks) for marks in range(8))
+"""By the bits of `Marks`, for whoever is signed in."""
+
+
+class _Rendered:
+    """The bytes of one entry: its card, open at the end, and the counts that come behind it."""
+
+    __slots__ = ("card", "counted", "counts")
+
+    def __init__(self, entry: Entry) -> None:
+        self.card = _encode(tweet_card(entry.tweet, entry.author))[:-1]
+        self.count(entry)
+
+    def count(self, entry: Entry) -> None:
+        """Take in the counts that the entry has by now."""
+        self.counts = counts = entry.counts
+        tail = (
+            f',"likeCount":{counts.likes},"retweetCount":{counts.retweets}'
+            f',"replyCount":{counts.replies},"quoteCount":{counts.quotes}'
+            f',"pinned":{"true" if counts.pins else "false"}'
+        )
+        self.counted = tail.encode() + (b"" if entry.refers_to else _NO_REFERENCES)
+
+
+def _rendered(entry: Entry) -> _Rendered:
+    rendered: _Rendered | None = entry.cards.get(SURFACE)
+    if rendered is None:
+        rendered = entry.cards[SURFACE] = _Rendered(entry)
+    elif rendered.counts is not entry.counts:
+        rendered.count(entry)
+    return rendered
+
+
+def _joined(entry: Entry, *tail: bytes) -> bytes:
+    rendered = _rendered(entry)
+    return b"".join((rendered.card, rendered.counted, *tail))
+
+
+def tweets_json(tweets: Sequence[Shown]) -> list[bytes]:
+    """Each tweet as `TweetView`."""
+    try:
+        return [shown.wholes[SURFACE] for shown in tweets]  # type: ignore[index]
+    except (KeyError, TypeError):  # Not all are plain and unmarked, or not all were rendered yet.
+        return [tweet_json(shown) for shown in tweets]
+
+
+def tweet_json(shown: Shown) -> bytes:
+    """A tweet as `TweetView`."""
+    entry, marks, wholes = shown.entry, shown.marks, shown.wholes
+    if wholes is not None:
+        whole: bytes | None = wholes.get(SURFACE)
+        if whole is None:
+            whole = wholes[SURFACE] = _joined(entry, TAILS[0])
+        return whole
+    tail = ANONYMOUS_TAIL if marks is None else TAILS[marks]
+    if not entry.refers_to:
+        return _joined(entry, tail)
+    original = b"null" if shown.original is None else tweet_json(shown.original)
+    quoted = _quoted_json(shown.quoted)
+    return _joined(entry, b',"retweetOf":', original, b',"quoteOf":', quoted, tail)
+
+
+def _quoted_json(quoted: Place | None) -> bytes:
+    if quoted is None:
+        return b"null"
+    if isinstance(quoted, Unavailable):
+        return place_json(quoted)
+    if not quoted.entry.refers_to:
+        return tweet_json(quoted)
+    # One level is shown: what it quotes itself is the id in its card.
+    tail = ANONYMOUS_TAIL if quoted.marks is None else TAILS[quoted.marks]
+    return _joined(quoted.entry, _NO_REFERENCES, tail)
+
+
+def place_json(place: Place) -> bytes:
+    """A tweet as `TweetView`, or what stands in its place as `UnavailableTweet`."""
+    if isinstance(place, Unavailable):
+        return b'{"id":"%d","unavailable":"%b"}' % (place.tweet_id, place.reason.encode())
+    return tweet_json(place)

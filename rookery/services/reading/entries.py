@@ -1,0 +1,185 @@
+"""The cache of tweets that every page is made from."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+from rookery.domain.generations import Generations
+from rookery.models import Tweet, User
+from rookery.services.batching import Batcher
+from rookery.services.ports import Invalidation
+from rookery.services.reading.authors import Authors
+from rookery.services.reading.facts import facts_of
+from rookery.services.reading.shown import Entry, Shown
+from rookery.store.engine import Store
+from rookery.store.records.tweets import TweetRepository
+
+COUNTS_TTL_MS = 10_000
+CARD_TTL_MS = 30_000
+MAX_GONE = 20_000
+
+
+class Entries:
+    """At most `capacity` tweets.
+
+    After `invalidate` (or `add`) returns, no request that begins later gets what was before, even
+    if a read was under way. Where an invalidation did not arrive, counts are at most
+    `counts_ttl_ms` old and all else `card_ttl_ms`.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock_ms: Callable[[], int],
+        authors: Authors,
+        *,
+        capacity: int,
+        counts_ttl_ms: int = COUNTS_TTL_MS,
+        card_ttl_ms: int = CARD_TTL_MS,
+    ) -> None:
+        self._tweets = TweetRepository(store.reader)
+        self._clock_ms = clock_ms
+        self._authors = authors
+        self._counts_ttl_ms = counts_ttl_ms
+        self._card_ttl_ms = card_ttl_ms
+        self._cache: Generations[int, Shown] = Generations(capacity)
+        self._gone: Generations[int, bool] = Generations(MAX_GONE)
+        self._batcher: Batcher[int, dict[int, Entry]] = Batcher(self._load)
+        self._loading = False
+        self._changed: set[int] = set()
+        self._changed_counts: set[int] = set()
+        self._changed_authors: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._cache)
+
+    def plain(self, ids: Sequence[int], now_ms: int) -> list[Shown] | None:
+        """Each of `ids` as it is shown to who marked none of them; None unless all of them are
+        here, fresh and plain."""
+        young = self._cache.young
+        found: list[Shown] = []
+        for tweet_id in ids:
+            shown = young.get(tweet_id)
+            if shown is None or shown.entry.plain_until_ms <= now_ms:
+                return None
+            found.append(shown)
+        return found
+
+    def get(self, tweet_id: int, now_ms: int) -> Entry | None:
+        """An entry that need not be read again by `now_ms` (a negative one: however old)."""
+        shown = self._cache.get(tweet_id)
+        if shown is None or shown.entry.counts_until_ms <= now_ms:
+            return None
+        return shown.entry
+
+    def is_gone(self, tweet_id: int) -> bool:
+        """Whether a tweet that another one refers to is known to be deleted."""
+        return self._gone.get(tweet_id) is not None
+
+    async def read(
+        self, ids: Iterable[int], now_ms: int, *, is_referred: bool = False
+    ) -> dict[int, Entry]:
+        """The entries of those of `ids` that exist; reads what is missing or too old.
+
+        `is_referred`: other tweets refer to these, so that those which are missing were deleted.
+
+        Raises:
+            StoreUnavailable: something that is not cached cannot be read.
+        """
+        found: dict[int, Entry] = {}
+        wanted: list[int] = []
+        for tweet_id in ids:
+            entry = self.get(tweet_id, now_ms)
+            if entry is not None:
+                found[tweet_id] = entry
+            elif not (is_referred and self.is_gone(tweet_id)):
+                wanted.append(tweet_id)
+        if wanted:
+            loaded = await self._batcher.request(wanted)
+            for tweet_id in wanted:
+                if (entry := loaded.get(tweet_id)) is not None:
+                    found[tweet_id] = entry
+                elif is_referred:
+                    self._gone.put(tweet_id, True)
+        return found
+
+    def add(self, tweet: Tweet, author: User) -> Entry:
+        """Keep a tweet that was committed just now."""
+        now_ms = self._clock_ms()
+        entry = Entry(tweet, author, facts_of(tweet, author), now_ms + self._card_ttl_ms)
+        entry.expire_counts(now_ms + self._counts_ttl_ms)
+        self._put(entry)
+        return entry
+
+    def invalidate(self, change: Invalidation) -> None:
+        """Forget what `change` names, its users also in the cache of authors."""
+        self._authors.invalidate(change)
+        if self._loading:
+            self._changed.update(change.tweets)
+            self._changed_counts.update(change.counts)
+            self._changed_authors.update(change.users)
+        for tweet_id in change.tweets:
+            self._cache.discard(tweet_id)
+        for tweet_id in change.counts:
+            if (shown := self._cache.peek(tweet_id)) is not None:
+                shown.entry.expire_counts()
+        if change.users:
+            authors = set(change.users)
+            of_them = [
+                key for key, shown in self._cache.items() if shown.entry.author.id in authors
+            ]
+            for tweet_id in of_them:
+                self._cache.discard(tweet_id)
+
+    async def _load(self, ids: list[int]) -> dict[int, Entry]:
+        self._changed.clear()
+        self._changed_counts.clear()
+        self._changed_authors.clear()
+        self._loading = True
+        try:
+            return await self._refresh(ids)
+        finally:
+            self._loading = False
+
+    async def _refresh(self, ids: list[int]) -> dict[int, Entry]:
+        """Bring the entries of `ids` up to date; what changes meanwhile is not kept."""
+        now_ms = self._clock_ms()
+        loaded: dict[int, Entry] = {}
+        missing: list[int] = []
+        for tweet_id in ids:
+            shown = self._cache.peek(tweet_id)
+            if shown is not None and shown.entry.card_until_ms > now_ms:
+                loaded[tweet_id] = shown.entry
+            else:
+                missing.append(tweet_id)
+        counts, made = await asyncio.gather(
+            self._tweets.counts(ids), self._make(missing, now_ms + self._card_ttl_ms)
+        )
+        loaded.update(made)
+        until_ms = now_ms + self._counts_ttl_ms
+        for tweet_id, of_tweet in zip(ids, counts, strict=True):
+            if (entry := loaded.get(tweet_id)) is not None:
+                entry.count(of_tweet, 0 if tweet_id in self._changed_counts else until_ms)
+        for tweet_id in missing:
+            self._cache.discard(tweet_id)
+        self._keep(made)
+        return loaded
+
+    async def _make(self, ids: list[int], until_ms: int) -> dict[int, Entry]:
+        if not ids:
+            return {}
+        tweets = [tweet for tweet in await self._tweets.get_many(ids) if tweet is not None]
+        users = await self._authors.many(tweet.author_id for tweet in tweets)
+        return {
+            tweet.id: Entry(tweet, author, facts_of(tweet, author), until_ms)
+            for tweet in tweets
+            if (author := users.get(tweet.author_id)) is not None
+        }
+
+    def _keep(self, made: dict[int, Entry]) -> None:
+        for tweet_id, entry in made.items():
+            if tweet_id not in self._changed and entry.author.id not in self._changed_authors:
+                self._put(entry)
+
+    def _put(self, entry: Entry) -> None:
+        wholes = entry.wholes if entry.is_plain else None
+        self._cache.put(entry.tweet.id, Shown(entry, 0, None, None, wholes))

@@ -1,0 +1,37 @@
+"""The facts of a tweet: what decides who may see it, from the records. No I/O."""
+
+import msgspec
+
+from rookery.domain.visibility import Facts
+from rookery.models import Tweet, User
+from rookery.services.reading.shown import Entry
+
+
+def facts_of(tweet: Tweet, author: User, original: Facts | None = None) -> Facts:
+    """The facts of `tweet` by `author`; `original` are those of what it retweets."""
+    facts = Facts(
+        author_id=author.id,
+        conversation_id=tweet.conversation_id,
+        visibility=tweet.visibility,
+        author_is_private=author.is_private,
+        author_status=author.status,
+        original=original,
+    )
+    if not facts.is_restricted:
+        return facts  # Everybody may see it: whom it mentions decides nothing.
+    return msgspec.structs.replace(facts, mentioned=mentioned_in(tweet))
+
+
+def mentioned_in(tweet: Tweet) -> frozenset[int]:
+    """Ids of the users whom a tweet mentions."""
+    mentions = tweet.entities.get("mentions", ())
+    return frozenset(int(each["id"]) for each in mentions if each["id"] is not None)
+
+
+def joined_facts(entry: Entry, original: Entry) -> Facts:
+    """The facts of a retweet and its original together, made once for as long as both stay."""
+    joined = entry.joined
+    if joined is None or joined[0] is not original.facts:
+        whole = msgspec.structs.replace(entry.facts, original=original.facts)
+        joined = entry.joined = (original.facts, whole)
+    return joined[1]

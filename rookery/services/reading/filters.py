@@ -1,0 +1,43 @@
+"""Which tweets of a list a viewer is shown. No I/O: everything it takes was looked up before."""
+
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+
+from rookery.domain.visibility import NOBODY, Facts, Viewer, is_muted, may_see
+from rookery.services.reading.facts import joined_facts
+from rookery.services.reading.shown import Entry
+
+Entries = Mapping[int, Entry]
+
+
+def facts_with(entry: Entry, entries: Entries) -> Facts | None:
+    """The facts of an entry, an original's included; None for a retweet whose original is gone."""
+    original_id = entry.tweet.retweet_of_id
+    if original_id is None:
+        return entry.facts
+    original = entries.get(original_id)
+    return None if original is None else joined_facts(entry, original)
+
+
+def is_there(viewer: Viewer, entry: Entry, entries: Entries) -> bool:
+    """Whether the viewer may see the tweet at all."""
+    facts = facts_with(entry, entries)
+    return facts is not None and may_see(viewer, facts)
+
+
+def is_listed(
+    viewer: Viewer, entry: Entry, entries: Entries, asked_for: AbstractSet[int] = NOBODY
+) -> bool:
+    """Whether a list shows the tweet to the viewer; `asked_for` as of `is_muted`."""
+    facts = facts_with(entry, entries)
+    return facts is not None and may_see(viewer, facts) and not is_muted(viewer, facts, asked_for)
+
+
+def restricted_authors(entries: Iterable[Entry]) -> list[int]:
+    """The authors of tweets that are not for everybody."""
+    return [entry.facts.author_id for entry in entries if entry.is_restricted]
+
+
+def subjects(entries: Iterable[Entry]) -> list[int]:
+    """The users and conversations that tweets may be hidden by."""
+    return [each for entry in entries for each in entry.subject_ids]

@@ -1,0 +1,157 @@
+"""Everything that showing tweets to a viewer takes, from the caches or in a few batched reads."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from rookery.domain.outage import Outage
+from rookery.errors import StoreUnavailable
+from rookery.services.reading.entries import Entries
+from rookery.services.reading.filters import restricted_authors, subjects
+from rookery.services.reading.shown import Entry, Shown
+from rookery.services.reading.viewers import EVER, Known, Viewers
+
+
+class Gathered(NamedTuple):
+    """The entries of some tweets and of all that they refer to, by id, without those that are
+    gone; and the viewer, where somebody is signed in, with all that decides about these."""
+
+    entries: dict[int, Entry]
+    known: Known | None
+
+
+class Gathering:
+    """Looks things up for `Reading`.
+
+    While the store cannot be asked, what is cached is used on, however old; where anything of what
+    is asked for is missing then, that is `StoreUnavailable`.
+    """
+
+    def __init__(self, entries: Entries, viewers: Viewers, steady_ms: Callable[[], int]) -> None:
+        self._entries = entries
+        self._viewers = viewers
+        self._steady_ms = steady_ms
+        self._outage = Outage()
+
+    def plain(self, viewer_id: int | None, ids: Sequence[int]) -> list[Shown] | None:
+        """Each of `ids` as the viewer sees it, where that takes no read and nothing to decide."""
+        now_ms = self._steady_ms()
+        if viewer_id is None:
+            shown = self._entries.plain(ids, now_ms)
+            return None if shown is None else [Shown(each.entry, None) for each in shown]
+        known = self._viewers.known(viewer_id, now_ms)
+        if known is None or not known.hides_nothing:
+            return None
+        shown = self._entries.plain(ids, now_ms)
+        marks = known.marks
+        if shown is None or not marks:
+            return shown
+        if known.unmarked(ids):
+            return None
+        return [
+            Shown(each.entry, marks[tweet_id]) if tweet_id in marks else each
+            for tweet_id, each in zip(ids, shown, strict=True)
+        ]
+
+    async def gather(self, viewer_id: int | None, ids: Sequence[int]) -> Gathered:
+        """All that showing `ids` to a viewer takes.
+
+        Raises:
+            StoreUnavailable: something that is not cached cannot be read.
+        """
+        now_ms = self._steady_ms()
+        found = self._at_hand(viewer_id, ids, now_ms)
+        if found is not None:
+            return found
+        if not self._outage.may_ask(now_ms):
+            found = self._at_hand(viewer_id, ids, EVER)
+            if found is not None:
+                return found
+        try:
+            found = await self._read(viewer_id, ids, now_ms)
+        except StoreUnavailable:
+            self._outage.failed(self._steady_ms())
+            found = self._at_hand(viewer_id, ids, EVER)
+            if found is None:
+                raise
+            return found
+        self._outage.answered()
+        return found
+
+    def _at_hand(self, viewer_id: int | None, ids: Sequence[int], now_ms: int) -> Gathered | None:
+        """What is cached, if it is all that is needed."""
+        known = None
+        if viewer_id is not None:
+            known = self._viewers.known(viewer_id, now_ms)
+            if known is None:
+                return None
+        found: dict[int, Entry] = {}
+        for level in _levels(ids, found):
+            is_referred = level is not ids
+            for tweet_id in level:
+                entry = self._entries.get(tweet_id, now_ms)
+                if entry is not None:
+                    found[tweet_id] = entry
+                elif not (is_referred and self._entries.is_gone(tweet_id)):
+                    return None
+        if known is not None and not _is_enough(known, found):
+            return None
+        return Gathered(found, known)
+
+    async def _read(self, viewer_id: int | None, ids: Sequence[int], now_ms: int) -> Gathered:
+        known = pending = None
+        if viewer_id is not None:
+            known = self._viewers.known(viewer_id, now_ms)
+            pending = None if known else self._viewers.request(viewer_id)
+        found: dict[int, Entry] = {}
+        for level in _levels(ids, found):
+            is_referred = level is not ids
+            found |= await self._entries.read(level, now_ms, is_referred=is_referred)
+        if viewer_id is None:
+            return Gathered(found, None)
+        if pending is not None:
+            known = (await pending)[viewer_id]
+        assert known is not None
+        await self._viewers.look_up_marks(known, found)
+        if not known.hides_all_known:
+            await self._viewers.look_up_hidden(known, subjects(found.values()))
+        restricted = restricted_authors(found.values())
+        if restricted:
+            await self._viewers.look_up_authors(known, restricted)
+        return Gathered(found, known)
+
+
+def _is_enough(known: Known, found: Mapping[int, Entry]) -> bool:
+    """Whether all that decides about these entries was looked up."""
+    if known.unmarked(found):
+        return False
+    if not known.hides_all_known and known.unhidden(subjects(found.values())):
+        return False
+    restricted = restricted_authors(found.values())
+    return not restricted or (known.knows_role and not known.unfollowed(restricted))
+
+
+def _levels(ids: Sequence[int], found: Mapping[int, Entry]) -> Iterator[Sequence[int]]:
+    """What has to be read, level by level, each of which must be in `found` before the next.
+
+    Below the tweets themselves what they retweet and quote, and below a retweet's original what
+    that quotes; what is quoted is shown without what it quotes itself.
+    """
+    yield ids
+    shown = [found[tweet_id] for tweet_id in ids if tweet_id in found]
+    referred = _referred(shown, found)
+    if not referred:
+        return
+    yield referred
+    originals = [
+        found[original_id]
+        for each in shown
+        if (original_id := each.tweet.retweet_of_id) is not None and original_id in found
+    ]
+    referred = _referred(originals, found)
+    if referred:
+        yield referred
+
+
+def _referred(entries: Iterable[Entry], found: Mapping[int, Entry]) -> list[int]:
+    referred = (each for entry in entries if entry.refers_to for each in entry.refers_to)
+    return list(dict.fromkeys(each for each in referred if each not in found))

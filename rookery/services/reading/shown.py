@@ -1,0 +1,138 @@
+"""What a reading gives: tweets as one viewer sees them, as records that every surface can render.
+
+No I/O.
+"""
+
+from enum import IntFlag
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+from rookery.domain.visibility import Facts
+from rookery.events.kinds import TweetRecord
+from rookery.models import Tweet, TweetCounts, User
+from rookery.store.records.tweets import NO_COUNTS
+
+
+class Marks(IntFlag):
+    """What a viewer did with a tweet."""
+
+    LIKED = 1
+    RETWEETED = 2
+    BOOKMARKED = 4
+
+
+class Entry:
+    """A tweet with what showing it takes, the same for every viewer.
+
+    `facts` are its own, without those of an original. `refers_to`: ids of what it retweets or
+    quotes, which are entries of their own. `cards` is what a surface rendered of the tweet and its
+    author, by the surface's name; `wholes` the same with counts, as it is shown to who marked
+    nothing, and emptied when the counts change.
+    `is_plain`: nothing but counts and marks is needed to show it to anybody whom nothing is hidden
+    from.
+    """
+
+    __slots__ = (
+        "author",
+        "card_until_ms",
+        "cards",
+        "counts",
+        "counts_until_ms",
+        "facts",
+        "is_plain",
+        "is_restricted",
+        "joined",
+        "plain_until_ms",
+        "refers_to",
+        "tweet",
+        "wholes",
+    )
+
+    def __init__(self, tweet: Tweet, author: User, facts: Facts, card_until_ms: int) -> None:
+        self.tweet = tweet
+        self.author = author
+        self.facts = facts
+        self.is_restricted = facts.is_restricted
+        self.refers_to = tuple(
+            each for each in (tweet.retweet_of_id, tweet.quote_of_id) if each is not None
+        )
+        self.is_plain = not self.is_restricted and not self.refers_to
+        self.card_until_ms = card_until_ms
+        self.cards: dict[str, Any] = {}
+        self.wholes: dict[str, Any] = {}
+        self.joined: tuple[Facts, Facts] | None = None
+        self.counts = NO_COUNTS
+        self.expire_counts()
+
+    def count(self, counts: TweetCounts, until_ms: int) -> None:
+        """Take in counts, to be used until `until_ms`."""
+        if counts != self.counts:
+            self.counts = counts
+            self.wholes.clear()
+        self.expire_counts(until_ms)
+
+    def expire_counts(self, until_ms: int = 0) -> None:
+        """Let the counts be read again from `until_ms` on."""
+        self.counts_until_ms = until_ms
+        self.plain_until_ms = until_ms if self.is_plain else 0
+
+    @property
+    def subject_ids(self) -> tuple[int, ...]:
+        """What a viewer may hide it by, without what belongs to an original."""
+        return self.facts.subject_ids
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """A tweet for one viewer.
+
+    `marks` are `Marks` bits; None for somebody who is not signed in. `original` is there for a
+    retweet, and `quoted` for a quote; what is quoted is one level deep. `wholes` are those of the
+    entry, where it is plain and the viewer marked nothing; else None.
+    """
+
+    entry: Entry
+    marks: int | None
+    original: "Shown | None" = None
+    quoted: "Shown | Unavailable | None" = None
+    wholes: dict[str, Any] | None = None
+
+    @property
+    def id(self) -> int:
+        return self.entry.tweet.id
+
+
+class Unavailable(NamedTuple):
+    """What stands in the place of a tweet that is gone, or not for this viewer."""
+
+    tweet_id: int
+    reason: Literal["deleted", "hidden"]
+
+
+Place: TypeAlias = Shown | Unavailable
+
+
+def id_of(place: Place) -> int:
+    """The id of the tweet that stands here, or should."""
+    return place.id if isinstance(place, Shown) else place.tweet_id
+
+
+class ShownPage(NamedTuple):
+    """Tweets in the order of the list, and the position of the next page; 0 when it ends here."""
+
+    tweets: list[Shown]
+    next_id: int
+
+    @property
+    def ids(self) -> list[int]:
+        return [each.id for each in self.tweets]
+
+
+def record_of(shown: Shown) -> TweetRecord:
+    """What is shown as one record, without what is only for its author."""
+    referred = shown.original or shown.quoted
+    return TweetRecord(
+        shown.entry.tweet,
+        msgspec.structs.replace(shown.entry.author, email=None, password_hash=None),
+        record_of(referred) if isinstance(referred, Shown) else None,
+    )
