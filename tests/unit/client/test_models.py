@@ -9,9 +9,9 @@ import pytest
 from rookery.client import models
 from rookery.client.models import Model
 from rookery.http.declaring.openapi import document
-from rookery.http.native.app import ENDPOINTS
+from rookery.http.native.app import NATIVE
 
-DOCUMENT = document(ENDPOINTS)["components"]["schemas"]
+DOCUMENT = document(NATIVE)["components"]["schemas"]
 SHAPES: dict[type, str] = {
     models.User: "UserView",
     models.Author: "UserRef",

@@ -7,7 +7,9 @@ from msgspec import Meta
 from rookery.domain.cursors import decode
 from rookery.errors import Forbidden, IdempotencyMismatch, InvalidText, NotFound
 from rookery.http.declaring.endpoint import Auth, Call, Reply, endpoint
-from rookery.http.declaring.schemas import (
+from rookery.http.native.presenting import next_cursor, posted_json, shown_page_json, user_views
+from rookery.http.native.routes.tweets import MAX_TEXT_CHARS, TWEET_BODY_BYTES
+from rookery.http.native.schemas import (
     Answer,
     IdPath,
     Nothing,
@@ -16,8 +18,6 @@ from rookery.http.declaring.schemas import (
     TweetPage,
     UserPage,
 )
-from rookery.http.native.presenting import next_cursor, posted_json, shown_page_json, user_views
-from rookery.http.native.routes.tweets import MAX_TEXT_CHARS, TWEET_BODY_BYTES
 from rookery.http.native.services import Services
 from rookery.views import TweetView
 
