@@ -6,7 +6,12 @@ from typing import Any
 import msgspec
 
 from rookery.client.errors import InvalidResponse
-from rookery.client.models import (
+from rookery.client.models import User, Users
+from rookery.client.pages import Pages
+from rookery.client.paths import Id, UserId, id_in_path, user_path
+from rookery.client.requests import GONE, Requests
+from rookery.client.transport import Call
+from rookery.client.tweet_models import (
     Context,
     ContextPage,
     Engagements,
@@ -16,15 +21,9 @@ from rookery.client.models import (
     Tweet,
     Tweets,
     TweetVersion,
-    User,
-    Users,
     Versions,
     Visibility,
 )
-from rookery.client.pages import Pages
-from rookery.client.paths import Id, UserId, id_in_path, user_path
-from rookery.client.requests import GONE, Requests
-from rookery.client.transport import Call
 
 
 class TweetMethods(Requests):

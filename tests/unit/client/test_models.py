@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from rookery.client import models
+from rookery.client import models, tweet_models
 from rookery.client.models import Model
 from rookery.http.declaring.openapi import document
 from rookery.http.native.app import NATIVE
@@ -15,16 +15,16 @@ DOCUMENT = document(NATIVE)["components"]["schemas"]
 SHAPES: dict[type, str] = {
     models.User: "UserView",
     models.Author: "UserRef",
-    models.Media: "MediaView",
-    models.Tweet: "TweetView",
-    models.MissingTweet: "UnavailableTweet",
-    models.TweetVersion: "TweetVersion",
-    models.Engagements: "EngagementCounts",
-    models.LikeState: "LikeState",
-    models.RetweetState: "RetweetState",
-    models.BookmarkState: "BookmarkState",
-    models.PinState: "PinState",
-    models.Retweet: "Retweeted",
+    tweet_models.Media: "MediaView",
+    tweet_models.Tweet: "TweetView",
+    tweet_models.MissingTweet: "UnavailableTweet",
+    tweet_models.TweetVersion: "TweetVersion",
+    tweet_models.Engagements: "EngagementCounts",
+    tweet_models.LikeState: "LikeState",
+    tweet_models.RetweetState: "RetweetState",
+    tweet_models.BookmarkState: "BookmarkState",
+    tweet_models.PinState: "PinState",
+    tweet_models.Retweet: "Retweeted",
     models.FollowState: "FollowState",
     models.BlockState: "BlockState",
     models.MuteState: "MuteState",
@@ -37,15 +37,15 @@ SHAPES: dict[type, str] = {
     models.StreamTicket: "StreamTicket",
     models.Health: "Health",
     models.Readiness: "Readiness",
-    models.Posted: "TweetCreated",
+    tweet_models.Posted: "TweetCreated",
     models.Devices: "DeviceList",
-    models.Tweets: "TweetPage",
-    models.Replies: "ReplyPage",
-    models.Versions: "TweetHistory",
+    tweet_models.Tweets: "TweetPage",
+    tweet_models.Replies: "ReplyPage",
+    tweet_models.Versions: "TweetHistory",
     models.Users: "UserPage",
     models.Followers: "FollowerPage",
     models.Following: "FollowingPage",
-    models.ContextPage: "TweetContext",
+    tweet_models.ContextPage: "TweetContext",
 }
 NOT_MODELLED = {
     ("LikeState", "message"),
@@ -72,7 +72,7 @@ MAY_BE_ABSENT = {
     for field in fields
 }
 """What servers of former releases do not answer, so that a model has to do without."""
-PARTS = {models.TweetCard, models.PushedTweet, Model}
+PARTS = {tweet_models.TweetCard, tweet_models.PushedTweet, Model}
 """Of other models, and none that is answered."""
 
 
@@ -129,7 +129,8 @@ def test_every_model_is_compared() -> None:
     """Whoever adds a model says which shape of the document it is."""
     declared = {
         each
-        for _, each in inspect.getmembers(models, inspect.isclass)
+        for module in (models, tweet_models)
+        for _, each in inspect.getmembers(module, inspect.isclass)
         if issubclass(each, Model) and not each.__name__.startswith("_")
     }
     assert declared - PARTS == SHAPES.keys()
@@ -143,7 +144,7 @@ def test_a_model_is_as_the_document_says(model: type) -> None:
     ours = normal(schema, components)
     theirs = normal({"$ref": name}, DOCUMENT)
     theirs = frozenset(each for each in theirs if (name, each[0]) not in NOT_MODELLED)
-    if model is models.ContextPage:  # its entries are told apart when they are read
+    if model is tweet_models.ContextPage:  # its entries are told apart when they are read
         either = frozenset(
             normal({"$ref": each}, DOCUMENT) for each in ("TweetView", "UnavailableTweet")
         )
