@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from rookery.config import Limits as LimitSettings
-from rookery.config import PerMinute
+from rookery.config.sections import PerMinute
 from rookery.errors import NotFound, RookeryError
 from rookery.http.addresses import Addresses
 from rookery.http.declaring.bodies import FORM
