@@ -72,6 +72,8 @@ class Replay:
     found: int = 0
     """So many of them were there already."""
     _latest: dict[int, int] = field(default_factory=dict)
+    _retweeted: set[tuple[int, int]] = field(default_factory=set)
+    """(author id, tweet id): nobody retweets a tweet twice."""
     _there: dict[Post, deque[int]] = field(default_factory=lambda: defaultdict(deque))
 
     async def look(self, events: Sequence[Event]) -> AsyncIterator[int]:
@@ -114,11 +116,15 @@ class Replay:
         return [next(fresh) if tweet_id is None else tweet_id for tweet_id in there]
 
     def _post(self, event: Event) -> Post:
-        """What an event is as a post: a retweet or reply of B's latest, else a text naming B."""
+        """What an event is as a post: a retweet or reply of B's latest, else a text naming B.
+
+        So is the second retweet of one tweet by one user, which would be no new post.
+        """
         author, target = user_id(event.actor), username(event.target)
         latest = self._latest.get(event.target)
         if event.kind == "RT":
-            if latest is not None:
+            if latest is not None and (author, latest) not in self._retweeted:
+                self._retweeted.add((author, latest))
                 return author, "", None, latest
             return author, f"RT @{target}: at {event.time_s}", None, None
         if event.kind == "RE" and latest is not None:

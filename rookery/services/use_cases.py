@@ -37,8 +37,11 @@ from rookery.services.reading.conversations import Conversations
 from rookery.services.reading.likes import Likes
 from rookery.services.reading.reading import Reading
 from rookery.services.reading.timelines import Timelines
+from rookery.services.tweets.bookmarks import Bookmarks
 from rookery.services.tweets.counts import CountChanges
 from rookery.services.tweets.engagement import Engagement
+from rookery.services.tweets.pins import Pins
+from rookery.services.tweets.retweets import Retweets
 from rookery.services.tweets.tweets import Tweets
 from rookery.store.engine import Store
 
@@ -123,20 +126,23 @@ class UseCases:
         self.privacy = Privacy(self.profiles, self.blocks, self.mutes)
 
     def _add_tweets(self, ground: Ground, config: Config) -> None:
-        store = ground.store
-        self.changes = CountChanges(self.reading, ground.invalidations)
+        store, next_id, reading = ground.store, ground.next_id, self.reading
+        self.changes = CountChanges(reading, ground.invalidations)
         self.tweets = Tweets(
             store,
-            ground.next_id,
+            next_id,
             ground.clock_ms,
-            self.reading,
+            reading,
             self.changes,
             ground.invalidations,
             Idempotency(store, ground.clock_ms),
             ground.timelines,
             max_length=config.tweets.max_length,
         )
-        self.engagement = Engagement(store, ground.next_id, self.reading, self.changes)
+        self.engagement = Engagement(store, next_id, reading, self.changes)
+        self.retweets = Retweets(store, reading, self.tweets)
+        self.bookmarks = Bookmarks(store, next_id, reading, self.changes)
+        self.pins = Pins(store, next_id, reading, self.changes)
 
     def invalidate(self, change: Invalidation) -> None:
         """Forget what is cached of these."""

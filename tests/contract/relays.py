@@ -96,8 +96,8 @@ class RelayScene:
         return [event.id for event in events]
 
     async def settled(self) -> None:
-        """Return when everything was taken, in a few seconds."""
-        async with asyncio.timeout(10):
+        """Return when everything was taken, within half a minute."""
+        async with asyncio.timeout(30):
             await self.relay.settle()
 
     async def in_outbox(self) -> list[int]:

@@ -77,15 +77,13 @@ PURE_MODULES = {
     "connection/wire.py",
     "actors/coalescing.py",
     "cluster/nodes.py",
+    "events/lane.py",
+    "events/ledger.py",
 }
 
 MAX_LINES = 400
 MAX_MEDIAN = 150
-STILL_LONGER = {
-    "connection/session.py": 478,
-    "connection/websocket.py": 445,
-    "store/redis/queue.py": 438,
-}
+STILL_LONGER: dict[str, int] = {}
 """Modules that are to be split, and what they may have until then. None is added here."""
 
 

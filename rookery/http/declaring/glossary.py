@@ -86,6 +86,9 @@ _MEANINGS: Mapping[str, str] = MappingProxyType(
         "retweeted": "Whether one has retweeted it; absent without a viewer",
         "bookmarked": "Whether one has bookmarked it; absent without a viewer",
         "replyToTweetId": "Id of the tweet to answer",
+        "quoteTweetId": "Id of the tweet to quote",
+        "retweetId": "Id of the retweet, or of the quote",
+        "comment": "What to say about the tweet; makes a quote of the retweet",
         "unavailable": "Why it is not shown",
         # Places in a text
         "mentions": "Users that are named, as `@name`",

@@ -51,9 +51,12 @@ async def tweet_json_of(services: Services, viewer_id: int | None, tweet_id: int
     return tweet_json(await services.reading.one(viewer_id, tweet_id))
 
 
-async def created_json(services: Services, author_id: int, tweet_id: int) -> bytes:
-    """As `tweet_json_of`, for its author, who posted it just now."""
-    return tweet_json(await services.reading.created(author_id, tweet_id))
+async def posted_json(services: Services, author_id: int, tweet_id: int, is_new: bool) -> bytes:
+    """What a request to post has led to, as `TweetView` in JSON for its author."""
+    if is_new:
+        return tweet_json(await services.reading.created(author_id, tweet_id))
+    # A repeated request: others may have liked, edited or deleted it since.
+    return await tweet_json_of(services, author_id, tweet_id)
 
 
 def profile_view(profile: Profile, viewer_id: int | None) -> UserView:

@@ -52,25 +52,25 @@ class Engagement:
         return await self._change(identity, tweet_id, operations, NOT_LIKED)
 
     async def unlike(self, identity: Identity, tweet_id: int) -> bool:
-        """End that `identity` likes a tweet; False if that was so already.
+        """End that `identity` likes a tweet; False if there was no like.
 
-        Of a tweet that was deleted too: with it, its likes end anyway. Of one that the user may no
-        longer see as well, which is then not found all the same.
-
-        Raises:
-            NotFound: there never was such a tweet, or it is not for this user.
+        Possible whatever became of the tweet. Of a tweet that is not there, or not for this user,
+        the answer is the same as of one that the user does not like.
         """
         user_id = identity.user_id
         try:
-            is_changed = await self._change(identity, tweet_id, unliking(user_id, tweet_id), LIKED)
+            return await self._change(identity, tweet_id, unliking(user_id, tweet_id), LIKED)
         except NotFound:
-            if await self._change(identity, tweet_id, unliking_gone(user_id, tweet_id), LIKED):
-                return True
-            if not await self._tweets.tombstones([tweet_id]):
-                raise
-            return False
-        await self._reading.seen_tweet(user_id, tweet_id)
-        return is_changed
+            return await self._change(identity, tweet_id, unliking_gone(user_id, tweet_id), LIKED)
+
+    async def likes_shown(self, viewer_id: int, tweet_id: int) -> int:
+        """How many like a tweet, as far as the viewer may know: 0 of what is not there for them."""
+        try:
+            await self._reading.seen_tweet(viewer_id, tweet_id)
+        except NotFound:
+            return 0
+        (counts,) = await self._tweets.counts([tweet_id])
+        return counts.likes
 
     async def counts(self, tweet_ids: Sequence[int]) -> list[TweetCounts]:
         """Counts of these tweets, in their order; zeros for tweets that do not exist."""

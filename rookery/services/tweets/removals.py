@@ -1,4 +1,4 @@
-"""Clears away what referred to a deleted tweet: likes and their counts, former versions, retweets.
+"""Clears away what referred to a deleted tweet: likes, bookmarks, former versions, retweets.
 
 The tweet itself is gone for everybody as soon as its deletion is committed. What this does after
 it is durable work: the deletion's batch notes it, each step is one batch of bounded size, and
@@ -14,10 +14,11 @@ from typing import Any
 import structlog
 
 from rookery.errors import RookeryError
-from rookery.events.kinds import TweetDeleted
 from rookery.ids import time_ms_of
 from rookery.models import Tweet
 from rookery.services.ports import Invalidation
+from rookery.services.tweets import telling
+from rookery.services.tweets.new_tweets import Original
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
 from rookery.store.records.outbox import adding
 from rookery.store.records.removals import (
@@ -32,6 +33,7 @@ from rookery.store.records.removals import (
 )
 from rookery.store.records.tweets import (
     UNCHANGED,
+    Standing,
     TweetRepository,
     deleting,
     target_label,
@@ -72,19 +74,17 @@ class Removals:
         self._tweets = TweetRepository(store.reader)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def deleting(self, tweet: Tweet, present: set[int]) -> tuple[Operation, ...]:
+    def deleting(
+        self, tweet: Tweet, standing: Standing, original: Original | None = None
+    ) -> tuple[Operation, ...]:
         """Operations that delete `tweet` and begin its removal; see `store.tweets.deleting`.
 
-        Call `begin` once they are committed.
+        `original` is what it retweeted, where that was not for everybody. Call `begin` once they
+        are committed.
         """
-        event = TweetDeleted(
-            id=self._ids(),
-            tweet_id=tweet.id,
-            author_id=tweet.author_id,
-            conversation_id=tweet.conversation_id,
-            kind=tweet.kind,
-        )
-        return (*deleting(tweet, present), beginning(tweet, self._ids()), adding(event))
+        original_author_id = standing.authors.get(tweet.retweet_of_id or tweet.quote_of_id or 0)
+        event = telling.deleted(self._ids(), tweet, original_author_id, original)
+        return (*deleting(tweet, standing), beginning(tweet, self._ids()), adding(event))
 
     async def begin(self, tweet_id: int) -> None:
         """Do the first steps now, and the others in the background.
@@ -242,9 +242,9 @@ class Removals:
 
     async def _delete_retweet(self, tweet: Tweet) -> None:
         targets = targets_of(tweet)
-        present = await self._tweets.existing(targets)
+        operations = self.deleting(tweet, await self._tweets.standing(tweet))
         try:
-            await self._store.writer.write(WriteBatch(self.deleting(tweet, present)))
+            await self._store.writer.write(WriteBatch(operations))
         except ConditionFailed as failed:
             if failed.label in (UNCHANGED, *map(target_label, targets)):
                 raise ConditionFailed(OVERTAKEN) from failed

@@ -12,9 +12,12 @@ import msgspec
 
 from rookery.models import Tombstone, Tweet
 from rookery.store.engine import Delete, Expect, Operation, Put, Reader
+from rookery.store.records.bookmarks import forgetting_bookmark
 from rookery.store.records.engagement import forgetting
 from rookery.store.schema import (
+    BOOKMARKERS,
     FAVOURITERS,
+    QUOTES,
     REMOVALS,
     REPLIES,
     RETWEETS,
@@ -46,15 +49,18 @@ class Remains(msgspec.Struct, frozen=True, kw_only=True):
     """What still refers to a deleted tweet: a part of each kind, at most as much as asked for."""
 
     likers: list[int]
+    bookmarkers: list[int]
     versions: list[int]
     retweets: list[int]
+    quotes: list[int]
     has_replies: bool
     parent: Tombstone | None
     """Of the tweet that it replied to, where that is deleted as well."""
 
     def is_less_than(self, limit: int) -> bool:
         """Whether this is all, where `limit` of each kind was asked for."""
-        return not self.retweets and max(len(self.likers), len(self.versions)) < limit
+        parts = (self.likers, self.bookmarkers, self.versions, self.quotes)
+        return not self.retweets and max(map(len, parts)) < limit
 
 
 def beginning(tweet: Tweet, token: int) -> Operation:
@@ -68,9 +74,9 @@ def noting(removal: Removal) -> Operation:
 
 
 def clearing(removal: Removal, remains: Remains) -> list[Operation]:
-    """Operations that remove likes and former versions, on the condition `OVERTAKEN`.
+    """Operations that remove what refers to the tweet, on the condition `OVERTAKEN`.
 
-    The retweets themselves must be deleted before.
+    Retweets must be deleted before. Quotes stay; only their rows among the tweet's quotes go.
     """
     tweet_id = removal.tweet_id
     operations: list[Operation] = []
@@ -78,8 +84,11 @@ def clearing(removal: Removal, remains: Remains) -> list[Operation]:
         key = (tweet_id, user_id)
         operations.append(Expect(FAVOURITERS.name, key, True, label=OVERTAKEN))
         operations += forgetting(user_id, tweet_id)
+    for user_id in remains.bookmarkers:
+        operations += forgetting_bookmark(user_id, tweet_id)
     operations += [Delete(TWEET_EDITS.name, (tweet_id, version)) for version in remains.versions]
     operations += [Delete(RETWEETS.name, (tweet_id, each)) for each in remains.retweets]
+    operations += [Delete(QUOTES.name, (tweet_id, each)) for each in remains.quotes]
     return operations
 
 
@@ -125,6 +134,8 @@ class RemovalRepository:
         prefix = (removal.tweet_id,)
         select = self._reader.select
         likers = await select(FAVOURITERS, ("user_id",), prefix, limit=limit)
+        bookmarkers = await select(BOOKMARKERS, ("user_id",), prefix, limit=limit)
+        quotes = await select(QUOTES, ("tweet_id",), prefix, limit=limit)
         versions = await select(TWEET_EDITS, ("version",), prefix, limit=limit)
         retweets = await select(RETWEETS, ("tweet_id",), prefix, limit=limit)
         replies = await select(REPLIES, ("tweet_id",), prefix, limit=1)
@@ -133,6 +144,8 @@ class RemovalRepository:
             parent = await self._reader.get(TOMBSTONES, (removal.reply_to_id,))
         return Remains(
             likers=_ids(likers),
+            bookmarkers=_ids(bookmarkers),
+            quotes=_ids(quotes),
             versions=_ids(versions),
             retweets=_ids(retweets),
             has_replies=bool(replies),

@@ -1,21 +1,23 @@
 """Tweets: the tweets themselves, their former versions and counts, and the lists they stand in.
 
-The functions give the
-operations of a change, to be written as one batch together with its outbox entry; the class reads.
+The functions give the operations of a change, to be written as one batch together with its event;
+the class reads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
 from rookery.domain.merging import Post
 from rookery.models import Tombstone, Tweet, TweetCounts, TweetEdit
 from rookery.store.engine import Delete, Expect, Increment, Insert, Operation, Put, Reader
+from rookery.store.records.pins import PinRepository, pin_going_with_tweet
+from rookery.store.records.retweets import RetweetRepository, no_longer_referring, referring
 from rookery.store.schema import (
     CONVERSATIONS,
     POSTS,
     REPLIES,
-    RETWEETS,
     TOMBSTONES,
     TWEET_COUNTS,
     TWEET_EDITS,
@@ -33,17 +35,18 @@ def target_label(target_id: int) -> str:
 
 
 def creating(tweet: Tweet) -> list[Operation]:
-    """Operations that add a tweet, on the condition that those it refers to exist."""
+    """Operations that add a tweet, on the condition that those it refers to exist.
+
+    A retweet fails with `retweets.ALREADY_RETWEETED` where its author has retweeted that before.
+    """
     operations: list[Operation] = [
         Insert(TWEETS.name, msgspec.structs.asdict(tweet)),
         Insert(
             POSTS.name, {"author_id": tweet.author_id, "tweet_id": tweet.id, "kind": tweet.kind}
         ),
         Increment(USER_COUNTS.name, (tweet.author_id,), {"tweets": 1}),
+        *referring(tweet),
     ]
-    if tweet.retweet_of_id is not None:
-        row = {"original_id": tweet.retweet_of_id, "tweet_id": tweet.id}
-        operations.append(Insert(RETWEETS.name, row))
     if tweet.retweet_of_id is None or tweet.reply_to_id is not None:
         row = {"conversation_id": tweet.conversation_id, "tweet_id": tweet.id}
         operations.append(Insert(CONVERSATIONS.name, row))
@@ -59,17 +62,33 @@ def creating(tweet: Tweet) -> list[Operation]:
             )
         )
     for target_id, count in _targets(tweet):
-        operations += _counting(target_id, count, 1)
+        operations.append(_exists(target_id))
+        if tweet.is_counted:
+            operations.append(Increment(TWEET_COUNTS.name, (target_id,), {count: 1}))
     return operations
 
 
-def deleting(tweet: Tweet, present: set[int]) -> list[Operation]:
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a deletion must know of a tweet's surroundings.
+
+    `authors`: the author of each of the tweets it refers to, as far as these still exist.
+    `retweeted_as`: the retweet by which its author retweets the same original. `is_pinned`:
+    whether its author has pinned it.
+    """
+
+    authors: Mapping[int, int] = MappingProxyType({})
+    retweeted_as: int | None = None
+    is_pinned: bool = False
+
+
+def deleting(tweet: Tweet, standing: Standing) -> list[Operation]:
     """Operations that remove a tweet, on the condition that it still has this version.
 
-    `present`: which of the tweets it refers to still exist; the counts of these are lowered, and
-    that they exist is a condition too. Replies to the tweet stay, and a tombstone with them. What
-    else refers to the tweet is left to a removal (`rookery.store.records.removals`), which must
-    be begun in the same batch: likes, former versions, retweets, and its row among the replies.
+    The counts of the tweets that it refers to are lowered where these still exist; that they do,
+    and that the pin is as it was read, are conditions too. Replies to the tweet stay, and a
+    tombstone with them. What else refers to the tweet is left to a removal
+    (`rookery.store.records.removals`), which must be begun in the same batch: likes, former
+    versions, retweets, rows of quotes, bookmarks, and its row among the replies.
     """
     grave = Tombstone(
         id=tweet.id, reply_to_id=tweet.reply_to_id, conversation_id=tweet.conversation_id
@@ -82,12 +101,15 @@ def deleting(tweet: Tweet, present: set[int]) -> list[Operation]:
         Delete(CONVERSATIONS.name, (tweet.conversation_id, tweet.id)),
         Increment(USER_COUNTS.name, (tweet.author_id,), {"tweets": -1}),
         Put(TOMBSTONES.name, msgspec.structs.asdict(grave)),
+        *no_longer_referring(tweet, standing.retweeted_as),
+        *pin_going_with_tweet(tweet.author_id, tweet.id, standing.is_pinned, UNCHANGED),
     ]
-    if tweet.retweet_of_id is not None:
-        operations.append(Delete(RETWEETS.name, (tweet.retweet_of_id, tweet.id)))
-    for target_id, count in _targets(tweet):
-        if target_id in present:
-            operations += _counting(target_id, count, -1)
+    if tweet.is_counted:
+        for target_id, count in _targets(tweet):
+            if target_id in standing.authors:
+                # The condition keeps counts of a deleted tweet from coming back as a row.
+                operations.append(_exists(target_id))
+                operations.append(Increment(TWEET_COUNTS.name, (target_id,), {count: -1}))
     return operations
 
 
@@ -124,12 +146,8 @@ def _targets(tweet: Tweet) -> list[tuple[int, str]]:
     return targets
 
 
-def _counting(target_id: int, count: str, delta: int) -> tuple[Operation, ...]:
-    # The condition keeps counts of a deleted tweet from coming back as a row of their own.
-    return (
-        Expect(TWEETS.name, (target_id,), True, label=target_label(target_id)),
-        Increment(TWEET_COUNTS.name, (target_id,), {count: delta}),
-    )
+def _exists(target_id: int) -> Operation:
+    return Expect(TWEETS.name, (target_id,), True, label=target_label(target_id))
 
 
 class TweetRepository:
@@ -137,6 +155,8 @@ class TweetRepository:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+        self._retweets = RetweetRepository(reader)
+        self._pins = PinRepository(reader)
 
     async def get(self, tweet_id: int) -> Tweet | None:
         document = await self._reader.get(TWEETS, (tweet_id,))
@@ -151,12 +171,27 @@ class TweetRepository:
 
     async def existing(self, tweet_ids: Sequence[int]) -> set[int]:
         """Those of `tweet_ids` that exist; reads no bodies."""
+        return set(await self.authors(tweet_ids))
+
+    async def authors(self, tweet_ids: Sequence[int]) -> dict[int, int]:
+        """The author ids of those of the tweets that exist, by tweet id; reads no bodies."""
         if not tweet_ids:
-            return set()
+            return {}
         lists = await self._reader.select_many(
-            TWEETS, ("id",), [(tweet_id,) for tweet_id in tweet_ids], limit=1
+            TWEETS, ("id", "author_id"), [(tweet_id,) for tweet_id in tweet_ids], limit=1
         )
-        return {tweet_id for rows in lists for (tweet_id,) in rows}
+        return {tweet_id: author_id for rows in lists for tweet_id, author_id in rows}
+
+    async def standing(self, tweet: Tweet) -> Standing:
+        """What the deletion of a tweet must know."""
+        retweeted_as = None
+        if tweet.retweet_of_id is not None:
+            retweeted_as = await self._retweets.retweet_of(tweet.author_id, tweet.retweet_of_id)
+        return Standing(
+            authors=await self.authors(targets_of(tweet)),
+            retweeted_as=retweeted_as,
+            is_pinned=await self._pins.is_pinned(tweet.author_id, tweet.id),
+        )
 
     async def tombstones(self, tweet_ids: Sequence[int]) -> dict[int, Tombstone]:
         """What is left of those of the tweets that were deleted, by id."""

@@ -9,7 +9,7 @@ from rookery.models import Tweet, User
 from rookery.store.engine import WriteBatch
 from rookery.store.records.engagement import liking
 from rookery.store.records.removals import RemovalRepository, beginning
-from rookery.store.records.tweets import creating, deleting
+from rookery.store.records.tweets import Standing, creating, deleting
 from rookery.store.records.users import Users
 from rookery.store.schema import COLLECTIONS
 from rookery.store.sqlite import SqliteReader, SqliteStore
@@ -50,7 +50,7 @@ async def _leave_a_removal(path: Path) -> None:
         Users.add(User(id=1, username="ann", name="Ann")),
         creating(tweet),
         *likes,
-        (*deleting(tweet, set()), beginning(tweet, 1)),
+        (*deleting(tweet, Standing()), beginning(tweet, 1)),
     ):
         await store.writer.write(WriteBatch(tuple(operations)))
     await store.close()

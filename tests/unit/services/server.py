@@ -21,8 +21,11 @@ from rookery.services.reading.conversations import Conversations
 from rookery.services.reading.likes import Likes
 from rookery.services.reading.reading import Reading
 from rookery.services.reading.timelines import Timelines
+from rookery.services.tweets.bookmarks import Bookmarks
 from rookery.services.tweets.counts import CountChanges
 from rookery.services.tweets.engagement import Engagement
+from rookery.services.tweets.pins import Pins
+from rookery.services.tweets.retweets import Retweets
 from rookery.services.tweets.tweets import NewTweet, Tweets
 from rookery.store.engine import Collection, Document, Key, Row, WriteBatch
 from rookery.store.records.outbox import stored_event
@@ -193,6 +196,9 @@ class Server:
             self.timeline_port,
         )
         self.engagement = Engagement(self.store, self.ids, self.reading, self.changes)
+        self.retweets = Retweets(self.store, self.reading, self.tweets)
+        self.bookmarks = Bookmarks(self.store, self.ids, self.reading, self.changes)
+        self.pins = Pins(self.store, self.ids, self.reading, self.changes)
         graph_changes = GraphChanges(self.store, self.ids, self.timeline_port, self.broadcasts)
         self.graph = Graph(self.store, self.ids, self.reading, graph_changes)
         self.requests = FollowRequests(self.store, self.ids, graph_changes)

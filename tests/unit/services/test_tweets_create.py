@@ -132,12 +132,12 @@ async def test_a_reply_to_a_tweet_deleted_meanwhile_is_not_found() -> None:
 async def test_a_retweet_shows_the_original() -> None:
     """A retweet of a retweet too; with a text of its own it is a quote."""
     server = Server()
-    ann = await server.sign_up("ann")
+    ann, bob = await server.sign_up("ann"), await server.sign_up("bob")
     original = await server.post(ann)
     create = server.tweets.create
     retweet = await create(ann, NewTweet(text="", retweet_of_id=original.id))
-    again = await create(ann, NewTweet(text="", retweet_of_id=retweet.id))
-    quote = await create(ann, NewTweet(text="look", retweet_of_id=original.id))
+    again = await create(bob, NewTweet(text="", retweet_of_id=retweet.id))
+    quote = await create(ann, NewTweet(text="look", retweet_of_id=retweet.id))
     assert retweet.retweet_of_id == again.retweet_of_id == quote.quote_of_id == original.id
     assert (retweet.kind, quote.kind) == (PostKind.RETWEET, PostKind.QUOTE)
     counts = await server.engagement.counts([original.id])

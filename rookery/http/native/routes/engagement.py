@@ -52,8 +52,8 @@ async def like(services: Services, call: Call[IdPath, Nothing, Nothing]) -> Like
 async def _unlike(services: Services, call: Call[IdPath, Nothing, Nothing]) -> LikeState:
     tweet_id = call.path.number
     await services.engagement.unlike(call.identity, tweet_id)
-    counts = await _counts(services, tweet_id)
-    return LikeState(message="Tweet unliked", liked=False, like_count=counts.like_count)
+    count = await services.engagement.likes_shown(call.identity.user_id, tweet_id)
+    return LikeState(message="Tweet unliked", liked=False, like_count=count)
 
 
 @endpoint(
@@ -61,7 +61,6 @@ async def _unlike(services: Services, call: Call[IdPath, Nothing, Nothing]) -> L
     "/tweets/{id}/unlike",
     "Take a like back; no error if there is none",
     answers={200: LikeState},
-    errors=(NotFound,),
 )
 async def unlike(services: Services, call: Call[IdPath, Nothing, Nothing]) -> LikeState:
     return await _unlike(services, call)
@@ -72,7 +71,6 @@ async def unlike(services: Services, call: Call[IdPath, Nothing, Nothing]) -> Li
     "/tweets/{id}/like",
     "Take a like back; no error if there is none",
     answers={200: LikeState},
-    errors=(NotFound,),
 )
 async def delete(services: Services, call: Call[IdPath, Nothing, Nothing]) -> LikeState:
     return await _unlike(services, call)

@@ -20,9 +20,9 @@ from rookery.http.declaring.schemas import (
     optional_id,
 )
 from rookery.http.native.presenting import (
-    created_json,
     next_cursor,
     page_json,
+    posted_json,
     shown_page_json,
     tweet_json_of,
 )
@@ -30,7 +30,7 @@ from rookery.http.native.rendering import place_json
 from rookery.http.native.services import Services
 from rookery.ids import time_ms_of
 from rookery.services.tweets.tweets import NewTweet
-from rookery.views import Entities, TweetView, entities_view, iso_time
+from rookery.views import Entities, TweetView, Visibility, entities_view, iso_time
 
 MAX_TEXT_CHARS = 25_000
 """A bound for the document and against abuse; the rules of `rookery.text` are narrower."""
@@ -48,10 +48,16 @@ Language = Annotated[str, Meta(pattern="^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$"
 
 
 class NewTweetBody(Parameters, frozen=True, kw_only=True):
-    """A tweet to post; `lang` is a BCP 47 tag."""
+    """A tweet to post; `lang` is a BCP 47 tag.
+
+    `visibility` says who may see it: everybody, one's followers, or only whom it mentions (one's
+    followers and whom it mentions, of a private account's tweet that is for everybody).
+    """
 
     text: Text
     reply_to_tweet_id: IdText | None = None
+    quote_tweet_id: IdText | None = None
+    visibility: Visibility = "public"
     sensitive: bool = False
     lang: Language | None = None
 
@@ -110,7 +116,7 @@ class ReplyPage(Answer, frozen=True, kw_only=True):
     "/tweets",
     "Post a tweet",
     answers={201: TweetCreated},
-    errors=(InvalidText, NotFound, IdempotencyMismatch),
+    errors=(InvalidText, NotFound, Forbidden, IdempotencyMismatch),
     max_body_bytes=TWEET_BODY_BYTES,
 )
 async def create(services: Services, call: Call[Nothing, Nothing, NewTweetBody]) -> bytes:
@@ -120,15 +126,15 @@ async def create(services: Services, call: Call[Nothing, Nothing, NewTweetBody])
         NewTweet(
             text=body.text,
             reply_to_id=optional_id(body.reply_to_tweet_id, "replyToTweetId"),
+            retweet_of_id=optional_id(body.quote_tweet_id, "quoteTweetId"),
+            visibility=body.visibility,
             sensitive=body.sensitive,
             lang=body.lang,
         ),
         call.idempotency_key,
     )
     created = iso_time(time_ms_of(tweet.id))
-    rendered = await (created_json if is_new else tweet_json_of)(
-        services, call.identity.user_id, tweet.id
-    )
+    rendered = await posted_json(services, call.identity.user_id, tweet.id, is_new)
     return b'{"tweetId":"%d","createdAt":"%b","tweet":%b}' % (
         tweet.id,
         created.encode(),

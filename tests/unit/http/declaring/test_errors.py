@@ -48,7 +48,7 @@ def test_documented_error_responses_have_codes_and_shape() -> None:
     """Each error response of the document lists its codes and has the one error shape."""
     responses = document(ENDPOINTS)["paths"]["/api/v1/tweets"]["post"]["responses"]
     assert set(responses) == {
-        "201", "400", "401", "404", "413", "415", "422", "429", "500", "503"
+        "201", "400", "401", "403", "404", "413", "415", "422", "429", "500", "503"
     }  # fmt: skip
     assert "`idempotency_mismatch`" in responses["422"]["description"]
     for status, codes in codes_of(declared["tweets_create"]).items():

@@ -14,7 +14,7 @@ from rookery.services.reading import timelines as timelines_module
 from rookery.services.reading.shown import ShownPage
 from rookery.store.engine import Collection, Key, Operation, Row, WriteBatch
 from rookery.store.records.graph import follow_operations
-from rookery.store.records.tweets import creating, deleting
+from rookery.store.records.tweets import Standing, creating, deleting
 from rookery.store.records.users import Users
 from tests.unit.memory_store import MemoryStore
 from tests.unit.services.reading.rows import add, block, mute_conversation
@@ -62,7 +62,9 @@ class Network:
         self.deleted = [tweet for tweet in tweets if chance.random() < 0.2]
         self.live = [tweet for tweet in tweets if tweet not in self.deleted]
         self._warm_up(tweets)
-        removals = [operation for tweet in self.deleted for operation in deleting(tweet, set())]
+        removals = [
+            operation for tweet in self.deleted for operation in deleting(tweet, Standing())
+        ]
         await self.server.store.writer.write(WriteBatch(tuple(removals)))
 
     def _warm_up(self, tweets: list[Tweet]) -> None:
@@ -308,7 +310,7 @@ async def test_numbered_pages_count_what_the_viewer_is_shown(
     monkeypatch.setattr(timelines_module, "COUNTED_AT_ONCE", at_once)
     server = Server()
     ann, bob, cyd = [await server.sign_up(name) for name in ("ann", "bob", "cyd")]
-    others = await server.post(bob)
+    others = [await server.post(bob) for _ in range(40)]
     operations: list[Operation] = []
     visible: dict[int, list[int]] = {ann.user_id: [], bob.user_id: [], cyd.user_id: []}
     for number in range(40):
@@ -322,7 +324,7 @@ async def test_numbered_pages_count_what_the_viewer_is_shown(
             text="" if is_retweet else "x",
             kind=int(kind),
             visibility="mentioned" if is_restricted else "public",
-            retweet_of_id=others.id if is_retweet else None,
+            retweet_of_id=others[number].id if is_retweet else None,
             conversation_id=50 if is_muted else tweet_id,
         )
         operations += creating(tweet)

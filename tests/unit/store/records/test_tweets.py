@@ -3,12 +3,22 @@
 from typing import Any
 
 import msgspec
+import pytest
 
 from rookery.models import PostKind, Tweet, TweetCounts
-from rookery.store.engine import WriteBatch
+from rookery.store.engine import ConditionFailed, WriteBatch
 from rookery.store.records.removals import Removal, RemovalRepository, beginning, clearing, ending
-from rookery.store.records.tweets import TweetRepository, creating, deleting, replacing
-from rookery.store.schema import COLLECTIONS, RETWEETS, TWEET_COUNTS, USER_COUNTS
+from rookery.store.records.retweets import ALREADY_RETWEETED, RetweetRepository
+from rookery.store.records.tweets import Standing, TweetRepository, creating, deleting, replacing
+from rookery.store.schema import (
+    COLLECTIONS,
+    CONVERSATIONS,
+    QUOTES,
+    RETWEETED,
+    RETWEETS,
+    TWEET_COUNTS,
+    USER_COUNTS,
+)
 from tests.unit.memory_store import MemoryStore
 
 ROOT = Tweet(id=10, author_id=1, text="root", conversation_id=10)
@@ -71,7 +81,7 @@ async def test_deleting_leaves_the_store_as_before_creating() -> None:
     for operations in (
         creating(REPLY),
         replacing(REPLY, edited, 5),
-        [*deleting(edited, present={10}), beginning(edited, 7)],
+        [*deleting(edited, Standing(authors={10: 1})), beginning(edited, 7)],
     ):
         await store.write(WriteBatch(tuple(operations)))
     removals = RemovalRepository(store.reader)
@@ -85,19 +95,61 @@ async def test_deleting_leaves_the_store_as_before_creating() -> None:
     assert after == {name: rows for name, rows in before.items() if name != "tombstones"}
 
 
-async def test_a_retweet_is_found_from_its_original() -> None:
-    """It is no conversation of its own, and writes no more rows than another tweet."""
+async def test_a_retweet_is_found_from_its_original_and_from_its_author() -> None:
+    """It is no conversation of its own."""
     retweet = Tweet(id=30, author_id=2, text="", kind=2, retweet_of_id=10, conversation_id=30)
     store, _ = await _created(ROOT, retweet)
-    assert store.documents(RETWEETS) == [{"original_id": 10, "tweet_id": 30}]
-    assert len(creating(retweet)) == len(creating(ROOT)) + 2  # the condition and the count
+    row = {"original_id": 10, "tweet_id": 30, "author_id": 2}
+    assert store.documents(RETWEETS) == store.documents(RETWEETED) == [row]
+    assert await RetweetRepository(store).retweet_of(2, 10) == 30
+    assert [row["conversation_id"] for row in store.documents(CONVERSATIONS)] == [10]
+
+
+async def test_an_author_retweets_a_tweet_once() -> None:
+    """The second batch fails as a whole, with a label of its own."""
+    retweet = Tweet(id=30, author_id=2, text="", kind=2, retweet_of_id=10, conversation_id=30)
+    store, tweets = await _created(ROOT, retweet)
+    again = msgspec.structs.replace(retweet, id=31, conversation_id=31)
+    with pytest.raises(ConditionFailed, match=ALREADY_RETWEETED):
+        await store.write(WriteBatch(tuple(creating(again))))
+    assert await tweets.counts([10]) == [TweetCounts(retweets=1)]
+    other = msgspec.structs.replace(again, author_id=3)
+    await store.write(WriteBatch(tuple(creating(other))))
+    assert await RetweetRepository(store).retweets(10, 0, 9) == [(3, 31), (2, 30)]
+    assert await RetweetRepository(store).retweets(10, 31, 9) == [(2, 30)]
+
+
+async def test_another_retweet_of_the_same_tweet_by_its_author_stays() -> None:
+    """Earlier releases let an author retweet twice; the one that is undone is the newer one."""
+    retweet = Tweet(id=30, author_id=2, text="", kind=2, retweet_of_id=10, conversation_id=30)
+    older = msgspec.structs.replace(retweet, id=29, conversation_id=29)
+    store, tweets = await _created(ROOT, retweet)
+    rows = [each for each in creating(older) if getattr(each, "collection", "") != RETWEETED.name]
+    await store.write(WriteBatch(tuple(rows)))
+    standing = await tweets.standing(older)
+    assert standing == Standing(authors={10: 1}, retweeted_as=30)
+    await store.write(WriteBatch(tuple(deleting(older, standing))))
+    assert await RetweetRepository(store).retweet_of(2, 10) == 30
+    assert await tweets.counts([10]) == [TweetCounts(retweets=1)]
+
+
+async def test_what_was_not_for_everybody_changes_no_count() -> None:
+    """Neither when it is posted nor when it is deleted; it stands in the lists all the same."""
+    hidden = msgspec.structs.replace(REPLY, is_counted=False, visibility="followers")
+    store, tweets = await _created(ROOT, hidden)
+    assert await tweets.counts([10]) == [TweetCounts()]
+    assert await tweets.replies(10, 0, 9) == await RetweetRepository(store).quotes(10, 0, 9) == [20]
+    assert [row["counted"] for row in store.documents(QUOTES)] == [0]
+    await store.write(WriteBatch(tuple(deleting(hidden, await tweets.standing(hidden)))))
+    assert await tweets.counts([10]) == [TweetCounts()]
+    assert store.documents(QUOTES) == []
 
 
 async def test_deleting_a_reply_to_a_deleted_tweet_makes_no_counts() -> None:
     """Counts of what is gone must not come back below zero."""
     store, _ = await _created(ROOT, REPLY)
-    await store.write(WriteBatch(tuple(deleting(ROOT, present=set()))))
-    await store.write(WriteBatch(tuple(deleting(REPLY, present=set()))))
+    await store.write(WriteBatch(tuple(deleting(ROOT, Standing()))))
+    await store.write(WriteBatch(tuple(deleting(REPLY, Standing()))))
     assert store.documents(TWEET_COUNTS) == []
 
 

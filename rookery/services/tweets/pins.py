@@ -1,0 +1,108 @@
+"""Pinning tweets to one's profile."""
+
+from collections.abc import Callable
+
+from rookery.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
+from rookery.models import Identity
+from rookery.services.reading.pages import Chunk, check_limit, chunk_of_rows
+from rookery.services.reading.reading import Reading
+from rookery.services.reading.shown import ShownPage
+from rookery.services.turns import ATTEMPTS, Turns
+from rookery.services.tweets.counts import CountChanges
+from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
+from rookery.store.records.pins import (
+    COUNT_UNCHANGED,
+    NOT_PINNED,
+    PINNED,
+    TWEET_EXISTS,
+    PinRepository,
+    pinning,
+    unpinning,
+)
+
+MAX_PINS = 5
+
+
+class Pins:
+    """Users' pins. When a change returns, every read shows it, through whichever process."""
+
+    def __init__(
+        self, store: Store, ids: Callable[[], int], reading: Reading, changes: CountChanges
+    ) -> None:
+        self._store = store
+        self._ids = ids
+        self._reading = reading
+        self._changes = changes
+        self._pins = PinRepository(store.reader)
+        self._turns = Turns()
+
+    async def pin(self, identity: Identity, tweet_id: int) -> bool:
+        """Pin a tweet of the user's own; False if that was so already.
+
+        Raises:
+            NotFound: no such tweet, or not for this user.
+            Forbidden: it is someone else's.
+            InvalidRequest: it is a retweet.
+            Conflict: as many as may be are pinned.
+        """
+        tweet = await self._reading.seen_tweet(identity.user_id, tweet_id)
+        if tweet.author_id != identity.user_id:
+            raise Forbidden("You may only pin your own tweets")
+        if tweet.retweet_of_id is not None:
+            raise InvalidRequest("A retweet cannot be pinned", "id")
+        async with self._turns.of(identity.user_id):
+            return await self._pin(identity.user_id, tweet_id)
+
+    async def _pin(self, user_id: int, tweet_id: int) -> bool:
+        for _ in range(ATTEMPTS):
+            counted = await self._pins.counted(user_id)
+            if (counted or 0) >= MAX_PINS:
+                if await self._pins.is_pinned(user_id, tweet_id):
+                    return False
+                raise Conflict(f"At most {MAX_PINS} tweets can be pinned; unpin another one first")
+            operations = pinning(user_id, tweet_id, self._ids(), counted)
+            failed = await self._write(operations, tweet_id)
+            if failed is None:
+                return True
+            if failed == NOT_PINNED:
+                return False
+            if failed == TWEET_EXISTS:
+                raise NotFound("Tweet not found")
+        raise Unavailable("Pins are being changed too often; try again")
+
+    async def unpin(self, identity: Identity, tweet_id: int) -> bool:
+        """Take a pin away; False if there was none, also where there is no such tweet."""
+        return await self._write(unpinning(identity.user_id, tweet_id), tweet_id) is None
+
+    async def of_user(
+        self, viewer_id: int | None, user_id: int, before: int, limit: int
+    ) -> ShownPage:
+        """What a user pinned, newest pin first, below pin id `before` (0: all).
+
+        Raises:
+            InvalidRequest: `limit` is out of bounds.
+            NotFound: no such user, or not for this viewer.
+            Protected: they are only for those whom the user approved.
+        """
+        check_limit(limit)
+        await self._reading.check_lists(viewer_id, user_id)
+
+        async def read(before: int, limit: int) -> Chunk:
+            return chunk_of_rows(await self._pins.of_user(user_id, before, limit), limit)
+
+        return await self._reading.page(viewer_id, read, before, limit, asked_for=[user_id])
+
+    async def _write(self, operations: tuple[Operation, ...], tweet_id: int) -> str | None:
+        """The label of the condition that failed; None where the batch took effect."""
+        try:
+            await self._store.writer.write(WriteBatch(operations))
+        except ConditionFailed as failed:
+            if failed.label not in (NOT_PINNED, PINNED, TWEET_EXISTS, COUNT_UNCHANGED):
+                raise
+            return failed.label
+        except Unavailable:
+            # The outcome is unknown.
+            self._changes.announce([tweet_id])
+            raise
+        await self._changes.announce([tweet_id])
+        return None

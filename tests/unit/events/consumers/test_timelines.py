@@ -1,0 +1,175 @@
+"""The consumer that brings changes to timelines and connections."""
+
+import pytest
+
+from rookery.errors import ActorUnavailable
+from rookery.events.consumers.timelines import LATE_MS, Timelines
+from rookery.events.kinds import (
+    Event,
+    FollowChanged,
+    HiddenChanged,
+    PrivacyChanged,
+    TweetDeleted,
+    TweetEdited,
+    TweetPosted,
+)
+from rookery.ids import first_id_at
+from rookery.messages import Delivery
+from rookery.models import EventKind, Tweet
+from rookery.store.engine import Insert, WriteBatch
+from rookery.store.records.tweets import TweetRepository, creating
+from tests.unit.memory_store import MemoryStore
+
+NOW_MS = 1_790_000_000_000
+CELEBRITY = 99
+
+
+class Somewhere:
+    """Destinations that note what they are told."""
+
+    def __init__(self) -> None:
+        self.rings: list[Delivery] = []
+        self.lists: list[Delivery] = []
+        self.told: list[object] = []
+        self.refuses = False
+        self.is_away = False
+
+    def is_celebrity(self, user_id: int) -> bool:
+        return user_id == CELEBRITY
+
+    async def to_rings(self, deliveries: list[Delivery]) -> None:
+        if self.is_away:
+            raise ActorUnavailable()
+        self.rings += deliveries
+
+    async def to_lists(self, deliveries: list[Delivery]) -> list[int]:
+        self.lists += deliveries
+        return [each.event_id for each in deliveries] if self.refuses else []
+
+    async def follow_changed(self, follower_id: int, followee_id: int, follows: bool) -> None:
+        self.told.append(("follow", follower_id, followee_id, follows))
+
+    async def hidden_changed(self, user_ids: list[int]) -> None:
+        self.told.append(("hidden", user_ids))
+
+    async def followers_changed(self, user_ids: list[int]) -> None:
+        self.told.append(("followers", user_ids))
+
+    async def forget(self, tweet_ids: list[int]) -> None:
+        self.told.append(("forget", tweet_ids))
+
+
+class Scene:
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        self.to = Somewhere()
+        self.consumer = Timelines(self.to, TweetRepository(self.store), lambda: NOW_MS)
+
+    async def handle(self, *events: Event) -> None:
+        await self.consumer.handle(events)
+
+
+def _posted(tweet_id: int, author_id: int = 7) -> TweetPosted:
+    return TweetPosted(
+        id=tweet_id,
+        tweet_id=tweet_id,
+        author_id=author_id,
+        conversation_id=5,
+        kind=8,
+        original_author_id=3,
+        audience=[7, 8],
+        record=b"record",
+    )
+
+
+NOW_ID = first_id_at(NOW_MS)
+
+
+async def test_a_delivery_has_all_that_shards_need() -> None:
+    """They ask nobody about it."""
+    scene = Scene()
+    await scene.handle(_posted(NOW_ID))
+    assert scene.to.rings == [
+        Delivery(
+            event_id=NOW_ID,
+            event_kind=EventKind.TWEET,
+            tweet_id=NOW_ID,
+            author_id=7,
+            post_kind=8,
+            conversation_id=5,
+            original_author_id=3,
+            audience=[7, 8],
+            record=b"record",
+        )
+    ]
+    assert scene.to.told == []
+
+
+async def test_changes_of_tweets_are_told_to_caches_too() -> None:
+    """Whoever made them may have died before it could."""
+    scene = Scene()
+    edited = TweetEdited(id=11, tweet_id=1, author_id=7, conversation_id=1, record=b"new")
+    deleted = TweetDeleted(id=12, tweet_id=2, author_id=7, conversation_id=2)
+    await scene.handle(edited, deleted)
+    assert [(each.event_kind, each.record) for each in scene.to.rings] == [
+        (EventKind.TWEET_EDITED, b"new"),
+        (EventKind.TWEET_DELETED, b""),
+    ]
+    assert scene.to.told == [("forget", [1, 2])]
+
+
+async def test_celebrities_tweets_go_into_lists() -> None:
+    """But for those of who is none any more."""
+    scene = Scene()
+    await scene.handle(_posted(NOW_ID, CELEBRITY), _posted(NOW_ID + 1))
+    assert [each.event_id for each in scene.to.lists] == [NOW_ID]
+    assert [each.event_id for each in scene.to.rings] == [NOW_ID + 1]
+    scene.to.refuses = True
+    await scene.handle(_posted(NOW_ID + 2, CELEBRITY))
+    assert [each.event_id for each in scene.to.rings] == [NOW_ID + 1, NOW_ID + 2]
+
+
+async def test_follows_and_what_is_hidden_are_told() -> None:
+    """To the timelines; follows also to who decides who is a celebrity."""
+    scene = Scene()
+    await scene.handle(
+        FollowChanged(id=1, follower_id=5, followee_id=6, follows=True),
+        HiddenChanged(id=2, user_ids=[9, 8]),
+        FollowChanged(id=3, follower_id=4, followee_id=6, follows=False),
+    )
+    assert sorted(scene.to.told, key=str) == sorted(
+        [
+            ("follow", 5, 6, True),
+            ("follow", 4, 6, False),
+            ("hidden", [8, 9]),
+            ("followers", [6]),
+        ],
+        key=str,
+    )
+
+
+async def test_a_late_post_of_a_deleted_tweet_reaches_nobody() -> None:
+    """One of a tweet that is there does; one that is not late costs no read."""
+    scene = Scene()
+    late_id = first_id_at(NOW_MS - 2 * LATE_MS)
+    there = Tweet(id=late_id + 1, author_id=7, text="x", conversation_id=late_id + 1)
+    inserts = [each for each in creating(there) if isinstance(each, Insert)]
+    await scene.store.write(WriteBatch(tuple(inserts)))
+    await scene.handle(_posted(late_id), _posted(late_id + 1))
+    assert [each.tweet_id for each in scene.to.rings] == [late_id + 1]
+    scene.store.reads.clear()
+    await scene.handle(_posted(NOW_ID))
+    assert sum(scene.store.reads.values()) == 0
+
+
+async def test_a_shard_that_does_not_answer_is_told() -> None:
+    """The relay hands the same events out again."""
+    scene = Scene()
+    scene.to.is_away = True
+    with pytest.raises(ActorUnavailable):
+        await scene.handle(_posted(NOW_ID))
+
+
+def test_it_wants_no_more_than_it_uses() -> None:
+    """What it does not want leaves the outbox without it."""
+    assert PrivacyChanged not in Timelines.kinds
