@@ -22,8 +22,8 @@ KINDS = (
 )
 HOST, FAN = "host", "fan"
 PEOPLE = (HOST, FAN, *KINDS, *AUTHORS)
-VIEWERS: tuple[str | None, ...] = (None, *KINDS, *AUTHORS)
-"""None is nobody: whoever is not signed in."""
+VIEWERS: tuple[str | None, ...] = (None, *KINDS, "open", "closed")
+"""None is nobody: whoever is not signed in. Who is suspended cannot sign in."""
 
 Viewer: TypeAlias = str | None
 Relation: TypeAlias = str

@@ -1,6 +1,6 @@
 """What happens in the world, step by step, and what of it a viewer could know of."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
 from tests.integration.rest.matrix.cast import (
@@ -95,7 +95,8 @@ def _posts(author: str) -> Iterator[Step]:
     yield Step("pin", author, f"{author}.public")
     yield Step("pin", author, f"{author}.followers")
     yield Step("like", FAN, f"{author}.followers")
-    yield Step("bookmark", "follower", f"{author}.followers")
+    for each in ("follower", "muting"):
+        yield Step("bookmark", each, f"{author}.followers")
     yield post(f"fan.retweets_{author}", shows=f"{author}.public")
     yield post(f"fan.quotes_{author}", quotes=f"{author}.public", refers=True)
     yield post(f"fan.answers_{author}", replies_to=f"{author}.public", refers=True)
@@ -116,8 +117,42 @@ def _relations() -> Iterator[Step]:
 
 
 STEPS = tuple(script())
+PLAIN = tuple(step for step in STEPS if not step.refers)
+"""Without what names a tweet that is hidden from somebody: a world in which that tweet never was
+could not have it."""
 TWEETS = {step.tweet.label: step.tweet for step in STEPS if step.tweet is not None}
 RULES = Rules(TWEETS)
+
+
+SUBJECTS = (
+    "host.root",
+    "host.other",
+    "blocked.post",
+    "blocking.post",
+    "muted.post",
+    *(
+        f"{author}.{each}"
+        for author in AUTHORS
+        for each in ("public", "followers", "mentioned", "reply", "retweet", "again")
+    ),
+    *(f"fan.{each}_{author}" for author in AUTHORS for each in ("retweets", "quotes", "answers")),
+)
+"""Tweets that are asked for one by one; the others are like these, and stand in lists."""
+PERSONS = (HOST, FAN, "follower", "requested", "approved", "muted", "blocked", "blocking", *AUTHORS)
+"""People who are asked for; as above."""
+SURROUNDED = {
+    "host.root",
+    "host.other",
+    *(f"{author}.{each}" for author in AUTHORS for each in ("public", "reply", "retweet")),
+    *(f"fan.retweets_{author}" for author in AUTHORS),
+}
+"""Tweets with something around them: answers, likes, retweets, quotes."""
+ACTED_ON = {
+    "host.root",
+    *(f"{author}.{each}" for author in AUTHORS for each in ("public", "followers", "mentioned")),
+    *(f"fan.retweets_{author}" for author in AUTHORS),
+}
+"""Tweets with which something is done by those who may; what the others ask is asked of all."""
 
 
 class Row(NamedTuple):
@@ -158,6 +193,9 @@ def knows_of(viewer: Viewer, step: Step) -> bool:
         people.append(step.what)
     if not all(sees_person(viewer, each) for each in people):
         return False
+    if step.tweet is not None and step.tweet.shows:
+        # Who retweets it is told of somebody muted as well.
+        return RULES.sees(viewer, step.what) and RULES.lists(viewer, step.tweet.shows)
     if step.act in ("post", "like", "bookmark", "pin"):
         return RULES.lists(viewer, step.what)
     return True
@@ -168,8 +206,13 @@ def unlisted(viewer: Viewer, step: Step) -> list[Row]:
     they must not show."""
     if step.act == "like" and not _shows_likes(viewer, step.who):
         return [Row("favouriters", step.what, step.who)]
-    if step.tweet is not None and step.tweet.shows and not _shows_retweets(viewer, step.who):
-        return [Row("retweets", step.tweet.shows, step.what)]
+    if step.tweet is not None and step.tweet.shows:
+        found = []
+        if not _shows_retweets(viewer, step.who):
+            found.append(Row("retweets", step.tweet.shows, step.what))
+        if not RULES.lists(viewer, step.what):
+            found.append(Row("posts", step.who, step.what))
+        return found
     if step.act != "follow" or _is_request(step):
         return []
     found = []
@@ -186,6 +229,3 @@ def _shows_likes(viewer: Viewer, person: str) -> bool:
 
 def _shows_retweets(viewer: Viewer, person: str) -> bool:
     return lists_person(viewer, person) and sees_lists(viewer, person)
-
-
-Wanted: TypeAlias = Callable[[Step], bool]
