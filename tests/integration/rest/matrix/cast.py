@@ -1,8 +1,8 @@
 """Who is there, who may see what of whom: the rules as a table, and nothing of the program.
 
 Three authors (an open account, a closed one, and one that is gone, which is suspended) stand to
-every kind of viewer as the viewer's name says. Everybody else is open, and in no relation that
-decides anything.
+every kind of viewer as the viewer's name says. Everybody else is in no relation that decides
+anything, and open, but for one who is lost: suspended while somebody asks to follow.
 """
 
 from typing import Literal, NamedTuple, TypeAlias
@@ -20,8 +20,8 @@ KINDS = (
     "blocking",
     "moderator",
 )
-HOST, FAN = "host", "fan"
-PEOPLE = (HOST, FAN, *KINDS, *AUTHORS)
+HOST, FAN, LOST = "host", "fan", "lost"
+PEOPLE = (HOST, FAN, LOST, *KINDS, *AUTHORS)
 VIEWERS: tuple[str | None, ...] = (None, *KINDS, "open", "closed")
 """None is nobody: whoever is not signed in. Who is suspended cannot sign in."""
 
@@ -68,6 +68,8 @@ class Tweet(NamedTuple):
 
 def account(person: str) -> str:
     """What sort of account somebody has."""
+    if person == LOST:
+        return "gone"
     return person if person in AUTHORS else "open"
 
 

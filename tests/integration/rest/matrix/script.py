@@ -8,6 +8,7 @@ from tests.integration.rest.matrix.cast import (
     FAN,
     HOST,
     KINDS,
+    LOST,
     PEOPLE,
     Rules,
     Tweet,
@@ -108,6 +109,9 @@ def _relations() -> Iterator[Step]:
     for each in ("requested", "approved", "gone"):
         yield Step("follow", each, "closed")
     yield Step("approve", "closed", "approved")
+    yield Step("close", LOST)
+    yield Step("follow", "stranger", LOST)
+    yield Step("suspend", LOST)
     for author in AUTHORS:
         yield Step("block", author, "blocked")
         yield Step("block", "blocking", author)
@@ -183,7 +187,8 @@ def counted(step: Step) -> list[tuple[str, str]]:
 
 
 def _is_request(step: Step) -> bool:
-    return step.act == "follow" and step.what == "closed" and step.who in ("requested", "gone")
+    asked = (("requested", "closed"), ("gone", "closed"), ("stranger", LOST))
+    return step.act == "follow" and (step.who, step.what) in asked
 
 
 def knows_of(viewer: Viewer, step: Step) -> bool:
