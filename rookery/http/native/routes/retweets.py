@@ -60,9 +60,12 @@ class RetweetState(Answer, frozen=True, kw_only=True):
     max_body_bytes=TWEET_BODY_BYTES,
 )
 async def retweet(services: Services, call: Call[IdPath, Nothing, RetweetBody]) -> Reply:
-    tweet, is_new = await services.retweets.retweet(
-        call.identity, call.path.number, call.body.comment or "", call.idempotency_key
-    )
+    try:
+        tweet, is_new = await services.retweets.retweet(
+            call.identity, call.path.number, call.body.comment or "", call.idempotency_key
+        )
+    except InvalidText as error:
+        raise InvalidText(str(error), error.code, "comment") from error
     rendered = await posted_json(services, call.identity.user_id, tweet.id, is_new)
     body = b'{"retweetId":"%d","tweet":%b}' % (tweet.id, rendered)
     return Reply(body, 201 if is_new or tweet.quote_of_id is not None else 200)
