@@ -192,7 +192,7 @@ async def http_world(
     server = await serve(application.respond, "127.0.0.1", 0, bounds_of=application.bounds_of)
     try:
         async with ClientSession() as session:
-            yield World(server.port, session, services, streams, checks, respond)
+            yield World(server.port, session, services, streams, checks, application.respond)
     finally:
         await server.close()
         await services.changes.settled()

@@ -10,7 +10,7 @@ from typing import Annotated, TypeAlias
 
 import msgspec
 from msgspec import Meta
-from multipart import (  # type: ignore[import-untyped]
+from multipart import (
     MultipartError,
     MultipartSegment,
     ParserLimitReached,
