@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import Mapping
 
-import msgspec
-
 from rookery.actors.presence import REPORT_PERIOD_S, Reporter, ShardPresence
 from rookery.actors.runtime import ActorContext
 from rookery.actors.shards import until_available
@@ -19,22 +17,10 @@ from rookery.connection.refusals import StreamRefusals
 from rookery.connection.server import ConnectionListener
 from rookery.connection.settings import StreamSettings
 from rookery.domain.placement import ClusterView
-from rookery.events.encoding import read_record
 from rookery.http.addresses import Addresses
 from rookery.messages import Invalidation, Push
 from rookery.services.use_cases import UseCases
 from rookery.store import clock_ms
-from rookery.views import tweet_card
-
-
-def _with_card(push: Push) -> Push:
-    """`push` with the card of its tweet, as MessagePack, for its record."""
-    if not push.record:
-        return push
-    record = read_record(push.record)
-    card = msgspec.msgpack.encode(tweet_card(record.tweet, record.author))
-    return msgspec.structs.replace(push, record=card)
-
 
 HANDSHAKE_FILES = 64
 """Kept for connections that want to become sessions, however many sessions there are."""
@@ -134,7 +120,7 @@ class StreamSurface:
         self._admission.look_again()
 
     def push(self, batch: list[Push]) -> None:
-        self._hub.push([_with_card(each) for each in batch])
+        self._hub.push(batch)
 
     def invalidate(self, change: Invalidation) -> None:
         self._use_cases.invalidate(change)
