@@ -58,7 +58,9 @@ async def test_retweeting_and_taking_back_at_once_leaves_one_or_none(world: Worl
     )
     shown = await bob.ok("GET", f"/tweets/{original}")
     people = await ids(ann, f"/tweets/{original}/retweeters", "users")
-    assert shown["retweetCount"] == len(people) == len(await ids(ann, f"/timeline/user/{bob.user_id}"))
+    assert (
+        shown["retweetCount"] == len(people) == len(await ids(ann, f"/timeline/user/{bob.user_id}"))
+    )
     assert shown["retweeted"] is (people == [bob.user_id])
 
 
@@ -92,9 +94,7 @@ async def test_a_deleted_original_takes_its_retweets_with_it(world: World) -> No
     kept = (await bob.ok("POST", "/tweets", {"text": "kept"}))["tweetId"]
     original = (await ann.ok("POST", "/tweets", {"text": "first"}))["tweetId"]
     _, retweet_id = await retweet(bob, original)
-    quote: dict[str, Any] = await bob.ok(
-        "POST", f"/tweets/{original}/retweet", {"comment": "see"}
-    )
+    quote: dict[str, Any] = await bob.ok("POST", f"/tweets/{original}/retweet", {"comment": "see"})
     for path in (f"/tweets/{original}/like", f"/tweets/{original}/bookmark"):
         await cyd.ok("POST", path)
     await ann.ok("POST", f"/tweets/{original}/pin")

@@ -43,9 +43,7 @@ async def test_what_leads_to_the_hidden_shows_a_place(viewer: Viewer, whole: Tow
         )
         below = await whole.ok(viewer, "GET", f"/tweets/{whole.ids['host.root']}/context?limit=50")
         (reply,) = [
-            place
-            for place in below["descendants"]
-            if place["id"] == whole.ids[f"{author}.reply"]
+            place for place in below["descendants"] if place["id"] == whole.ids[f"{author}.reply"]
         ]
         for place, label, may_see in (
             (quote["quoteOf"], f"{author}.public", RULES.sees),

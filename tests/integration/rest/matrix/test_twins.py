@@ -27,9 +27,7 @@ async def test_no_page_tells_of_the_hidden(viewer: Viewer, plain: Town) -> None:
     async with twin_for(viewer) as twin:
         twins = Twins(viewer, plain, twin)
         found = [
-            difference
-            for endpoint in LISTS
-            async for difference in twins.differences(endpoint)
+            difference for endpoint in LISTS async for difference in twins.differences(endpoint)
         ]
         assert found[:3] == []
         assert min(twins.compared.values()) > 0

@@ -190,9 +190,7 @@ class Town:
         found: dict[int, str] = {int(each): label for each, label in labels.items()}
         for collection in COLLECTIONS:
             for document in self.store.documents(collection):
-                named = [
-                    labels[str(value)] for value in document.values() if str(value) in labels
-                ]
+                named = [labels[str(value)] for value in document.values() if str(value) in labels]
                 for column, value in document.items():
                     if column.endswith("_id") and isinstance(value, int) and value not in found:
                         found[value] = f"{column}({','.join(sorted(named))})"

@@ -37,6 +37,7 @@ def uncounted(viewer: Viewer) -> Counter[tuple[str, str]]:
     """What counts for all in the world, and never was in the viewer's twin of it."""
     return Counter(each for step in PLAIN if not knows_of(viewer, step) for each in counted(step))
 
+
 LISTS = tuple(each for each in KNOWN if each.method == "GET" and key_of(each) == name_of(each))
 """What is compared. Endpoints by name answer as those by id."""
 
