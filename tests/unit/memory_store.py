@@ -212,9 +212,8 @@ class MemoryStore:
             return table.values()
         kept = self._groups.get((collection.name, first))
         groups: Groups = {} if kept is None else kept[1]
-        if (
-            kept is None or kept[0] is not table
-        ):  # A write puts another table in the place of the one it changes.
+        # A write puts another table in the place of the one it changes.
+        if kept is None or kept[0] is not table:
             groups = {}
             for document in table.values():
                 groups.setdefault(document[first], []).append(document)

@@ -5,6 +5,7 @@ every kind of viewer as the viewer's name says. Everybody else is in no relation
 anything, and open, but for one who is lost: suspended while somebody asks to follow.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
 AUTHORS = ("open", "closed", "gone")
@@ -93,15 +94,20 @@ def relation(viewer: Viewer, person: str) -> Relation:
 class Rules:
     """What viewers may see, of these tweets."""
 
-    def __init__(self, tweets: dict[str, Tweet]) -> None:
+    def __init__(
+        self,
+        tweets: Mapping[str, Tweet],
+        relation: Callable[[Viewer, str], Relation] = relation,
+    ) -> None:
         self._tweets = tweets
+        self._relation = relation
 
     def sees(self, viewer: Viewer, label: str) -> bool:
         """Whether a viewer who asks for a tweet gets it."""
         tweet = self._tweets[label]
         if tweet.shows and not self.sees(viewer, tweet.shows):
             return False
-        stands = relation(viewer, tweet.author)
+        stands = self._relation(viewer, tweet.author)
         if stands == "mentioned" and not tweet.mentions:
             stands = "stranger"
         return stands in WHO_SEES[account(tweet.author), tweet.visibility]
@@ -112,7 +118,7 @@ class Rules:
         authors = {tweet.author}
         if tweet.shows:
             authors.add(self._tweets[tweet.shows].author)
-        mutes = any(relation(viewer, each) == "muting" for each in authors)
+        mutes = any(self._relation(viewer, each) == "muting" for each in authors)
         return self.sees(viewer, label) and (not mutes or tweet.author == viewer)
 
     def is_for_everybody(self, label: str) -> bool:
