@@ -5,7 +5,7 @@ Fields that a newer server adds are ignored.
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Generic, Literal, Protocol, TypeAlias, TypedDict, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeAlias, TypedDict, TypeVar
 
 import msgspec
 
@@ -136,7 +136,7 @@ Visibility: TypeAlias = Literal["public", "followers", "mentioned"]
 
 
 class TweetCard(Model, frozen=True, kw_only=True):
-    """The part of a tweet that is the same for everyone; what the stream pushes."""
+    """The part of a tweet that is the same for everyone."""
 
     id: str
     text: str
@@ -167,23 +167,23 @@ class PushedTweet(TweetCard, frozen=True, kw_only=True):
     """A tweet as the stream brings it: without counts, and without marks.
 
     `retweet_of` is what a retweet shows; its own text is empty. `quote_of_raw` is as it came.
+    Servers of former releases tell neither.
     """
 
     retweet_of: TweetCard | None = None
     quote_of_raw: dict[str, Any] | None = msgspec.field(name="quoteOf", default=None)
 
+    def __post_init__(self) -> None:
+        _quoted(self.quote_of_raw, TweetCard)
+
     @property
     def quote_of(self) -> TweetCard | MissingTweet | None:
-        """What it quotes.
-
-        Raises:
-            msgspec.ValidationError: the server sent something else.
-        """
+        """What it quotes, or what stands in its place."""
         return _quoted(self.quote_of_raw, TweetCard)
 
 
 class Tweet(TweetCard, frozen=True, kw_only=True):
-    """A tweet with its counts. `liked` and the like only for a signed-in viewer.
+    """A tweet with its counts. `liked`, `retweeted` and `bookmarked` only for a signed-in viewer.
 
     `retweet_of` is the whole of what a retweet shows, with its own counts and marks; the text of
     the retweet itself is empty. `quote_of_raw` is as it came. Servers of former releases do not
@@ -201,17 +201,24 @@ class Tweet(TweetCard, frozen=True, kw_only=True):
     retweeted: bool | None = None
     bookmarked: bool | None = None
 
+    def __post_init__(self) -> None:
+        _quoted(self.quote_of_raw, Tweet)
+
     @property
     def quote_of(self) -> "Tweet | MissingTweet | None":
-        """What it quotes; what that one quotes itself is left to its `quote_of_id`.
+        """What it quotes, or what stands in its place.
 
-        Raises:
-            msgspec.ValidationError: the server sent something else.
+        What a quoted tweet quotes itself is left to its `quote_of_id`.
         """
         return _quoted(self.quote_of_raw, Tweet)
 
 
 def _quoted(raw: dict[str, Any] | None, kind: type[Card]) -> Card | MissingTweet | None:
+    """The kinds are told apart by `unavailable`, and each tweet is so read when it comes.
+
+    Raises:
+        msgspec.ValidationError: it is of neither.
+    """
     if raw is None:
         return None
     if "unavailable" in raw:
@@ -364,110 +371,3 @@ class Readiness(Model, frozen=True, kw_only=True):
     def ready(self) -> bool:
         """Whether all of them do."""
         return self.status == "ready"
-
-
-class SignedUp(Tokens, frozen=True, kw_only=True):
-    """The answer to a sign-up, as on the wire."""
-
-    profile: User
-
-
-class Posted(Model, frozen=True, kw_only=True):
-    """The answer to a post, as on the wire."""
-
-    tweet: Tweet
-
-
-class Retweet(Model, frozen=True, kw_only=True):
-    """The answer to a retweet or quote, as on the wire."""
-
-    tweet: Tweet
-
-
-class Devices(Model, frozen=True, kw_only=True):
-    """A page of devices, as on the wire."""
-
-    items: list[Device] = msgspec.field(name="devices")
-    next_cursor: str | None = None
-
-
-class Listing(Protocol[T]):
-    """A page as on the wire, whatever the name of its items there."""
-
-    @property
-    def items(self) -> list[T]: ...
-
-    @property
-    def next_cursor(self) -> str | None: ...
-
-
-class Tweets(Model, frozen=True, kw_only=True):
-    """A page of tweets."""
-
-    items: list[Tweet] = msgspec.field(name="tweets")
-    next_cursor: str | None
-
-
-class Replies(Model, frozen=True, kw_only=True):
-    """A page of replies."""
-
-    items: list[Tweet] = msgspec.field(name="replies")
-    next_cursor: str | None
-
-
-class Versions(Model, frozen=True, kw_only=True):
-    """A page of versions of a tweet."""
-
-    items: list[TweetVersion] = msgspec.field(name="versions")
-    next_cursor: str | None
-
-
-class ContextPage(Model, frozen=True, kw_only=True):
-    """A context as on the wire, where each entry shows by itself what it is."""
-
-    ancestors: list[msgspec.Raw]
-    descendants: list[msgspec.Raw]
-    next_cursor: str | None
-
-    def read(self) -> Context:
-        """The same, typed.
-
-        Raises:
-            msgspec.DecodeError: an entry is of neither kind.
-        """
-        return Context(
-            ancestors=[_entry(raw) for raw in self.ancestors],
-            descendants=[_entry(raw) for raw in self.descendants],
-            next_cursor=self.next_cursor,
-        )
-
-
-class _Mark(Model, frozen=True, kw_only=True):
-    unavailable: str | None = None
-
-
-def _entry(raw: msgspec.Raw) -> Tweet | MissingTweet:
-    if msgspec.json.decode(raw, type=_Mark).unavailable is None:
-        return msgspec.json.decode(raw, type=Tweet)
-    return msgspec.json.decode(raw, type=MissingTweet)
-
-
-class Users(Model, frozen=True, kw_only=True):
-    """A page of users."""
-
-    items: list[User] = msgspec.field(name="users")
-    next_cursor: str | None
-
-
-class Followers(Model, frozen=True, kw_only=True):
-    """A page of followers."""
-
-    items: list[User] = msgspec.field(name="followers")
-    next_cursor: str | None
-
-
-class Following(Model, frozen=True, kw_only=True):
-    """A page of followed users."""
-
-    items: list[User] = msgspec.field(name="following")
-    next_cursor: str | None

@@ -2,16 +2,8 @@
 
 import uuid
 
-from rookery.client.models import (
-    BookmarkState,
-    PinState,
-    Retweet,
-    RetweetState,
-    Tweet,
-    Tweets,
-    User,
-    Users,
-)
+from rookery.client.answers import Retweet, Tweets, Users
+from rookery.client.models import BookmarkState, PinState, RetweetState, Tweet, User
 from rookery.client.pages import Pages
 from rookery.client.paths import Id, UserId, id_in_path, user_path
 from rookery.client.requests import Requests

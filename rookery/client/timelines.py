@@ -3,7 +3,8 @@
 from typing import Literal, TypeAlias
 from urllib.parse import quote
 
-from rookery.client.models import Page, Tweet, Tweets
+from rookery.client.answers import Tweets
+from rookery.client.models import Page, Tweet
 from rookery.client.pages import Pages
 from rookery.client.paths import UserId, user_path
 from rookery.client.requests import Requests

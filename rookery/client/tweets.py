@@ -5,20 +5,15 @@ from typing import Any
 
 import msgspec
 
+from rookery.client.answers import ContextPage, Posted, Replies, Tweets, Users, Versions
 from rookery.client.errors import InvalidResponse
 from rookery.client.models import (
     Context,
-    ContextPage,
     Engagements,
     LikeState,
-    Posted,
-    Replies,
     Tweet,
-    Tweets,
     TweetVersion,
     User,
-    Users,
-    Versions,
     Visibility,
 )
 from rookery.client.pages import Pages
@@ -91,7 +86,7 @@ class TweetMethods(Requests):
         page = await self._transport.request(call, ContextPage)
         try:
             return page.read()
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise InvalidResponse(f"GET {call.path} was answered with something else") from error
 
     def replies(self, tweet_id: Id, *, limit: int = 100) -> Pages[Tweet]:
