@@ -4,8 +4,7 @@ import uuid
 from typing import Any
 from urllib.parse import quote
 
-from rookery.client.answers import Devices, SignedUp
-from rookery.client.models import Device, Session, Tokens, User
+from rookery.client.models import Device, Devices, Session, SignedUp, Tokens, User
 from rookery.client.pages import Pages
 from rookery.client.requests import GONE, Requests
 from rookery.client.transport import Call

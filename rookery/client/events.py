@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from rookery.client.models import Model, PushedTweet
+from rookery.client.models import Model
+from rookery.client.tweet_models import PushedTweet
 
 
 class _CardEvent:

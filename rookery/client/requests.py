@@ -2,8 +2,7 @@
 
 from typing import TypeVar
 
-from rookery.client.answers import Listing
-from rookery.client.models import Page
+from rookery.client.models import Listing, Page
 from rookery.client.pages import Pages
 from rookery.client.transport import Call, Transport
 

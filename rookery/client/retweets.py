@@ -2,12 +2,19 @@
 
 import uuid
 
-from rookery.client.answers import Retweet, Tweets, Users
-from rookery.client.models import BookmarkState, PinState, RetweetState, Tweet, User
+from rookery.client.models import User, Users
 from rookery.client.pages import Pages
 from rookery.client.paths import Id, UserId, id_in_path, user_path
 from rookery.client.requests import Requests
 from rookery.client.transport import Call
+from rookery.client.tweet_models import (
+    BookmarkState,
+    PinState,
+    Retweet,
+    RetweetState,
+    Tweet,
+    Tweets,
+)
 
 
 class RetweetMethods(Requests):

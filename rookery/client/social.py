@@ -3,8 +3,16 @@
 from collections.abc import Iterable
 from typing import Any, Literal, TypeAlias
 
-from rookery.client.answers import Followers, Following, Users
-from rookery.client.models import BlockState, FollowState, MuteState, PrivacySettings, User
+from rookery.client.models import (
+    BlockState,
+    Followers,
+    Following,
+    FollowState,
+    MuteState,
+    PrivacySettings,
+    User,
+    Users,
+)
 from rookery.client.pages import Pages
 from rookery.client.paths import Id, UserId, id_in_path, user_path
 from rookery.client.requests import Requests

@@ -5,21 +5,25 @@ from typing import Any
 
 import msgspec
 
-from rookery.client.answers import ContextPage, Posted, Replies, Tweets, Users, Versions
 from rookery.client.errors import InvalidResponse
-from rookery.client.models import (
-    Context,
-    Engagements,
-    LikeState,
-    Tweet,
-    TweetVersion,
-    User,
-    Visibility,
-)
+from rookery.client.models import User, Users
 from rookery.client.pages import Pages
 from rookery.client.paths import Id, UserId, id_in_path, user_path
 from rookery.client.requests import GONE, Requests
 from rookery.client.transport import Call
+from rookery.client.tweet_models import (
+    Context,
+    ContextPage,
+    Engagements,
+    LikeState,
+    Posted,
+    Replies,
+    Tweet,
+    Tweets,
+    TweetVersion,
+    Versions,
+    Visibility,
+)
 
 
 class TweetMethods(Requests):

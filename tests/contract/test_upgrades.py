@@ -47,7 +47,7 @@ FIRST, SECOND, THIRD = 21, 22, 23
 OF_ANN, QUOTE, QUOTE_OF_GONE, REPLY_TO_THIRD = 24, 25, 26, 27
 FOLLOW, POST = 31, 32
 """Entries of the outbox that were not delivered."""
-CARD = {
+CARD: dict[str, Any] = {
     "id": str(ROOT), "author": {"id": str(ANN), "username": "user1", "name": "User",
     "avatarUrl": "a", "verified": False}, "text": "hello", "entities": {}, "media": [],
     "inReplyToId": None, "inReplyToUserId": None, "conversationId": str(ROOT),

@@ -13,7 +13,7 @@ Choices where the protocol leaves room (a repository must not depend on them):
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -39,6 +39,7 @@ from rookery.store.engine import (
 from rookery.store.schema import COLLECTIONS
 
 Tables = dict[str, dict[Key, Document]]
+Groups = dict[Any, list[Document]]
 
 
 def _copy(document: Document) -> Document:
@@ -66,6 +67,7 @@ class MemoryStore:
     def __init__(self, collections: Sequence[Collection] = COLLECTIONS) -> None:
         self._collections = {collection.name: collection for collection in collections}
         self._tables: Tables = {collection.name: {} for collection in collections}
+        self._groups: dict[tuple[str, str], tuple[dict[Key, Document], Groups]] = {}
         self.before_write: Callable[[WriteBatch], Awaitable[None]] | None = None
         self.batches: list[WriteBatch] = []
         self.reads: dict[str, int] = {}
@@ -85,6 +87,14 @@ class MemoryStore:
         """All documents of a collection by key, for assertions; not counted as a read."""
         table = self._tables[collection.name]
         return [_copy(table[key]) for key in sorted(table)]
+
+    def saved(self) -> Tables:
+        """What is stored now, for `restore`; two are equal if nothing was written between."""
+        return dict(self._tables)
+
+    def restore(self, saved: Tables) -> None:
+        """Have the store be as it was when `saved` was taken; `batches` stay."""
+        self._tables = dict(saved)
 
     async def _begin_read(self, method: str) -> None:
         self.reads[method] = self.reads.get(method, 0) + 1
@@ -181,7 +191,7 @@ class MemoryStore:
         low = None if after is None else _sortable(after)
         high = None if before is None else _sortable(before)
         found: list[tuple[tuple[Any, ...], Document]] = []
-        for document in self._tables[collection.name].values():
+        for document in self._beginning_with(collection, order[0], prefix):
             if any(document[name] != value for name, value in zip(order, prefix, strict=False)):
                 continue
             position = _sortable([document[name] for name in rest])
@@ -192,6 +202,24 @@ class MemoryStore:
             found.append((position, document))
         found.sort(key=lambda pair: pair[0], reverse=reverse)
         return [document for _, document in found[: max(0, limit)]]
+
+    def _beginning_with(
+        self, collection: Collection, first: str, prefix: Key
+    ) -> Iterable[Document]:
+        """All documents of a collection, but for some whose field `first` is not `prefix[0]`."""
+        table = self._tables[collection.name]
+        if not prefix:
+            return table.values()
+        kept = self._groups.get((collection.name, first))
+        groups: Groups = {} if kept is None else kept[1]
+        if (
+            kept is None or kept[0] is not table
+        ):  # A write puts another table in the place of the one it changes.
+            groups = {}
+            for document in table.values():
+                groups.setdefault(document[first], []).append(document)
+            self._groups[collection.name, first] = (table, groups)
+        return groups.get(prefix[0], ())
 
     async def write(self, batch: WriteBatch) -> None:
         await asyncio.sleep(0)

@@ -10,7 +10,7 @@ import pytest_asyncio
 from rookery.errors import Forbidden, Protected
 from rookery.http.declaring.endpoint import Auth, Endpoint
 from rookery.http.declaring.openapi import codes_of
-from rookery.http.declaring.schemas import Nothing
+from rookery.http.declaring.parameters import Nothing
 from rookery.http.native.app import ENDPOINTS
 from rookery.services.graph import blocks, mutes
 from rookery.services.tweets import pins

@@ -8,7 +8,8 @@ import pytest
 
 from rookery import views
 from rookery.client.events import TweetEdited, TweetEvent
-from rookery.client.models import MissingTweet, Tweet, TweetCard, User
+from rookery.client.models import User
+from rookery.client.tweet_models import MissingTweet, Tweet, TweetCard
 from rookery.client.wire import Encoding, decoder_of
 from rookery.connection.rendering import pushed, unavailable
 

@@ -7,25 +7,25 @@ import msgspec
 import pytest
 
 from rookery import views
-from rookery.client import answers, models
+from rookery.client import models, tweet_models
 from rookery.client.models import Model
 from rookery.http.declaring.openapi import document
-from rookery.http.native.app import ENDPOINTS
+from rookery.http.native.app import NATIVE
 
-DOCUMENT = document(ENDPOINTS)["components"]["schemas"]
+DOCUMENT = document(NATIVE)["components"]["schemas"]
 SHAPES: dict[type, str] = {
     models.User: "UserView",
     models.Author: "UserRef",
-    models.Media: "MediaView",
-    models.Tweet: "TweetView",
-    models.MissingTweet: "UnavailableTweet",
-    models.TweetVersion: "TweetVersion",
-    models.Engagements: "EngagementCounts",
-    models.LikeState: "LikeState",
-    models.RetweetState: "RetweetState",
-    models.BookmarkState: "BookmarkState",
-    models.PinState: "PinState",
-    answers.Retweet: "Retweeted",
+    tweet_models.Media: "MediaView",
+    tweet_models.Tweet: "TweetView",
+    tweet_models.MissingTweet: "UnavailableTweet",
+    tweet_models.TweetVersion: "TweetVersion",
+    tweet_models.Engagements: "EngagementCounts",
+    tweet_models.LikeState: "LikeState",
+    tweet_models.RetweetState: "RetweetState",
+    tweet_models.BookmarkState: "BookmarkState",
+    tweet_models.PinState: "PinState",
+    tweet_models.Retweet: "Retweeted",
     models.FollowState: "FollowState",
     models.BlockState: "BlockState",
     models.MuteState: "MuteState",
@@ -33,20 +33,20 @@ SHAPES: dict[type, str] = {
     models.Device: "DeviceView",
     models.Tokens: "Refreshed",
     models.Session: "LoggedIn",
-    answers.SignedUp: "SignedUp",
+    models.SignedUp: "SignedUp",
     models.StreamAddress: "StreamAddress",
     models.StreamTicket: "StreamTicket",
     models.Health: "Health",
     models.Readiness: "Readiness",
-    answers.Posted: "TweetCreated",
-    answers.Devices: "DeviceList",
-    answers.Tweets: "TweetPage",
-    answers.Replies: "ReplyPage",
-    answers.Versions: "TweetHistory",
-    answers.Users: "UserPage",
-    answers.Followers: "FollowerPage",
-    answers.Following: "FollowingPage",
-    answers.ContextPage: "TweetContext",
+    tweet_models.Posted: "TweetCreated",
+    models.Devices: "DeviceList",
+    tweet_models.Tweets: "TweetPage",
+    tweet_models.Replies: "ReplyPage",
+    tweet_models.Versions: "TweetHistory",
+    models.Users: "UserPage",
+    models.Followers: "FollowerPage",
+    models.Following: "FollowingPage",
+    tweet_models.ContextPage: "TweetContext",
 }
 NOT_MODELLED = {
     ("LikeState", "message"),
@@ -73,7 +73,7 @@ MAY_BE_ABSENT = {
     for field in fields
 }
 """What servers of former releases do not answer, so that a model has to do without."""
-PARTS = {models.TweetCard, models.PushedTweet, Model}
+PARTS = {tweet_models.TweetCard, tweet_models.PushedTweet, Model}
 """Of other models, and none that is answered."""
 
 
@@ -130,7 +130,7 @@ def test_every_model_is_compared() -> None:
     """Whoever adds a model says which shape of the document it is."""
     declared = {
         each
-        for module in (models, answers)
+        for module in (models, tweet_models)
         for _, each in inspect.getmembers(module, inspect.isclass)
         if issubclass(each, Model) and not each.__name__.startswith("_")
     }
@@ -145,7 +145,7 @@ def test_a_model_is_as_the_document_says(model: type) -> None:
     ours = normal(schema, components)
     theirs = normal({"$ref": name}, DOCUMENT)
     theirs = frozenset(each for each in theirs if (name, each[0]) not in NOT_MODELLED)
-    if model is answers.ContextPage:  # its entries are told apart when they are read
+    if model is tweet_models.ContextPage:  # its entries are told apart when they are read
         either = frozenset(
             normal({"$ref": each}, DOCUMENT) for each in ("TweetView", "UnavailableTweet")
         )
@@ -158,7 +158,7 @@ def test_a_model_is_as_the_document_says(model: type) -> None:
 
 @pytest.mark.parametrize(
     ("model", "shown"),
-    [(models.TweetCard, views.TweetCard), (models.PushedTweet, views.PushedTweet)],
+    [(tweet_models.TweetCard, views.TweetCard), (tweet_models.PushedTweet, views.PushedTweet)],
     ids=["TweetCard", "PushedTweet"],
 )
 def test_what_streams_bring_has_the_fields_that_are_pushed(model: type, shown: type) -> None:
