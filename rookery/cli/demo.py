@@ -13,13 +13,12 @@ from rich.live import Live
 
 from rookery.cli.addresses import UrlOption, server_url
 from rookery.cli.console import ConfigOption, DataOption, err, out, run, table
+from rookery.cli.crowd import Crowd
 from rookery.cli.terminal import Rows
-from rookery.cli.tweet_lines import summary
+from rookery.cli.tweet_lines import who_says
 from rookery.client import (
-    ApiError,
     Client,
     Conflict,
-    ConnectionFailed,
     Stream,
     TooManyRequests,
     TweetEvent,
@@ -38,20 +37,6 @@ PASSWORD = "correct horse battery"
 MOST_NUMBERS = 99
 LONGEST_WAIT_S = 120.0
 SHOWN_ROWS = 15
-TOPICS = (
-    "coffee", "rain", "chess", "cycling", "python", "tea", "astronomy", "poetry", "music", "bread",
-)  # fmt: skip
-"""Words that take a verb in the singular."""
-OPENERS = (
-    "Nothing beats {topic} in the morning #{topic}",
-    "@{other} have you seen the news about {topic}?",
-    "I could talk about {topic} all day, @{other} knows",
-    "Unpopular opinion: {topic} is overrated #{topic}",
-    "Reading about {topic} again… #{topic} #today",
-    "Who is up for {topic} tonight? @{other}?",
-)
-COMMENTS = ("This!", "Worth reading", "I keep coming back to this", "Told you so")
-REPLIES = ("Absolutely!", "Not so sure about that.", "Ha, tell me more", "Count me in", "+1")
 
 
 def demo(
@@ -69,7 +54,7 @@ def demo(
     config: ConfigOption = None,
 ) -> None:
     """Let some people sign up on a running server, follow each other, post, reply, like, retweet
-    and quote.
+    and quote. One of them is private, and is asked for leave to follow.
 
     Prints what one of them sees arrive live, and how to look at it yourself. Run it again and the
     same people go on. Nobody else's account is touched: where a name is taken, the demo's person
@@ -90,10 +75,15 @@ async def _demo(url: str, people: int, minutes: float, rate: float) -> None:
                 client = await stack.enter_async_context(Client(url))
                 clients[await enter(client, name)] = client
         draw = random.Random()
-        await _follow(clients, people // 2, draw)
+        shy = list(clients)[-1] if people > 2 else None
+        asking = await follow_each_other(clients, people // 2, draw, shy)
         viewer = next(iter(clients))
         _introduce(clients, viewer, url)
-        crowd = Crowd(clients, draw)
+        if shy is not None:
+            waiting = ", ".join(asking) or "nobody else"
+            out.print(f"{shy} is private: {viewer} may follow, {waiting} asked to.")
+        out.print("Below it is live, too. Ctrl-C ends it.")
+        crowd = Crowd(clients, draw, shy)
         async with clients[viewer].stream() as stream:
             await _show(stream, viewer, crowd.act(minutes * 60, rate))
         out.print(
@@ -145,67 +135,37 @@ async def _when_allowed(
             await asyncio.sleep(wait_s)
 
 
-async def _follow(clients: dict[str, Client], each: int, draw: random.Random) -> None:
-    """Everybody follows some of the others, and the first one all."""
+async def follow_each_other(
+    clients: dict[str, Client], each: int, draw: random.Random, shy: str | None
+) -> list[str]:
+    """Let everybody follow some of the others, and the first one all; who asks `shy` in vain.
+
+    The account of `shy` is made private, and lets the first one follow. The second one asks in any
+    case.
+    """
+    names = list(clients)
     ids = {name: (await client.me()).id for name, client in clients.items()}
-    viewer = next(iter(clients))
+    if shy is not None:
+        await _when_allowed(clients[shy].update_privacy, is_private=True)
+    asking = []
     for name, client in clients.items():
-        others = [other for other in clients if other != name]
-        for other in others if name == viewer else draw.sample(others, min(each, len(others))):
-            await _when_allowed(client.follow, ids[other])
+        others = [other for other in names if other != name]
+        chosen = others if name == names[0] else draw.sample(others, min(each, len(others)))
+        if name == names[1] and shy is not None and shy not in chosen:
+            chosen.append(shy)
+        for other in chosen:
+            state = await _when_allowed(client.follow, ids[other])
+            if state.requested and name != names[0]:
+                asking.append(name)
+    if shy is not None:
+        await _when_allowed(clients[shy].approve_follow_request, ids[names[0]])
+    return asking
 
 
 def _introduce(clients: dict[str, Client], viewer: str, url: str) -> None:
     command = shlex.join(["rookery", "tail", viewer, "--password", PASSWORD, "--url", url])
     out.print(f"{len(clients)} people are there: {', '.join(clients)} (password: “{PASSWORD}”).")
     out.print(f"See what {viewer} sees:  {command}", soft_wrap=True)
-    out.print("Below it is live, too. Ctrl-C ends it.")
-
-
-class Crowd:
-    """People who act at random."""
-
-    def __init__(self, clients: dict[str, Client], draw: random.Random) -> None:
-        self._clients = clients
-        self._draw = draw
-        self._recent: list[str] = []
-        self.posts = self.replies = self.retweets = self.quotes = self.likes = 0
-
-    async def act(self, seconds: float, rate: float) -> None:
-        """Act for some time, `rate` times a second in the mean."""
-        until_s = time.monotonic() + seconds
-        while time.monotonic() < until_s:
-            name = self._draw.choice(list(self._clients))
-            try:
-                await self._one(name, self._clients[name])
-            except (ApiError, ConnectionFailed) as error:
-                err.print(f"{name}: {error}", style="yellow")
-            await asyncio.sleep(self._draw.expovariate(rate))
-
-    async def _one(self, name: str, client: Client) -> None:
-        choice = self._draw.random()
-        if not self._recent or choice >= 0.65:
-            other = self._draw.choice([o for o in self._clients if o != name])
-            text = self._draw.choice(OPENERS).format(topic=self._draw.choice(TOPICS), other=other)
-            tweet = await client.post(text)
-            self.posts += 1
-        else:
-            target = self._draw.choice(self._recent)
-            if choice < 0.35:
-                await client.like(target)
-                self.likes += 1
-                return
-            if choice < 0.45:
-                await client.retweet(target)
-                self.retweets += 1
-                return
-            if choice < 0.5:
-                tweet = await client.retweet(target, self._draw.choice(COMMENTS))
-                self.quotes += 1
-            else:
-                tweet = await client.post(self._draw.choice(REPLIES), reply_to=target)
-                self.replies += 1
-        self._recent = [*self._recent[-30:], tweet.id]
 
 
 async def _show(stream: Stream, viewer: str, acting: Coroutine[Any, Any, None]) -> None:
@@ -216,9 +176,9 @@ async def _show(stream: Stream, viewer: str, acting: Coroutine[Any, Any, None]) 
         async def read() -> None:
             async for event in stream:
                 if isinstance(event, TweetEvent):
-                    tweet = event.tweet
-                    time = f"{tweet.created_at:%H:%M:%S}"
-                    rows.append((time, tweet.author.username, summary(tweet)))
+                    shown = who_says(event.tweet)
+                    times = [f"{event.tweet.created_at:%H:%M:%S}", *[""] * len(shown)]
+                    rows.extend((time, *each) for time, each in zip(times, shown, strict=False))
                     live.update(_table(viewer, rows[-SHOWN_ROWS:]))
 
         tasks = [asyncio.create_task(acting), asyncio.create_task(read())]

@@ -3,8 +3,10 @@
 from rookery.cli.terminal import Line, line
 from rookery.client import MissingTweet, PushedTweet, Tweet, TweetCard
 
-INDENT = " " * 9
-"""As wide as the time and the space behind it."""
+INSET = "  "
+"""Before what a tweet refers to. Less than what the terminal puts before each further line of a
+text, so that no text can look like a quoted tweet of somebody."""
+BAR = "│ "
 MISSING = {"deleted": "(a tweet that was deleted)", "hidden": "(a tweet that is not shown)"}
 
 
@@ -17,27 +19,43 @@ def tweet_lines(tweet: Tweet | PushedTweet, mark: str = "") -> list[Line]:
     author = f"@{tweet.author.username}"
     if tweet.retweet_of is not None:
         heading = line(time, (" ↻ ", "green"), (author, "cyan"), (" retweeted", "dim"))
-        return [heading, _said(tweet.retweet_of, INDENT)]
+        return [heading, _said(tweet.retweet_of, ""), *_quoted(tweet.retweet_of)]
     if tweet.retweet_of_id is not None:
         return [line(time, (" ↻ ", "green"), (author, "cyan"), (" retweeted a tweet", "dim"))]
-    found = [line(time, (f" {author} ", "cyan"), (mark, "yellow"), tweet.text)]
-    quoted = tweet.quote_of
+    return [line(time, (f" {author} ", "cyan"), (mark, "yellow"), tweet.text), *_quoted(tweet)]
+
+
+def _quoted(tweet: TweetCard) -> list[Line]:
+    quoted = _quote_of(tweet)
+    if quoted is None:
+        return []
     if isinstance(quoted, MissingTweet):
-        found.append(line((f"{INDENT}│ {MISSING[quoted.unavailable]}", "dim")))
-    elif quoted is not None:
-        found.append(_said(quoted, f"{INDENT}│ "))
-    return found
+        return [line((f"{INSET}{BAR}{MISSING[quoted.unavailable]}", "dim"))]
+    return [_said(quoted, BAR)]
 
 
 def _said(tweet: TweetCard, before: str) -> Line:
-    return line((before, "dim"), (f"@{tweet.author.username} ", "cyan"), tweet.text)
+    """A tweet that another refers to, with `before` at the beginning of each of its lines."""
+    text = tweet.text.replace("\n", f"\n{before}")
+    return line((f"{INSET}{before}", "dim"), (f"@{tweet.author.username} ", "cyan"), text)
 
 
-def summary(tweet: Tweet | PushedTweet) -> str:
-    """What a tweet says, in one text: of a retweet, what it shows."""
+def who_says(tweet: Tweet | PushedTweet) -> list[tuple[str, str]]:
+    """Who says what, for a table: the tweet, or what it retweets, and below it what that quotes."""
+    who, shown = tweet.author.username, tweet.retweet_of or tweet
     if tweet.retweet_of is not None:
-        return f"↻ @{tweet.retweet_of.author.username}: {tweet.retweet_of.text}"
-    quoted = tweet.quote_of
-    if quoted is None or isinstance(quoted, MissingTweet):
-        return tweet.text
-    return f"{tweet.text} │ @{quoted.author.username}: {quoted.text}"
+        who = f"{who} ↻ {shown.author.username}"
+    elif tweet.retweet_of_id is not None:
+        who = f"{who} ↻"
+    quoted = _quote_of(shown)
+    found = [(who, shown.text)]
+    if isinstance(quoted, MissingTweet):
+        found.append((BAR, MISSING[quoted.unavailable]))
+    elif quoted is not None:
+        found.append((f"{BAR}{quoted.author.username}", quoted.text))
+    return found
+
+
+def _quote_of(tweet: TweetCard) -> TweetCard | MissingTweet | None:
+    """What a tweet quotes; what the stream brings of a retweeted one does not say."""
+    return tweet.quote_of if isinstance(tweet, Tweet | PushedTweet) else None

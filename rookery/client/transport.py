@@ -161,7 +161,7 @@ class Transport:
         body = await self.send(call, max_attempts=max_attempts)
         try:
             return msgspec.json.decode(body, type=to)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidResponse(
                 f"{call.method} {self._base}{call.path} was answered with something else: {error}"
             ) from error

@@ -79,7 +79,7 @@ Visibility: TypeAlias = Literal["public", "followers", "mentioned"]
 
 
 class TweetCard(Model, frozen=True, kw_only=True):
-    """The part of a tweet that is the same for everyone; what the stream pushes."""
+    """The part of a tweet that is the same for everyone."""
 
     id: str
     text: str
@@ -115,18 +115,17 @@ class PushedTweet(TweetCard, frozen=True, kw_only=True):
     retweet_of: TweetCard | None = None
     quote_of_raw: dict[str, Any] | None = msgspec.field(name="quoteOf", default=None)
 
+    def __post_init__(self) -> None:
+        _quoted(self.quote_of_raw, TweetCard)
+
     @property
     def quote_of(self) -> TweetCard | MissingTweet | None:
-        """What it quotes.
-
-        Raises:
-            msgspec.ValidationError: the server sent something else.
-        """
+        """What it quotes, or what stands in its place."""
         return _quoted(self.quote_of_raw, TweetCard)
 
 
 class Tweet(TweetCard, frozen=True, kw_only=True):
-    """A tweet with its counts. `liked` and the like only for a signed-in viewer.
+    """A tweet with its counts. `liked`, `retweeted` and `bookmarked` only for a signed-in viewer.
 
     `retweet_of` is the whole of what a retweet shows, with its own counts and marks; the text of
     the retweet itself is empty. `quote_of_raw` is as it came. Servers of former releases do not
@@ -144,17 +143,24 @@ class Tweet(TweetCard, frozen=True, kw_only=True):
     retweeted: bool | None = None
     bookmarked: bool | None = None
 
+    def __post_init__(self) -> None:
+        _quoted(self.quote_of_raw, Tweet)
+
     @property
     def quote_of(self) -> "Tweet | MissingTweet | None":
-        """What it quotes; what that one quotes itself is left to its `quote_of_id`.
+        """What it quotes, or what stands in its place.
 
-        Raises:
-            msgspec.ValidationError: the server sent something else.
+        What a quoted tweet quotes itself is left to its `quote_of_id`.
         """
         return _quoted(self.quote_of_raw, Tweet)
 
 
 def _quoted(raw: dict[str, Any] | None, kind: type[Card]) -> Card | MissingTweet | None:
+    """The kinds are told apart by `unavailable`; each tweet reads its own when it is made.
+
+    Raises:
+        msgspec.ValidationError: it is of neither.
+    """
     if raw is None:
         return None
     if "unavailable" in raw:

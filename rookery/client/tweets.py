@@ -90,7 +90,7 @@ class TweetMethods(Requests):
         page = await self._transport.request(call, ContextPage)
         try:
             return page.read()
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise InvalidResponse(f"GET {call.path} was answered with something else") from error
 
     def replies(self, tweet_id: Id, *, limit: int = 100) -> Pages[Tweet]:

@@ -1,5 +1,6 @@
 """The client's requests, each by its path and body, and what it makes of wrong answers."""
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -60,6 +61,21 @@ async def test_another_server_is_noticed(body: str) -> None:
         async with client_of(server) as client:
             with pytest.raises(InvalidResponse, match="/api/v1/health"):
                 await client.health()
+
+
+async def test_quotes_in_quotes_without_end_are_noticed() -> None:
+    """The server shows one level; many thousands are no answer either."""
+    depth = 5_000
+    whole = json.dumps({**TWEET, "quoteOf": None})
+    body = whole.replace("null}", "") * depth + "null" + "}" * depth
+
+    async def answer(request: Request) -> web.StreamResponse:
+        return web.Response(text=body)
+
+    async with Server([answer]).running() as server:
+        async with client_of(server) as client:
+            with pytest.raises(InvalidResponse, match="/api/v1/tweets/7"):
+                await client.tweet(7)
 
 
 async def test_redirects_are_not_followed() -> None:

@@ -6,9 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from rookery import views
 from rookery.client.events import TweetEdited, TweetEvent
 from rookery.client.models import User
-from rookery.client.tweet_models import Tweet
+from rookery.client.tweet_models import MissingTweet, Tweet, TweetCard
+from rookery.client.wire import Encoding, decoder_of
+from rookery.connection.rendering import pushed, unavailable
 
 CARD: dict[str, Any] = {
     "id": "7",
@@ -59,3 +62,52 @@ def test_flags_that_are_not_there_are_none() -> None:
     counts = {"likeCount": 1, "retweetCount": 0, "replyCount": 0, "quoteCount": 0}
     assert msgspec.convert({**CARD, **counts}, Tweet).liked is None
     assert set(User.__struct_defaults__) == {None}
+
+
+SHOWN = views.TweetCard(
+    id="8",
+    text="",
+    created_at="2026-01-31T12:00:00.000Z",
+    edited_at=None,
+    version=1,
+    author=views.UserRef(id="2", username="bob", name="Bob", avatar_url=""),
+    entities={"mentions": [], "hashtags": [], "cashtags": [], "urls": []},
+    in_reply_to_id=None,
+    in_reply_to_user_id=None,
+    conversation_id="8",
+    retweet_of_id=None,
+    quote_of_id=None,
+    media=[],
+    sensitive=False,
+    lang=None,
+    visibility="public",
+)
+ORIGINAL = msgspec.convert({**CARD, "id": "6"}, views.TweetCard)
+
+
+@pytest.mark.parametrize("encoding", ["msgpack", "json"])
+def test_retweets_and_quotes_bring_what_they_refer_to(encoding: Encoding) -> None:
+    """As the server renders it: a tweet, what stands in its place, or nothing."""
+    encode = msgspec.msgpack.encode if encoding == "msgpack" else msgspec.json.encode
+    read = decoder_of(encoding)
+
+    retweet = TweetEvent(3, read(encode(pushed(SHOWN, retweet_of=ORIGINAL)))).tweet
+    assert retweet.retweet_of == msgspec.convert({**CARD, "id": "6"}, TweetCard)
+    assert retweet.quote_of is None
+    quote = TweetEvent(3, read(encode(pushed(SHOWN, quote_of=ORIGINAL)))).tweet
+    assert quote.retweet_of is None
+    assert quote.quote_of == retweet.retweet_of
+    lost = TweetEvent(3, read(encode(pushed(SHOWN, quote_of=unavailable(6, "hidden"))))).tweet
+    assert lost.quote_of == MissingTweet(id="6", unavailable="hidden")
+    plain = TweetEvent(3, read(encode(pushed(SHOWN)))).tweet
+    assert (plain.retweet_of, plain.quote_of) == (None, None)
+
+
+@pytest.mark.parametrize("quoted", [{"id": "6"}, {"id": "6", "unavailable": "lost"}, {}])
+def test_a_malformed_quote_is_noticed_with_its_tweet(quoted: dict[str, Any]) -> None:
+    """Not first when somebody asks for what it quotes."""
+    with pytest.raises(msgspec.ValidationError):
+        _ = TweetEvent(3, {**CARD, "quoteOf": quoted}).tweet
+    counts = {"likeCount": 1, "retweetCount": 0, "replyCount": 0, "quoteCount": 0}
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({**CARD, **counts, "quoteOf": quoted}, Tweet)
