@@ -15,7 +15,7 @@ from tests.chaos.running import Result, run_seed
 from tests.chaos.schedule import Card, Injection, schedule
 from tests.chaos.sites import DECKS, SERVER
 
-WORKER_DIES = [Injection(0.8 + n / 4, "restart", names.FANOUT_WORKER, 0.0) for n in range(10)]
+WORKER_DIES = [Injection(0.8 + n / 16, "restart", names.FANOUT_WORKER, 0.0) for n in range(40)]
 """Often: only what is delivered and not yet acknowledged then is delivered twice."""
 SERVER_DIES = [Injection(2.0, "kill", SERVER, 0.1)]
 PLANS = {
