@@ -15,7 +15,7 @@ class Socialite(Citizen):
     """Retweets and takes it back, quotes, keeps, blocks, mutes, asks to follow and lets others.
 
     They do so among themselves and to spammers, whom nobody else follows: what others' homes must
-    show is known for that reason. What somebody hid in the meantime is refused, which is no failure.
+    show is known for that reason. What somebody hid meanwhile is refused, which is no failure.
     """
 
     weight = 5
