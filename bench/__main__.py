@@ -21,6 +21,8 @@ from bench.sweeps import SWEEPS
 
 BENCHES = {
     "reads": "home timelines a second, beside static responses of aiohttp",
+    "reads-social": "home timelines with retweets, quotes and hidden people a second, beside plain"
+    " ones",
     "posts": "tweets accepted a second, each durable and delivered to 50 followers",
     "fanout": "deliveries a second of one author's tweets to 1,000,000 followers",
     "push": "WebSocket frames a second to 2,000 sessions, beside websockets.broadcast",
@@ -130,7 +132,7 @@ async def _run(name: str, options: Options) -> AsyncIterator[Result]:
     if name in SWEEPS:
         measuring = sweeps.run(name, options)
     else:
-        measuring = import_module(f"bench.{name}").run(options)
+        measuring = import_module(f"bench.{name.replace('-', '_')}").run(options)
     async for result in measuring:
         label = f"{result.label}: " if result.label else ""
         _tell(f"    {label}{quantity(result.value, result.unit)}, took {_duration(step_s)}")

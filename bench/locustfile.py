@@ -29,12 +29,21 @@ from bench.scenarios.people import (
     Spammer,
 )
 from bench.scenarios.seeding import seeds_of
+from bench.scenarios.socialites import Socialite
 from bench.scenarios.spike import Shout, Spike, read_shouts
 from bench.scenarios.town import PEOPLE, Town, Unprepared
 from bench.scenarios.verdict import Observed, Verdict, judge, print_verdict, timeline_reads
 from rookery.errors import InvalidRequest
 
-__all__ = ["BreakingNews", "CasualReader", "Celebrity", "NewUser", "PowerUser", "Spammer"]
+__all__ = [
+    "BreakingNews",
+    "CasualReader",
+    "Celebrity",
+    "NewUser",
+    "PowerUser",
+    "Socialite",
+    "Spammer",
+]
 
 log = logging.getLogger("rookery.load")
 
@@ -57,7 +66,7 @@ def add_options(parser: LocustArgumentParser) -> None:
         type=float,
         default=60.0,
         help="Seconds in which people do what they do in a day: a casual reader 19 things, a power"
-        " user 62. With 60, 500 users load the server like 720,000 who live by the clock: about 200"
+        " user 66. With 60, 500 users load the server like 720,000 who live by the clock: about 200"
         " requests a second, beside spammers and breaking news. Default: 60",
     )
     group.add_argument(

@@ -132,7 +132,8 @@ def check(world: World, outcome: load.Outcome) -> int:
         shown = [int(tweet["id"]) for tweet in page]
         if shown != world.home(user, LIMIT):
             raise AssertionError(f"user {user} was shown {shown}, not {world.home(user, LIMIT)}")
-        if any("liked" not in tweet or "likeCount" not in tweet for tweet in page):
+        whole = [*page, *(tweet["retweetOf"] for tweet in page if tweet["retweetOf"])]
+        if any("liked" not in tweet or "likeCount" not in tweet for tweet in whole):
             raise AssertionError(f"user {user} was shown tweets without counts or flags")
     if not outcome.bodies:
         raise AssertionError("no body was kept")

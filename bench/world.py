@@ -10,8 +10,10 @@ from typing import Any
 
 import msgspec
 
+from bench import social
+from bench.social import NOBODY, Social
 from rookery.ids import first_id_at
-from rookery.models import Identity, Tweet, User
+from rookery.models import Identity, PostKind, Tweet, User
 from rookery.services.accounts.tokens import KeyRing
 from rookery.services.tweets.composing import stored_entities
 from rookery.store import SQLITE_FILE, clock_ms
@@ -21,7 +23,7 @@ from rookery.store.records.tweets import creating
 from rookery.store.records.users import Users
 from rookery.store.schema import COLLECTIONS, FOLLOWEES, FOLLOWERS, USER_COUNTS
 from rookery.store.sqlite.store import SqliteStore
-from rookery.text import parse
+from rookery.text import Entities, parse
 
 DEVICE_ID = "bench"
 DAY_MS = 86_400_000
@@ -38,10 +40,11 @@ TEXTS = (
 @dataclass(frozen=True)
 class Plan:
     """What to build: `follows[i]` are the users whom user *i* follows, by number, and `authors`
-    who posts, oldest post first."""
+    who posts, oldest post first; `social` is what else they do."""
 
     follows: Sequence[Sequence[int]]
     authors: Sequence[int] = ()
+    social: Social | None = None
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,20 @@ class World:
     user_ids: list[int]
     tokens: list[str]
     posts: Mapping[int, list[int]]
+    originals: Mapping[int, int]
+    """The author, by number, of what each retweet shows."""
 
     def home(self, user: int, limit: int) -> list[int]:
         """The tweet ids that the first page of a user's home timeline must show."""
-        sources = {*self.plan.follows[user], user}
-        return heapq.nlargest(limit, (i for author in sources for i in self.posts.get(author, ())))
+        hidden = NOBODY if self.plan.social is None else self.plan.social.hidden(user)
+        own = self.posts.get(user, ())
+        found = (
+            tweet_id
+            for author in {*self.plan.follows[user]} - hidden - {user}
+            for tweet_id in self.posts.get(author, ())
+            if self.originals.get(tweet_id, user) not in hidden
+        )
+        return heapq.nlargest(limit, (*own, *found))
 
     def request(self, method: str, path: str, user: int, body: Any = None) -> bytes:
         """A whole HTTP request by a user, as bytes."""
@@ -108,6 +120,7 @@ async def build(data_dir: Path, plan: Plan) -> World:
         for operations in (
             _accounts(plan, user_ids, now_ms),
             _follows(plan, user_ids, now_ms),
+            _social(plan, user_ids, now_ms),
             (operation for tweet in tweets for operation in creating(tweet)),
         ):
             await _write(store, operations)
@@ -122,7 +135,9 @@ async def build(data_dir: Path, plan: Plan) -> World:
     posts: dict[int, list[int]] = {}
     for author, tweet in zip(plan.authors, tweets, strict=True):
         posts.setdefault(author, []).append(tweet.id)
-    return World(data_dir, plan, user_ids, tokens, posts)
+    retweets = {} if plan.social is None else plan.social.retweets
+    originals = {tweets[number].id: plan.authors[shown] for number, shown in retweets.items()}
+    return World(data_dir, plan, user_ids, tokens, posts, originals)
 
 
 async def _write(store: SqliteStore, operations: Iterable[Operation]) -> None:
@@ -134,7 +149,9 @@ async def _write(store: SqliteStore, operations: Iterable[Operation]) -> None:
 def _accounts(plan: Plan, user_ids: Sequence[int], now_ms: int) -> Iterator[Operation]:
     for number, user_id in enumerate(user_ids):
         name = username(number)
-        yield from Users.add(User(id=user_id, username=name, name=f"Bench {number}"))
+        is_private = plan.social is not None and number in plan.social.private
+        user = User(id=user_id, username=name, name=f"Bench {number}", is_private=is_private)
+        yield from Users.add(user)
         yield Devices.add(
             StoredDevice(
                 user_id=user_id,
@@ -177,17 +194,41 @@ def _edge(follower_id: int, followee_id: int, follow_id: int) -> dict[str, int]:
     return {"follower_id": follower_id, "followee_id": followee_id, "follow_id": follow_id}
 
 
+def _social(plan: Plan, user_ids: Sequence[int], now_ms: int) -> Iterator[Operation]:
+    if plan.social is not None:
+        yield from social.operations(plan.social, user_ids, first_id_at(now_ms - 10 * DAY_MS))
+
+
 def _tweets(plan: Plan, user_ids: Sequence[int], now_ms: int) -> Iterator[Tweet]:
     mentioned = {username(1): user_ids[1]} if len(user_ids) > 1 else {}
     entities = [stored_entities(parse(text, 280).entities, mentioned) for text in TEXTS]
     step_ms = max(1, DAY_MS // max(1, len(plan.authors)))
+    ids: list[int] = []
     for number, author in enumerate(plan.authors):
         tweet_id = first_id_at(now_ms - DAY_MS + number * step_ms) + number % 4096
-        kind = number % len(TEXTS)
-        yield Tweet(
+        ids.append(tweet_id)
+        text = number % len(TEXTS)
+        tweet = Tweet(
             id=tweet_id,
             author_id=user_ids[author],
-            text=f"{TEXTS[kind]} {number}",
-            entities=entities[kind],
+            text=f"{TEXTS[text]} {number}",
+            entities=entities[text],
             conversation_id=tweet_id,
         )
+        yield tweet if plan.social is None else _showing(tweet, number, author, plan.social, ids)
+
+
+def _showing(tweet: Tweet, number: int, author: int, made: Social, ids: Sequence[int]) -> Tweet:
+    """The tweet, made a retweet or a quote where it is one, and marked where it is restricted."""
+    kind, fields = PostKind(0), dict[str, Any]()
+    if number in made.retweets:
+        kind |= PostKind.RETWEET
+        nothing = stored_entities(Entities(), {})
+        fields = {"text": "", "entities": nothing, "retweet_of_id": ids[made.retweets[number]]}
+    elif number in made.quotes:
+        kind |= PostKind.QUOTE
+        fields = {"quote_of_id": ids[made.quotes[number]]}
+    if author in made.private:
+        kind |= PostKind.RESTRICTED
+        fields["is_counted"] = number in made.retweets
+    return msgspec.structs.replace(tweet, kind=int(kind), **fields)

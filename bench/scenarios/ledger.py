@@ -1,7 +1,8 @@
 """What was done, as the server acknowledged it, and what home timelines must show after that.
 
 A home holds all posts of those one follows, whenever one began to, and one's own; so authors' posts
-and who follows whom say all of it.
+(their retweets and quotes are among them) and who follows whom say all of it. Nobody whose home is
+compared hides or is hidden from anybody whose tweets they could meet.
 """
 
 from collections import defaultdict
@@ -16,6 +17,7 @@ class Unanswered:
     """A post of which it is not known whether it was made; to be repeated with its key."""
 
     account: Account
+    path: str
     body: dict[str, Any]
 
 
@@ -26,11 +28,11 @@ class Ledger:
         self.following: defaultdict[int, set[int]] = defaultdict(set)
         self.open_posts: dict[str, Unanswered] = {}
         self.open_follows: set[tuple[Account, int]] = set()
-        self._posts: defaultdict[int, list[int]] = defaultdict(list)
+        self._posts: defaultdict[int, set[int]] = defaultdict(set)
 
     def posted(self, key: str, tweet_id: int) -> None:
-        """The post begun as `key` was acknowledged."""
-        self._posts[self.open_posts.pop(key).account.user_id].append(tweet_id)
+        """The post begun as `key` was acknowledged; a second retweet is the first one."""
+        self._posts[self.open_posts.pop(key).account.user_id].add(tweet_id)
 
     def followed(self, account: Account, followee_id: int) -> None:
         self.open_follows.discard((account, followee_id))

@@ -120,6 +120,15 @@ class Citizen(FastHttpUser):
         if tweet := self._some_tweet():
             self.ask("POST", f"/tweets/{tweet['id']}/like", name="/tweets/:id/like")
 
+    def retweet(self) -> None:
+        if tweet := self._some_tweet():
+            self.town.retweet(self.api, self._own(), tweet["id"])
+
+    def quote(self) -> None:
+        if tweet := self._some_tweet():
+            comment = f"Read this, {random.randrange(10**6)} times over"
+            self.town.retweet(self.api, self._own(), tweet["id"], comment)
+
     def follow(self) -> None:
         somebody = random.choice(self.town.accounts[PEOPLE])
         if somebody is not self.account:
@@ -136,7 +145,7 @@ class Citizen(FastHttpUser):
         return self.account
 
 
-def a_day(counts: Mapping[Callable[[Citizen], None], int]) -> list[TaskSet | Callable[..., Any]]:
+def a_day(counts: Mapping[Callable[[Any], None], int]) -> list[TaskSet | Callable[..., Any]]:
     """Locust's list of tasks, of things that somebody does so often a day."""
     return [act for act, count in counts.items() for _ in range(count)]
 
@@ -172,6 +181,8 @@ class PowerUser(Citizen):
             Citizen.reply: 5,
             Citizen.like: 7,
             Citizen.follow: 2,
+            Citizen.retweet: 3,
+            Citizen.quote: 1,
         }
     )
 

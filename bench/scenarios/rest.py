@@ -12,6 +12,7 @@ from locust.contrib.fasthttp import FastHttpSession
 
 API = "/api/v1"
 LIMITED, OVERLOADED = 429, 503
+HIDDEN = (403, 404)
 
 
 @dataclass(frozen=True)
@@ -75,11 +76,13 @@ class Rest:
         body: Mapping[str, Any] | None = None,
         key: str = "",
         may_be_limited: bool = False,
+        may_be_hidden: bool = False,
     ) -> Answer:
         """Send a request, and count it as `name` (its path where none is given).
 
-        A refusal that is allowed (`may_be_limited`: a 429 with ``Retry-After``) succeeds under a
-        name of its own, so that it does not make the times of the others look better.
+        A refusal that is allowed (`may_be_limited`: a 429 with ``Retry-After``; `may_be_hidden`:
+        a 403 or 404) succeeds under a name of its own, so that it does not make the times of the
+        others look better.
         """
         headers = {"Idempotency-Key": key} if key else {}
         if account is not None:
@@ -93,7 +96,8 @@ class Rest:
             allowed = (may_be_limited and answer.status == LIMITED) or (
                 answer.status == OVERLOADED and self.may_be_overloaded()
             )
-            if allowed and answer.retry_after_s is not None:
+            allowed = allowed and answer.retry_after_s is not None
+            if allowed or (may_be_hidden and answer.status in HIDDEN):
                 response.request_meta["name"] = f"{name} ({answer.status})"
                 response.success()
             elif answer.status and not answer.ok:

@@ -30,6 +30,9 @@ PATIENCE_S = 180.0
 NO_ANSWER_WAIT_S = 0.5
 
 PEOPLE, CELEBRITIES, SPAMMERS = "people", "celebrities", "spammers"
+SOCIALITES = "socialites"
+"""Who block, mute and are private: whom no others follow, so that the others' homes are known."""
+ROLES = (PEOPLE, CELEBRITIES, SPAMMERS, SOCIALITES)
 
 
 class Unprepared(Exception):
@@ -62,7 +65,7 @@ class Town:
         self.ledger = Ledger()
         uncounted = EventHook()  # type: ignore[no-untyped-call]
         self.rest = Rest(FastHttpSession(host, uncounted, None, concurrency=AT_ONCE))
-        self.accounts: dict[str, list[Account]] = {PEOPLE: [], CELEBRITIES: [], SPAMMERS: []}
+        self.accounts: dict[str, list[Account]] = {role: [] for role in ROLES}
         self._idle: dict[str, list[Account]] = {role: [] for role in self.accounts}
         self.host = host
         self._seeds = seeds
@@ -250,22 +253,50 @@ class Town:
     def post(
         self, rest: Rest, account: Account, text: str, *, name: str = "/tweets", reply_to: str = ""
     ) -> int | None:
-        """Post, again with the same key as long as the server asks to wait; the tweet's id.
+        """Post; see `_send`."""
+        body = {"text": text, **({"replyToTweetId": reply_to} if reply_to else {})}
+        return self._send(rest, account, "/tweets", body, name)
+
+    def retweet(
+        self,
+        rest: Rest,
+        account: Account,
+        tweet_id: str,
+        comment: str = "",
+        *,
+        hidden: bool = False,
+    ) -> int | None:
+        """Retweet, or quote with a comment; see `_send`. `hidden`: as `Rest.call`'s."""
+        body = {"comment": comment} if comment else {}
+        name = "/tweets/:id/retweet" + (" (quote)" if comment else "")
+        return self._send(rest, account, f"/tweets/{tweet_id}/retweet", body, name, hidden)
+
+    def _send(
+        self,
+        rest: Rest,
+        account: Account,
+        path: str,
+        body: dict[str, Any],
+        name: str,
+        hidden: bool = False,
+    ) -> int | None:
+        """Send a post, again with the same key as long as the server asks to wait; the tweet's id.
 
         None where the outcome is unknown, or the server refused. The ledger knows which.
         """
-        body = {"text": text, **({"replyToTweetId": reply_to} if reply_to else {})}
         key = uuid4().hex
-        self.ledger.open_posts[key] = Unanswered(account, body)
+        self.ledger.open_posts[key] = Unanswered(account, path, body)
         while True:
-            answer = rest.call("POST", "/tweets", name=name, account=account, body=body, key=key)
+            answer = rest.call(
+                "POST", path, name=name, account=account, body=body, key=key, may_be_hidden=hidden
+            )
             if answer.status != OVERLOADED or answer.retry_after_s is None:
                 return self._outcome(key, answer)
             gevent.sleep(answer.retry_after_s)
 
     def _outcome(self, key: str, answer: Answer) -> int | None:
         if answer.ok:
-            tweet_id = int(answer.body["tweetId"])
+            tweet_id = int(answer.body.get("retweetId") or answer.body["tweetId"])
             self.ledger.posted(key, tweet_id)
             return tweet_id
         if 400 <= answer.status < 500:
@@ -276,7 +307,7 @@ class Town:
         """Repeat what was not answered, until it is; how much remains unknown."""
         for key, post in list(self.ledger.open_posts.items()):
             answer = self._persistently(
-                "POST", "/tweets", account=post.account, body=post.body, key=key
+                "POST", post.path, account=post.account, body=post.body, key=key
             )
             self._outcome(key, answer)
         for account, followee_id in list(self.ledger.open_follows):

@@ -15,18 +15,22 @@ from tests.chaos.running import Result, run_seed
 from tests.chaos.schedule import Card, Injection, schedule
 from tests.chaos.sites import DECKS, SERVER
 
-WORKER_DIES = [Injection(0.8 + n / 4, "restart", names.FANOUT_WORKER, 0.0) for n in range(10)]
+WORKER_DIES = [Injection(0.8 + n / 16, "restart", names.FANOUT_WORKER, 0.0) for n in range(40)]
 """Often: only what is delivered and not yet acknowledged then is delivered twice."""
 SERVER_DIES = [Injection(2.0, "kill", SERVER, 0.1)]
 PLANS = {
     "acknowledge-early": SERVER_DIES,
     "forget-delivered": WORKER_DIES,
     "drop-pushes": [],
+    "push-to-hidden": [],
+    "trust-viewers": [],
 }
 CAUGHT_AS = {
     "acknowledge-early": Sort.LOST,
     "forget-delivered": Sort.DOUBLED,
     "drop-pushes": Sort.WRONG,
+    "push-to-hidden": Sort.LEAKED,
+    "trust-viewers": Sort.LEAKED,
 }
 SECONDS = 3.5
 
@@ -52,6 +56,7 @@ async def test_a_whole_server_passes(tmp_path: Path) -> None:
     assert result.verdict.faults == []
     assert result.passed
     assert result.acknowledged > 50
+    assert result.hiding > 20
 
 
 @pytest.mark.parametrize("build", BUILDS)

@@ -29,6 +29,7 @@ FIELDS = {
 }
 LINES = {
     "reads": 1,
+    "reads-social": 1,
     "posts": 1,
     "fanout": 2,
     "push": 2,
@@ -37,8 +38,8 @@ LINES = {
     "coldstart": 2,
     "memory": 3,
 }
-BESIDE_A_CEILING = {"reads", "posts", "fanout", "push"}
-WITH_TIMES = {"reads", "posts", "latency", "coldstart"}
+BESIDE_A_CEILING = {"reads", "reads-social", "posts", "fanout", "push"}
+WITH_TIMES = {"reads", "reads-social", "posts", "latency", "coldstart"}
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -18,7 +18,10 @@ from rookery.client import Client
 from tests.integration.server.world import ServerThread, World, config, settled
 
 ROOT = Path(__file__).parents[2]
-SCENARIOS = {"CasualReader", "PowerUser", "Celebrity", "NewUser", "Spammer", "BreakingNews"}
+SCENARIOS = {
+    *("CasualReader", "PowerUser", "Celebrity", "NewUser", "Spammer", "BreakingNews"),
+    "Socialite",
+}
 USERS = 2 * len(SCENARIOS)
 NEWS = 60
 HOUR = 1_341_100_800
@@ -95,6 +98,7 @@ async def test_all_scenarios_run_and_leave_exact_timelines(world: World, tmp_pat
     assert found["spike"]["drainS"] > 0
     names = {entry["name"] for entry in json.loads(stats.with_suffix(".json").read_text())}
     assert {"push", "/tweets (spam) (429)"} <= names
+    assert {"/tweets/:id/retweet", "/users/:id/block", "/users/:id/mute"} <= names
     await settled(world)
     assert await world.faults() == []
 
