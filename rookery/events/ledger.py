@@ -47,6 +47,11 @@ class Ledger:
         """Nobody can take this event."""
         self._done.append(event_id)
 
+    @property
+    def has_done(self) -> bool:
+        """Whether there is something that `done` would tell."""
+        return bool(self._done)
+
     def done(self) -> list[int]:
         """The ids of events that everybody took, each told once."""
         done, self._done = self._done, []

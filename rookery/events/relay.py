@@ -71,7 +71,10 @@ class Relay:
         self._on_take = on_take
         self._pace = pace
         self._lines = [Line(each, 1 << n, pace.limits) for n, each in enumerate(consumers)]
-        self._wanting: dict[type[Event], list[Line]] = {}
+        self._wanting: dict[type[Event], int] = {}  # the bits of those who want events of a kind
+        for line in self._lines:
+            for kind in line.consumer.kinds:
+                self._wanting[kind] = self._wanting.get(kind, 0) | line.bit
         self.keeper = Keeper(queue, reader, self._lines, clock_ms, pace.lag_s)
         self._room = asyncio.Event()
         self._room.set()
@@ -116,24 +119,15 @@ class Relay:
     def _hand_out(self, stored: Sequence[StoredEvent]) -> None:
         now_s = monotonic()
         ledger = self.keeper.ledger
-        wanted: dict[int, list[Event]] = {line.bit: [] for line in self._lines}
-        for event in self.keeper.readable(stored, UNREADABLE, ledger.drop):
-            lines = self._lines_of(type(event))
-            for line in lines:
-                wanted[line.bit].append(event)
-            ledger.add(event, sum(line.bit for line in lines), now_s)
-            if not lines:
-                self.keeper.due.set()
+        events = self.keeper.readable(stored, UNREADABLE, ledger.drop)
+        wanting = self._wanting
+        for event in events:
+            ledger.add(event, wanting.get(type(event), 0), now_s)
+        if ledger.has_done:
+            self.keeper.due.set()
         for line in self._lines:
-            line.lane.offer(wanted[line.bit])
+            line.lane.offer([e for e in events if wanting.get(type(e), 0) & line.bit])
         self._begin_all()
-
-    def _lines_of(self, kind: type[Event]) -> list[Line]:
-        lines = self._wanting.get(kind)
-        if lines is None:
-            lines = [line for line in self._lines if kind in line.consumer.kinds]
-            self._wanting[kind] = lines
-        return lines
 
     def _begin_all(self) -> None:
         for line in self._lines:
