@@ -96,8 +96,7 @@ async def run_seed(
         busy = list(town.citizens)
         probers = [await prober(town) for _ in range(PROBERS)]
         reads, posts = Probe(lambda: _read(probers)), Probe(lambda: _post(probers[0]))
-        load = Load(busy, ACTIONS_PER_S[deployment])
-        evening = Evening(salon, ACTIONS_PER_S[deployment])
+        load, evening = Load(busy, ACTIONS_PER_S[deployment]), Evening(salon)
         injector = Injector(site, lambda: posts.refusals[NO_ROOM])
         failures: list[str] = []
         try:

@@ -16,8 +16,7 @@ from tests.chaos.watching import Watcher
 from tests.integration.server.world import SOON, World, until
 
 GUESTS, PRIVATE = 8, 2
-SHARE = 0.4
-"""How much they do, beside the town's people."""
+PACE_S = 0.25
 WEIGHTS = {
     "post": 6,
     "retweet": 6,
@@ -25,9 +24,9 @@ WEIGHTS = {
     "follow": 6,
     "unfollow": 3,
     "approve": 6,
-    "block": 4,
-    "unblock": 3,
-    "mute": 5,
+    "block": 3,
+    "unblock": 4,
+    "mute": 3,
     "unmute": 4,
     "read": 4,
 }
@@ -93,13 +92,13 @@ class Guest:
         self.watcher = Watcher(stream, lambda: until_answered(lambda: whole_home(self.client)))
         self.salon.world.stack.push_async_callback(self.watcher.aclose)
 
-    async def live(self, has_ended: Callable[[], bool], pace_s: float) -> None:
-        """Do one thing after the other, one in `pace_s` on the average, until told to end."""
+    async def live(self, has_ended: Callable[[], bool]) -> None:
+        """Do one thing after the other until told to end."""
         names, weights = [*WEIGHTS], [*WEIGHTS.values()]
         while not has_ended():
             [name] = self._chance.choices(names, weights)
             await getattr(self, name)()
-            await asyncio.sleep(self._chance.uniform(0.5, 1.5) * pace_s)
+            await asyncio.sleep(self._chance.uniform(0.5, 1.5) * PACE_S)
 
     async def _try(self, act: Awaitable[object]) -> bool:
         """Whether it was acknowledged; a refusal for what is hidden raises."""
@@ -297,13 +296,9 @@ class Guest:
 class Evening:
     """The guests are busy from when this is made until `end`."""
 
-    def __init__(self, salon: Salon, actions_per_s: float) -> None:
-        """`actions_per_s` are those of the town."""
+    def __init__(self, salon: Salon) -> None:
         self._ended = False
-        pace_s = len(salon.guests) / (actions_per_s * SHARE)
-        self._tasks = [
-            asyncio.create_task(each.live(lambda: self._ended, pace_s)) for each in salon.guests
-        ]
+        self._tasks = [asyncio.create_task(g.live(lambda: self._ended)) for g in salon.guests]
 
     async def end(self) -> None:
         """Let everybody finish what they do."""
