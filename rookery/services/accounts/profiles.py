@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from rookery.domain.visibility import ACTIVE, MODERATORS, SUSPENDED
 from rookery.errors import Conflict, NotFound, Unavailable
 from rookery.events.kinds import PrivacyChanged
+from rookery.ids import MAX_ID
 from rookery.models import Identity, User, UserCounts
 from rookery.services import validation
 from rookery.services.graph.openings import Openings
@@ -20,6 +21,8 @@ from rookery.store.records.outbox import adding
 from rookery.store.records.relations import Relation, RelationRepository
 from rookery.store.records.users import Users
 
+NOBODYS_ID = MAX_ID
+"""Of a moment so late that no user will have it."""
 _RULES = {
     "name": validation.name,
     "bio": validation.bio,
@@ -110,13 +113,11 @@ class Profiles:
     async def id_of(self, username: str) -> int:
         """The id of the user with this name, in whatever case it is written.
 
-        Raises:
-            NotFound: there is no such user.
+        Where there is none, an id that no user has: so a name that is nobody's is looked at no
+        less than that of somebody who is hidden, and gets the same answer in the same time.
         """
         user_id = await self._users.id_of_username(username)
-        if user_id is None:
-            raise NotFound("User not found")
-        return user_id
+        return NOBODYS_ID if user_id is None else user_id
 
     async def by_ids(self, user_ids: Sequence[int], viewer_id: int | None = None) -> list[Profile]:
         """The profiles of these users, in their order.

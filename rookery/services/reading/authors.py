@@ -64,6 +64,10 @@ class Authors:
             users.update({each: loaded[each] for each in missing if each in loaded})
         return users
 
+    async def ask_again(self, user_id: int) -> None:
+        """Ask the store for a user whether it is cached or not; see `Entries.ask_again`."""
+        await self._missed.request([user_id])
+
     async def _load(self, user_ids: list[int]) -> dict[int, User]:
         invalidations = self._invalidations
         until_ms = self._clock_ms() + self._ttl_ms

@@ -102,6 +102,14 @@ class Entries:
                     self._gone.put(tweet_id, True)
         return found
 
+    async def ask_again(self, tweet_id: int) -> None:
+        """Ask the store for a tweet whether it is cached or not, as for one that is not there.
+
+        For a viewer who may not know that it is there: an answer from the cache would be the
+        faster one, and tell.
+        """
+        await self._batcher.request([tweet_id])
+
     def add(self, tweet: Tweet, author: User) -> Entry:
         """Keep a tweet that was committed just now."""
         now_ms = self._clock_ms()

@@ -102,7 +102,10 @@ class Reading:
         """
         entries, known = await self._gathering.gather(viewer_id, [tweet_id])
         entry = entries.get(tweet_id)
-        if entry is None or not is_there(_viewer(known), entry, entries):
+        if entry is None:
+            raise NotFound(message)
+        if not is_there(_viewer(known), entry, entries):
+            await self.entries.ask_again(tweet_id)
             raise NotFound(message)
         return _shown(Gathered(entries, known), entry)
 
@@ -206,13 +209,15 @@ class Reading:
         Raises:
             NotFound: there is no such user, or it blocks the viewer.
         """
-        user = await self.authors.get(user_id)
+        # The viewer first: a user who is not there takes as long as one who is hidden.
         known = None if viewer_id is None else await self.viewers.get(viewer_id)
+        user = await self.authors.get(user_id)
         if known is not None:
             await self.viewers.look_up_hidden(known, [user_id])
             if user.status != ACTIVE:
                 await self.viewers.look_up_authors(known, ())
         if not _is_user_there(known, user):
+            await self.authors.ask_again(user_id)
             raise NotFound("User not found")
         return user
 

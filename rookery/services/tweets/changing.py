@@ -78,10 +78,13 @@ class Changing:
         Authors may delete what they cannot see any more: a retweet of what is hidden from them.
         """
         tweet = await self._tweets.get(tweet_id)
+        is_own = tweet is not None and tweet.author_id == identity.user_id
+        is_allowed = is_own or await self._is_moderator(identity)
+        if not is_allowed:
+            await self._reading.seen_tweet(identity.user_id, tweet_id)
         if tweet is None:
             raise NotFound("Tweet not found")
-        if tweet.author_id != identity.user_id and not await self._is_moderator(identity):
-            await self._reading.seen_tweet(identity.user_id, tweet_id)
+        if not is_allowed:
             raise Forbidden("You may only delete your own tweets")
         return tweet
 
@@ -139,10 +142,11 @@ class Changing:
 
     async def _editable(self, identity: Identity, tweet_id: int) -> Tweet:
         tweet = await self._tweets.get(tweet_id)
-        if tweet is None:
+        if tweet is None or tweet.author_id != identity.user_id:
+            await self._reading.seen_tweet(identity.user_id, tweet_id)
+        if tweet is None:  # though it is cached still
             raise NotFound("Tweet not found")
         if tweet.author_id != identity.user_id:
-            await self._reading.seen_tweet(identity.user_id, tweet_id)
             raise Forbidden("You may only edit your own tweets")
         if tweet.retweet_of_id is not None:
             raise InvalidRequest("A retweet cannot be edited", "text")
