@@ -70,7 +70,7 @@ class Posting:
             posted_id = result["tweet"]["id"] if "tweet" in result else result["tweet_id"]
             return Posted(await self._reading.seen_tweet(author.user_id, posted_id), False)
 
-        request = ("tweets.create", new.request())
+        request = None if idempotency_key is None else ("tweets.create", new.request())
         return await self._idempotency.once(author.user_id, idempotency_key, request, act, replay)
 
     async def _post(

@@ -144,7 +144,7 @@ async def test_home_goes_on_past_the_ring(world: World, server: ServerThread) ->
             tweet_id = await author.post(f"reply {number}", reply_to=kinds[None][0])
             kinds["replies"].append(tweet_id)
         elif number % 5 == 3:
-            new = NewTweet(text="", retweet_of_id=kinds[None][0])
+            new = NewTweet(text="", retweet_of_id=kinds[None][-1])
             identity = await server.on_loop(use_cases.authenticator.identify(author.session.token))
             tweet = await server.on_loop(use_cases.tweets.create(identity, new))
             tweet_id = tweet.id
