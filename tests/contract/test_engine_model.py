@@ -139,6 +139,7 @@ def by_rank(document: Document) -> tuple[tuple[bool, Any], ...]:
     return tuple((value is not None, value or 0 if value is None else value) for value in fields)
 
 
+@pytest.mark.timeout(300)  # A timeout within it would be shrunk like a failure, for minutes.
 @given(st.lists(batches, max_size=12))
 @settings(
     max_examples=60,
