@@ -37,8 +37,8 @@ lock: install-dev ## Write locks/: the version and the hashes of everything that
 	$(LOCK) $(UPGRADE) -o locks/run.txt
 	$(LOCK) $(UPGRADE) --extra dev -c locks/run.txt -o locks/dev.txt
 
-swagger-ui: ## Fetch the files of the API's page again (rookery/http/declaring/swagger_ui/VERSION says which)
-	sh rookery/http/declaring/swagger_ui/renew.sh
+swagger-ui: ## Fetch the files of the API's page again (rookery/http/native/swagger_ui/VERSION says which)
+	sh rookery/http/native/swagger_ui/renew.sh
 
 # mongod comes with a Python package (install-dev); of what Debian has, it needs libcurl4.
 services: ## Install what tests use beside the server, where it is missing: redis-server, nginx (Debian's)

@@ -15,6 +15,7 @@ Leaf module: imports nothing of the project.
     │   └── Protected                 403  4404  protected
     ├── NotFound                      404  4400  not_found
     ├── MethodNotAllowed              405  4400  method_not_allowed
+    ├── RequestTooSlow                408  4400  request_too_slow
     ├── Conflict                      409  4400  conflict          (names the field, if one)
     ├── PayloadTooLarge               413  4413  payload_too_large
     ├── UnsupportedMediaType          415  4400  unsupported_media_type
@@ -186,6 +187,15 @@ class MethodNotAllowed(RookeryError):
     code = "method_not_allowed"
     status = 405
     close_code = 4400
+
+
+class RequestTooSlow(RookeryError):
+    """A streamed body did not arrive in the time that it has."""
+
+    code = "request_too_slow"
+    status = 408
+    close_code = 4400
+    text = "The body did not arrive in time"
 
 
 class Conflict(RookeryError):

@@ -14,6 +14,7 @@ from rich.live import Live
 from rookery.cli.addresses import UrlOption, server_url
 from rookery.cli.console import ConfigOption, DataOption, err, out, run, table
 from rookery.cli.terminal import Rows
+from rookery.cli.tweet_lines import summary
 from rookery.client import (
     ApiError,
     Client,
@@ -49,6 +50,7 @@ OPENERS = (
     "Reading about {topic} again… #{topic} #today",
     "Who is up for {topic} tonight? @{other}?",
 )
+COMMENTS = ("This!", "Worth reading", "I keep coming back to this", "Told you so")
 REPLIES = ("Absolutely!", "Not so sure about that.", "Ha, tell me more", "Count me in", "+1")
 
 
@@ -66,7 +68,8 @@ def demo(
     data: DataOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Let some people sign up on a running server, follow each other, post, reply and like.
+    """Let some people sign up on a running server, follow each other, post, reply, like, retweet
+    and quote.
 
     Prints what one of them sees arrive live, and how to look at it yourself. Run it again and the
     same people go on. Nobody else's account is touched: where a name is taken, the demo's person
@@ -94,8 +97,8 @@ async def _demo(url: str, people: int, minutes: float, rate: float) -> None:
         async with clients[viewer].stream() as stream:
             await _show(stream, viewer, crowd.act(minutes * 60, rate))
         out.print(
-            f"{crowd.posts} posts, {crowd.replies} replies, {crowd.likes} likes. They stay;"
-            " run it again for more."
+            f"{crowd.posts} posts, {crowd.replies} replies, {crowd.retweets} retweets, "
+            f"{crowd.quotes} quotes, {crowd.likes} likes. They stay; run it again for more."
         )
 
 
@@ -166,10 +169,10 @@ class Crowd:
         self._clients = clients
         self._draw = draw
         self._recent: list[str] = []
-        self.posts = self.replies = self.likes = 0
+        self.posts = self.replies = self.retweets = self.quotes = self.likes = 0
 
     async def act(self, seconds: float, rate: float) -> None:
-        """Post, reply and like for some time, at `rate` actions a second in the mean."""
+        """Act for some time, `rate` times a second in the mean."""
         until_s = time.monotonic() + seconds
         while time.monotonic() < until_s:
             name = self._draw.choice(list(self._clients))
@@ -181,19 +184,27 @@ class Crowd:
 
     async def _one(self, name: str, client: Client) -> None:
         choice = self._draw.random()
-        if self._recent and choice < 0.35:
-            await client.like(self._draw.choice(self._recent))
-            self.likes += 1
-            return
-        if self._recent and choice < 0.5:
-            target = self._draw.choice(self._recent)
-            tweet = await client.post(self._draw.choice(REPLIES), reply_to=target)
-            self.replies += 1
-        else:
+        if not self._recent or choice >= 0.65:
             other = self._draw.choice([o for o in self._clients if o != name])
             text = self._draw.choice(OPENERS).format(topic=self._draw.choice(TOPICS), other=other)
             tweet = await client.post(text)
             self.posts += 1
+        else:
+            target = self._draw.choice(self._recent)
+            if choice < 0.35:
+                await client.like(target)
+                self.likes += 1
+                return
+            if choice < 0.45:
+                await client.retweet(target)
+                self.retweets += 1
+                return
+            if choice < 0.5:
+                tweet = await client.retweet(target, self._draw.choice(COMMENTS))
+                self.quotes += 1
+            else:
+                tweet = await client.post(self._draw.choice(REPLIES), reply_to=target)
+                self.replies += 1
         self._recent = [*self._recent[-30:], tweet.id]
 
 
@@ -206,7 +217,8 @@ async def _show(stream: Stream, viewer: str, acting: Coroutine[Any, Any, None]) 
             async for event in stream:
                 if isinstance(event, TweetEvent):
                     tweet = event.tweet
-                    rows.append((f"{tweet.created_at:%H:%M:%S}", tweet.author.username, tweet.text))
+                    time = f"{tweet.created_at:%H:%M:%S}"
+                    rows.append((time, tweet.author.username, summary(tweet)))
                     live.update(_table(viewer, rows[-SHOWN_ROWS:]))
 
         tasks = [asyncio.create_task(acting), asyncio.create_task(read())]

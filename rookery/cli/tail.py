@@ -9,7 +9,8 @@ import typer
 
 from rookery.cli.addresses import UrlOption, server_url
 from rookery.cli.catching_up import CatchUp
-from rookery.cli.console import ConfigOption, DataOption, ask, err, line, out, run
+from rookery.cli.console import ConfigOption, DataOption, ask, err, out, run
+from rookery.cli.tweet_lines import tweet_lines
 from rookery.client import (
     Client,
     ClientError,
@@ -18,9 +19,9 @@ from rookery.client import (
     Disconnected,
     Event,
     More,
+    PushedTweet,
     Reset,
     Tweet,
-    TweetCard,
     TweetDeleted,
     TweetEdited,
     TweetEvent,
@@ -120,15 +121,9 @@ class Printer:
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
 
-    def tweet(self, tweet: Tweet | TweetCard, mark: str = "") -> None:
-        out.print(
-            line(
-                (f"{tweet.created_at:%H:%M:%S}", "dim"),
-                (f" @{tweet.author.username} ", "cyan"),
-                (mark, "yellow"),
-                tweet.text or "(retweet)",
-            )
-        )
+    def tweet(self, tweet: Tweet | PushedTweet, mark: str = "") -> None:
+        for each in tweet_lines(tweet, mark):
+            out.print(each)
 
     def fetched(self, tweet: Tweet) -> None:
         """Print a tweet whose event was missed."""

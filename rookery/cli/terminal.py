@@ -16,7 +16,7 @@ import shutil
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeAlias
 
 from rich.console import Console, ConsoleDimensions, RenderableType
 from rich.status import Status
@@ -50,6 +50,10 @@ class OutputClosed(Exception):
 
 Styled = str | tuple[str, str]
 """A text, or a text and its style."""
+
+
+Line: TypeAlias = Text
+"""What `line` makes."""
 
 
 def line(*parts: Styled) -> Text:

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from rookery.client.models import Model, TweetCard
+from rookery.client.models import Model
+from rookery.client.tweet_models import PushedTweet
 
 
 class _CardEvent:
@@ -23,10 +24,10 @@ class _CardEvent:
     def __init__(self, offset: int, raw: dict[str, Any]) -> None:
         self.offset = offset
         self.raw = raw
-        self._tweet: TweetCard | None = None
+        self._tweet: PushedTweet | None = None
 
     @property
-    def tweet(self) -> TweetCard:
+    def tweet(self) -> PushedTweet:
         """The tweet.
 
         Raises:
@@ -34,7 +35,7 @@ class _CardEvent:
         """
         tweet = self._tweet
         if tweet is None:
-            tweet = self._tweet = msgspec.convert(self.raw, TweetCard)
+            tweet = self._tweet = msgspec.convert(self.raw, PushedTweet)
         return tweet
 
     @property

@@ -5,7 +5,7 @@ Fields that a newer server adds are ignored.
 """
 
 from datetime import datetime
-from typing import Annotated, Generic, Literal, Protocol, TypeAlias, TypedDict, TypeVar
+from typing import Annotated, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -63,143 +63,6 @@ class Author(Model, frozen=True, kw_only=True):
     username: str
     name: str
     avatar_url: str
-
-
-class Mention(TypedDict):
-    """A user's name in a text; `id` is None where nobody has it."""
-
-    username: str
-    id: str | None
-    start: int
-    end: int
-
-
-class Hashtag(TypedDict):
-    """A hashtag in a text; `tag` is without the sign."""
-
-    tag: str
-    start: int
-    end: int
-
-
-class Cashtag(TypedDict):
-    """A cashtag in a text; `symbol` is without the sign."""
-
-    symbol: str
-    start: int
-    end: int
-
-
-class Url(TypedDict):
-    """An address in a text."""
-
-    url: str
-    start: int
-    end: int
-
-
-class Entities(TypedDict):
-    """What stands in a text: ``text[start:end]`` is the part that is meant."""
-
-    mentions: list[Mention]
-    hashtags: list[Hashtag]
-    cashtags: list[Cashtag]
-    urls: list[Url]
-
-
-class Focus(TypedDict):
-    """The point of a picture that stays in sight when it is cut, from -1 to 1 on each axis."""
-
-    x: float
-    y: float
-
-
-class Media(Model, frozen=True, kw_only=True):
-    """An attached picture or video."""
-
-    id: str
-    type: Literal["image", "gif", "video"]
-    url: str
-    preview_url: str | None
-    width: int
-    height: int
-    duration_s: float | None
-    blurhash: str | None
-    alt: str
-    focus: Focus | None
-    size_bytes: int
-    state: Literal["ready", "processing", "failed"]
-
-
-class TweetCard(Model, frozen=True, kw_only=True):
-    """The part of a tweet that is the same for everyone; what the stream pushes."""
-
-    id: str
-    text: str
-    created_at: Time
-    edited_at: Time | None
-    version: int
-    author: Author
-    entities: Entities
-    in_reply_to_id: str | None
-    in_reply_to_user_id: str | None
-    conversation_id: str
-    retweet_of_id: str | None
-    quote_of_id: str | None
-    media: list[Media]
-    sensitive: bool
-    lang: str | None
-    visibility: Literal["public", "followers", "mentioned"]
-
-
-class Tweet(TweetCard, frozen=True, kw_only=True):
-    """A tweet with its counts. `liked` only for a signed-in viewer."""
-
-    like_count: int
-    retweet_count: int
-    reply_count: int
-    quote_count: int
-    liked: bool | None = None
-
-
-class MissingTweet(Model, frozen=True, kw_only=True):
-    """What stands in the place of a tweet that is deleted, or not for this viewer."""
-
-    id: str
-    unavailable: Literal["deleted", "hidden"]
-
-
-class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """What stands around a tweet: what it answers, root first, and a page of what answers it."""
-
-    ancestors: list[Tweet | MissingTweet]
-    descendants: list[Tweet | MissingTweet]
-    next_cursor: str | None
-
-
-class TweetVersion(Model, frozen=True, kw_only=True):
-    """A version of a tweet, and when it came to be."""
-
-    version: int
-    text: str
-    entities: Entities
-    created_at: Time
-
-
-class Engagements(Model, frozen=True, kw_only=True):
-    """How often a tweet was engaged with."""
-
-    like_count: int
-    retweet_count: int
-    reply_count: int
-    quote_count: int
-
-
-class LikeState(Model, frozen=True, kw_only=True):
-    """Whether one likes the tweet now, and how many do."""
-
-    liked: bool
-    like_count: int
 
 
 class FollowState(Model, frozen=True, kw_only=True):
@@ -303,12 +166,6 @@ class SignedUp(Tokens, frozen=True, kw_only=True):
     profile: User
 
 
-class Posted(Model, frozen=True, kw_only=True):
-    """The answer to a post, as on the wire."""
-
-    tweet: Tweet
-
-
 class Devices(Model, frozen=True, kw_only=True):
     """A page of devices, as on the wire."""
 
@@ -324,57 +181,6 @@ class Listing(Protocol[T]):
 
     @property
     def next_cursor(self) -> str | None: ...
-
-
-class Tweets(Model, frozen=True, kw_only=True):
-    """A page of tweets."""
-
-    items: list[Tweet] = msgspec.field(name="tweets")
-    next_cursor: str | None
-
-
-class Replies(Model, frozen=True, kw_only=True):
-    """A page of replies."""
-
-    items: list[Tweet] = msgspec.field(name="replies")
-    next_cursor: str | None
-
-
-class Versions(Model, frozen=True, kw_only=True):
-    """A page of versions of a tweet."""
-
-    items: list[TweetVersion] = msgspec.field(name="versions")
-    next_cursor: str | None
-
-
-class ContextPage(Model, frozen=True, kw_only=True):
-    """A context as on the wire, where each entry shows by itself what it is."""
-
-    ancestors: list[msgspec.Raw]
-    descendants: list[msgspec.Raw]
-    next_cursor: str | None
-
-    def read(self) -> Context:
-        """The same, typed.
-
-        Raises:
-            msgspec.DecodeError: an entry is of neither kind.
-        """
-        return Context(
-            ancestors=[_entry(raw) for raw in self.ancestors],
-            descendants=[_entry(raw) for raw in self.descendants],
-            next_cursor=self.next_cursor,
-        )
-
-
-class _Mark(Model, frozen=True, kw_only=True):
-    unavailable: str | None = None
-
-
-def _entry(raw: msgspec.Raw) -> Tweet | MissingTweet:
-    if msgspec.json.decode(raw, type=_Mark).unavailable is None:
-        return msgspec.json.decode(raw, type=Tweet)
-    return msgspec.json.decode(raw, type=MissingTweet)
 
 
 class Users(Model, frozen=True, kw_only=True):

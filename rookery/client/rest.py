@@ -14,6 +14,7 @@ from rookery.client.accounts import AccountMethods
 from rookery.client.live import LiveMethods
 from rookery.client.models import Health, Readiness
 from rookery.client.people import PeopleMethods
+from rookery.client.retweets import RetweetMethods
 from rookery.client.social import SocialMethods
 from rookery.client.stream import Stream
 from rookery.client.timelines import TimelineMethods
@@ -22,7 +23,13 @@ from rookery.client.tweets import TweetMethods
 
 
 class Client(
-    AccountMethods, PeopleMethods, SocialMethods, TweetMethods, TimelineMethods, LiveMethods
+    AccountMethods,
+    PeopleMethods,
+    SocialMethods,
+    TweetMethods,
+    RetweetMethods,
+    TimelineMethods,
+    LiveMethods,
 ):
     """A user's (or, without a token, anyone's) access to a server.
 

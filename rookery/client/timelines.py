@@ -3,11 +3,12 @@
 from typing import Literal, TypeAlias
 from urllib.parse import quote
 
-from rookery.client.models import Page, Tweet, Tweets
+from rookery.client.models import Page
 from rookery.client.pages import Pages
 from rookery.client.paths import UserId, user_path
 from rookery.client.requests import Requests
 from rookery.client.transport import Call
+from rookery.client.tweet_models import Tweet, Tweets
 
 Filter: TypeAlias = Literal["media", "replies", "retweets"]
 

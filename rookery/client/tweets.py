@@ -6,7 +6,12 @@ from typing import Any
 import msgspec
 
 from rookery.client.errors import InvalidResponse
-from rookery.client.models import (
+from rookery.client.models import User, Users
+from rookery.client.pages import Pages
+from rookery.client.paths import Id, UserId, id_in_path, user_path
+from rookery.client.requests import GONE, Requests
+from rookery.client.transport import Call
+from rookery.client.tweet_models import (
     Context,
     ContextPage,
     Engagements,
@@ -16,14 +21,9 @@ from rookery.client.models import (
     Tweet,
     Tweets,
     TweetVersion,
-    User,
-    Users,
     Versions,
+    Visibility,
 )
-from rookery.client.pages import Pages
-from rookery.client.paths import Id, UserId, id_in_path, user_path
-from rookery.client.requests import GONE, Requests
-from rookery.client.transport import Call
 
 
 class TweetMethods(Requests):
@@ -34,18 +34,25 @@ class TweetMethods(Requests):
         text: str,
         *,
         reply_to: Id | None = None,
+        quote: Id | None = None,
+        visibility: Visibility = "public",
         sensitive: bool = False,
         lang: str | None = None,
         idempotency_key: str | None = None,
     ) -> Tweet:
         """Post a tweet; once it returns, the tweet is durable and readable.
 
+        `visibility`: for everybody, for one's followers, or only for whom it mentions.
         A lost answer is no reason for a second tweet: the request is repeated under one key.
         Give your own `idempotency_key` to repeat it safely from another process, too.
         """
         body: dict[str, Any] = {"text": text}
         if reply_to is not None:
             body["replyToTweetId"] = id_in_path(reply_to)
+        if quote is not None:
+            body["quoteTweetId"] = id_in_path(quote)
+        if visibility != "public":
+            body["visibility"] = visibility
         if sensitive:
             body["sensitive"] = True
         if lang is not None:

@@ -10,8 +10,7 @@ from rookery.compose.backend import Backend, Upkeep
 from rookery.compose.listening import connections_for
 from rookery.config import Config
 from rookery.domain.placement import ClusterView
-from rookery.http.cors import with_cors
-from rookery.http.native.app import router_of
+from rookery.http.native.app import application_of
 from rookery.http.native.services import Services
 from rookery.http.protocol.server import Server, ServerLimits, serve
 from rookery.messages import Invalidation
@@ -69,8 +68,9 @@ class GatewaySurface:
 
     async def listen(self) -> None:
         http, services = self._config.http, self._services
+        application = application_of(services, http.allowed_origins)
         self._server = await serve(
-            with_cors(router_of(services).respond, http.allowed_origins),
+            application.respond,
             http.host,
             self._port,
             reuse_port=self._config.server.runtime == "ray",
@@ -80,6 +80,7 @@ class GatewaySurface:
                 http.max_held_bytes,
             ),
             place_of=services.addresses.place_of,
+            bounds_of=application.bounds_of,
         )
 
     async def drain(self) -> None:

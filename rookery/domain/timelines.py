@@ -347,17 +347,23 @@ class WarmTimelines:
         original_author_id = delivery.original_author_id
         if delivery.audience is not None:
             rows = common(rows, self._rows_of(delivery.audience))
-        mutes, blocks = self.hiding.mutes, self.hiding.blocks
-        rows = without(rows, mutes.rows(delivery.conversation_id))
+        rows = self._without_muting(rows, delivery.conversation_id, delivery.author_id)
         if original_author_id is None:
             return self.presence.notify(rows, event, tweet_id)
-        blocking = blocks.rows(original_author_id)
+        blocking = self.hiding.blocks.rows(original_author_id)
         if not delivery.post_kind & PostKind.QUOTE:
-            rows = without(without(rows, mutes.rows(original_author_id)), blocking)
+            rows = self._without_muting(rows, original_author_id, delivery.author_id)
+            rows = without(rows, blocking)
             return self.presence.notify(rows, event, tweet_id)
         blocking = common(rows, blocking)
         recipients = self.presence.notify(without(rows, blocking), event, tweet_id)
         return recipients + self.presence.notify(blocking, event, tweet_id, hides_quote=True)
+
+    def _without_muting(self, rows: Rows, muted_id: int, author_id: int) -> Rows:
+        """`rows` but for those that mute a user or conversation; nobody mutes what is their own."""
+        muting = self.hiding.mutes.rows(muted_id)
+        own = self._rows.get(author_id)
+        return without(rows, muting if own is None else muting[muting != own])
 
     def _rows_of(self, user_ids: Iterable[int]) -> Rows:
         """The rows of those of the users who are warm, ascending."""

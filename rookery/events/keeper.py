@@ -89,6 +89,12 @@ class Keeper:
         for line in self._lines:
             await self._refill(line)
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether all is written down that happened."""
+        is_due = bool(self._also) or any(line.off_backlog for line in self._lines)
+        return not is_due and not self._writing.locked()
+
     # What happened
 
     def took(self, line: Line, events: Iterable[Event]) -> None:

@@ -186,10 +186,13 @@ class Relay:
         """
         while True:
             progress = self._progress  # before looking, so that none in between is missed
-            is_idle = all(line.lane.is_idle for line in self._lines)
-            if is_idle and await self._queue.is_empty():
+            if self._is_idle and await self._queue.is_empty() and self._is_idle:
                 return
             await progress.wait()
+
+    @property
+    def _is_idle(self) -> bool:
+        return self.keeper.is_settled and all(line.lane.is_idle for line in self._lines)
 
     def taken(self, name: str) -> int:
         """How many events a consumer took since the start."""

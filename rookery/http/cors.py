@@ -1,4 +1,4 @@
-"""Lets pages of other origins use the REST surface: the CORS protocol of the Fetch standard.
+"""Lets pages of other origins use a surface: the CORS protocol of the Fetch standard.
 
 https://fetch.spec.whatwg.org/#http-cors-protocol. Off unless origins are set. Stands around all
 that answers, so that errors and refusals can be read as well. Credentials that a browser adds by
@@ -6,7 +6,7 @@ itself (cookies) are never allowed: clients send their token, so no page can bor
 """
 
 from rookery.config import ANY_ORIGIN, origins_of
-from rookery.http.declaring.routing import common_headers
+from rookery.http.declaring.errors import common_headers
 from rookery.http.protocol.connection import Respond
 from rookery.http.protocol.message import Request, Response
 

@@ -178,17 +178,28 @@ class Limits:
             return Limit(name, per_minute, clock_ms, shared) if per_minute else None
 
         self._shared = shared
-        self._per_account = limit("logins_per_account")
+        self._by_name = by_name = {name: limit(name) for name in settings.__struct_fields__}
+        self._per_account = by_name["logins_per_account"]
         self.by_user = {
-            Rate.READ: limit("reads_per_user"),
-            Rate.WRITE: limit("writes_per_user"),
+            Rate.READ: by_name["reads_per_user"],
+            Rate.WRITE: by_name["writes_per_user"],
         }
         self.by_address = {
-            Rate.READ: limit("reads_per_address"),
-            Rate.WRITE: limit("writes_per_address"),
-            Rate.SIGN_UP: limit("signups_per_address"),
-            Rate.LOGIN: limit("logins_per_address"),
+            Rate.READ: by_name["reads_per_address"],
+            Rate.WRITE: by_name["writes_per_address"],
+            Rate.SIGN_UP: by_name["signups_per_address"],
+            Rate.LOGIN: by_name["logins_per_address"],
         }
+
+    def own(self, name: str) -> Limit | None:
+        """The limit of one endpoint, by the name of its setting; None if it is set to 0.
+
+        Raises:
+            ValueError: there is no such setting.
+        """
+        if name not in self._by_name:
+            raise ValueError(f"limits has no setting {name}")
+        return self._by_name[name]
 
     async def login(self, account: str, source: str = "") -> Attempt | None:
         """Count an attempt to log in to an account, whether it exists or not.
@@ -210,7 +221,7 @@ class Limits:
 
     async def settled(self) -> None:
         """Return when everything that is being told was told."""
-        limits = [self._per_account, *self.by_user.values(), *self.by_address.values()]
+        limits = self._by_name.values()
         await asyncio.gather(*(limit.settled() for limit in limits if limit is not None))
 
     async def close(self) -> None:

@@ -41,6 +41,7 @@ async def harmed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Redi
         made.open()
         assert await made.queue.take(LIMIT, 0.01) == []
         await made.is_streaming()
+        assert await made.queue.take(LIMIT, 0.01) == []  # it looks into the outbox once more
         yield made
 
 

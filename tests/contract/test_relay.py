@@ -339,3 +339,23 @@ async def test_poison_and_backlogs_with_redis(redis_scene: RelayScene) -> None:
     assert (again.took, ill.took[-1]) == (ids, events[30].id)
     assert well.took == ids
     await scene.die()
+
+
+async def test_what_has_settled_is_written_down(memory: RelayScene) -> None:
+    """Also what was put aside, or taken off a backlog, just now."""
+    ill = Recorder("ill")
+    ill.is_open.clear()
+    memory.start(ill)
+    events = made(2)
+    ill.poison = {events[1].id}
+    await memory.commit(events)
+
+    async def is_moved() -> bool:
+        return len(await memory.in_backlog("ill")) == 2
+
+    await until(is_moved)
+    settling = asyncio.create_task(memory.settled())
+    ill.is_open.set()
+    await settling
+    assert await memory.in_backlog("ill") == []
+    assert await memory.failed() == [("ill", events[1].id)]

@@ -11,7 +11,7 @@ from bson import Int64
 from pymongo import AsyncMongoClient
 
 from rookery import config
-from rookery.errors import NotFound
+from rookery.errors import Conflict, NotFound
 from rookery.models import User
 from rookery.services.reading.shown import id_of
 from rookery.services.tweets.tweets import NewTweet
@@ -20,11 +20,16 @@ from rookery.store.mongo import MongoStore
 from rookery.store.mongo.migrations import migrate, migrations
 from rookery.store.records.users import Users
 from rookery.store.schema import (
+    BOOKMARKERS,
+    BOOKMARKS,
     COLLECTIONS,
     FAVOURITERS,
     FAVOURITES,
+    PINS,
+    QUOTES,
     REMOVALS,
     REPLIES,
+    RETWEETED,
     RETWEETS,
     TWEET_COUNTS,
     TWEETS,
@@ -129,17 +134,79 @@ async def _everything_goes(store: Store) -> None:
     tweet = await server.post(ann, "middle", root)
     reply = await server.post(ann, "reply", tweet)
     await server.tweets.create(ann, NewTweet(text="", retweet_of_id=tweet.id))
+    quote = await server.tweets.create(ann, NewTweet(text="look", retweet_of_id=tweet.id))
     await server.tweets.edit(ann, tweet.id, "edited")
     await server.engagement.like(ann, tweet.id)
+    await server.bookmarks.add(ann, tweet.id)
+    await server.pins.pin(ann, tweet.id)
     await server.tweets.delete(ann, tweet.id)
     assert await likes(store) == {}
-    assert await documents(store, RETWEETS) == await documents(store, REMOVALS) == []
+    gone = (RETWEETS, RETWEETED, QUOTES, BOOKMARKS, BOOKMARKERS, PINS, REMOVALS)
+    for collection in gone:
+        assert await documents(store, collection) == []
+    assert [row["pins"] for row in await documents(store, USER_COUNTS)] == [0]
+    assert (await server.reading.seen_tweet(None, quote.id)).quote_of_id == tweet.id
     context = await server.conversations.context(None, reply.id, 0, 20)
     assert [id_of(each) for each in context.ancestors] == [root.id, tweet.id]
     below = await server.conversations.context(None, root.id, 0, 20)
     assert [id_of(each) for each in below.descendants] == [tweet.id, reply.id]
     await server.tweets.delete(ann, reply.id)
     assert await documents(store, REPLIES) == []
+
+
+async def test_a_storm_of_retweets_leaves_one_each(store: Store) -> None:
+    """Of 64 parallel tries, through two gateways; the deletion of the original takes all."""
+    await _storm_of_retweets(store)
+
+
+async def test_a_storm_of_retweets_leaves_one_each_in_mongodb(mongo_store: Store) -> None:
+    """As above, where transactions conflict."""
+    await _storm_of_retweets(mongo_store)
+
+
+async def _storm_of_retweets(store: Store) -> None:
+    first = gateway(store)
+    servers = [first, gateway(store, first.clock, 1)]
+    ann, bob = await first.sign_up("ann"), await first.sign_up("bob")
+    tweet = await first.post(ann)
+    tries = [servers[each % 2].retweets.retweet(bob, tweet.id) for each in range(64)]
+    posted = await asyncio.gather(*tries)
+    assert sum(each.is_new for each in posted) == 1
+    assert len({each.tweet.id for each in posted}) == 1
+    (counts,) = await first.engagement.counts([tweet.id])
+    assert counts.retweets == len(await documents(store, RETWEETS)) == 1
+    others = [await first.sign_up(f"user{number}") for number in range(8)]
+    acts = [servers[1].retweets.retweet(user, tweet.id) for user in others]
+    deletion = asyncio.create_task(first.tweets.delete(ann, tweet.id))
+    outcomes = await asyncio.gather(*acts, return_exceptions=True)
+    await deletion
+    assert all(isinstance(each, NotFound) for each in outcomes if isinstance(each, Exception))
+    await first.tweets.removals.settle()
+    for collection in (TWEETS, RETWEETS, RETWEETED, REMOVALS):
+        assert await documents(store, collection) == []
+
+
+async def test_at_most_five_pins_whatever_comes_at_once(store: Store) -> None:
+    """The store itself keeps the bound."""
+    await _storm_of_pins(store)
+
+
+async def test_at_most_five_pins_in_mongodb(mongo_store: Store) -> None:
+    """As above, where transactions conflict."""
+    await _storm_of_pins(mongo_store)
+
+
+async def _storm_of_pins(store: Store) -> None:
+    first = gateway(store)
+    servers = [first, gateway(store, first.clock, 1)]
+    ann = await first.sign_up("ann")
+    tweets = [await first.post(ann) for _ in range(9)]
+    tries = [servers[at % 2].pins.pin(ann, tweet.id) for at, tweet in enumerate(tweets)]
+    outcomes = await asyncio.gather(*tries, return_exceptions=True)
+    assert outcomes.count(True) == 5
+    assert sum(isinstance(each, Conflict) for each in outcomes) == 4
+    assert len(await documents(store, PINS)) == 5
+    assert [row["pins"] for row in await documents(store, USER_COUNTS)] == [5]
 
 
 async def test_likes_that_an_earlier_release_left_are_mended(
@@ -182,8 +249,8 @@ async def test_likes_that_an_earlier_release_left_are_mended(
         await store.writer.write(WriteBatch(Users.add(ann)))
         assert [row["tweet_id"] for row in await documents(store, REMOVALS)] == [5, 6]
         assert await documents(store, RETWEETS) == [
-            {"original_id": 6, "tweet_id": 12},
-            {"original_id": 10, "tweet_id": 11},
+            {"original_id": 6, "tweet_id": 12, "author_id": 7},
+            {"original_id": 10, "tweet_id": 11, "author_id": 7},
         ]
         server = gateway(store)
         assert await server.tweets.removals.look() == 2

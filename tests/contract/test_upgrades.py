@@ -4,11 +4,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 from pymongo import AsyncMongoClient
 
 from rookery import config
-from rookery.models import PostKind
+from rookery.events.encoding import decoded, read_record
+from rookery.events.kinds import FollowChanged, TweetPosted
+from rookery.models import PostKind, User
 from rookery.services.checking.references import References
 from rookery.services.reading.shown import Unavailable
 from rookery.store.engine import Collection, Document, Insert, Operation, Store, WriteBatch, Writer
@@ -42,7 +45,17 @@ ROOT, GONE = 10, 9
 FIRST, SECOND, THIRD = 21, 22, 23
 """Bob's retweets of `ROOT`: formerly one could retweet as often as one liked."""
 OF_ANN, QUOTE, QUOTE_OF_GONE, REPLY_TO_THIRD = 24, 25, 26, 27
-UNDELIVERED = 31
+FOLLOW, POST = 31, 32
+"""Entries of the outbox that were not delivered."""
+CARD: dict[str, Any] = {
+    "id": str(ROOT), "author": {"id": str(ANN), "username": "user1", "name": "User",
+    "avatarUrl": "a", "verified": False}, "text": "hello", "entities": {}, "media": [],
+    "inReplyToId": None, "inReplyToUserId": None, "conversationId": str(ROOT),
+    "retweetOfId": None, "quoteOfId": None, "sensitive": False, "lang": None,
+    "visibility": "public", "version": 1, "createdAt": "2026-11-01T00:00:00.000Z",
+    "editedAt": None,
+}  # fmt: skip
+"""What the former release sent to followers."""
 
 
 def tweet(tweet_id: int, author_id: int, kind: int = 0, **fields: Any) -> list[Operation]:
@@ -64,6 +77,12 @@ def tweet(tweet_id: int, author_id: int, kind: int = 0, **fields: Any) -> list[O
     else:
         operations.append(Insert("retweets", {"original_id": original_id, "tweet_id": tweet_id}))
     return operations
+
+
+def undelivered() -> list[Document]:
+    follow = {"id": FOLLOW, "event": 100, "author_id": CID, "subject_id": ANN, "kind": 1}
+    post = {"id": POST, "event": 1, "author_id": ANN, "subject_id": ROOT, "kind": 0}
+    return [follow | {"payload": b""}, post | {"payload": msgspec.msgpack.encode(CARD)}]
 
 
 def former_store() -> list[Operation]:
@@ -94,17 +113,7 @@ def former_store() -> list[Operation]:
         Insert("tweet_counts", zeros | {"tweet_id": ROOT, "retweets": 4, "quotes": 1}),
         Insert("tweet_counts", zeros | {"tweet_id": SECOND, "likes": 1}),
         Insert("tweet_counts", zeros | {"tweet_id": THIRD, "replies": 1}),
-        Insert(
-            "outbox",
-            {
-                "id": UNDELIVERED,
-                "event": 100,
-                "author_id": CID,
-                "subject_id": ANN,
-                "kind": 1,
-                "payload": b"",
-            },
-        ),
+        *(Insert("outbox", entry) for entry in undelivered()),
     ]
 
 
@@ -204,8 +213,14 @@ async def test_a_mongodb_store_of_the_former_version(mongo: Store) -> None:
 
 async def check_what_was_not_delivered(store: Store) -> None:
     outbox = Outbox(store)
-    assert [event.id for event in await outbox.pending((), 10)] == [UNDELIVERED]
-    await outbox.acknowledge([UNDELIVERED])
+    follow, post = [decoded(each) for each in await outbox.pending((), 10)]
+    assert follow == FollowChanged(id=FOLLOW, follower_id=CID, followee_id=ANN, follows=True)
+    assert isinstance(post, TweetPosted)
+    assert (post.id, post.tweet_id, post.author_id) == (POST, ROOT, ANN)
+    record = read_record(post.record)
+    assert (record.tweet.text, record.tweet.conversation_id) == ("hello", ROOT)
+    assert record.author == User(id=ANN, username="user1", name="User", avatar_url="a")
+    await outbox.acknowledge([FOLLOW, POST])
     assert await outbox.pending((), 10) == []
 
 

@@ -15,8 +15,7 @@ from aiohttp import ClientSession
 from rookery.config import Limits as LimitSettings
 from rookery.config import load
 from rookery.errors import Unavailable
-from rookery.http.cors import with_cors
-from rookery.http.native.app import router_of
+from rookery.http.native.app import application_of
 from rookery.http.native.services import Services
 from rookery.http.protocol.message import Request, Response
 from rookery.http.protocol.server import serve
@@ -189,11 +188,11 @@ async def http_world(
         limits=Limits(limits, clock_ms, shared),
     )
     await services.keys.load()
-    respond = with_cors(router_of(services).respond, allowed_origins)
-    server = await serve(respond, "127.0.0.1", 0)
+    application = application_of(services, allowed_origins)
+    server = await serve(application.respond, "127.0.0.1", 0, bounds_of=application.bounds_of)
     try:
         async with ClientSession() as session:
-            yield World(server.port, session, services, streams, checks, respond)
+            yield World(server.port, session, services, streams, checks, application.respond)
     finally:
         await server.close()
         await services.changes.settled()

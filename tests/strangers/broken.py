@@ -46,12 +46,12 @@ def forget() -> None:
 
 def fall() -> None:
     """An unknown path is a fault of the server."""
-    from rookery.http.declaring import requests
+    from rookery.http.declaring import queries
 
     def fail(*_: object) -> None:
         raise RuntimeError("fell")
 
-    _put(requests.QueryReader, "_parse", fail)
+    _put(queries.QueryReader, "_parse", fail)
 
 
 def be_silent() -> None:

@@ -215,3 +215,18 @@ def test_everything_imported_is_declared() -> None:
     imported = {module.split(".")[0] for path in MODULES for module in _imports(path)}
     foreign = imported - set(sys.stdlib_module_names) - {"rookery", "multidict", "yarl"}
     assert {modules.get(name, name) for name in foreign} <= declared
+
+
+def test_http_goes_from_the_protocol_to_the_surfaces() -> None:
+    """protocol ← declaring ← application ← native: what is below knows nothing of what is above."""
+    above = {
+        "protocol": ("declaring", "application", "native", "cors"),
+        "declaring": ("application", "native", "cors"),
+        "application.py": ("native",),
+    }
+    for path in MODULES:
+        parts = path.relative_to(ROOT).parts
+        if parts[0] == "http" and parts[1] in above:
+            rooms = tuple(f"rookery.http.{room}" for room in above[parts[1]])
+            for module in _imports(path):
+                assert not module.startswith(rooms), f"{_name(path)} imports {module}"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rookery.http.declaring.documentation import asset
+from rookery.http.native.documentation import asset
 
 ROOT = Path(__file__).resolve().parents[2]
-SWAGGER_UI = ROOT / "rookery" / "http" / "declaring" / "swagger_ui"
+SWAGGER_UI = ROOT / "rookery" / "http" / "native" / "swagger_ui"
 LOCKS = ("locks/run.txt", "locks/dev.txt")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 

@@ -1,9 +1,9 @@
 """How an endpoint is declared: once, for the handler and for the OpenAPI document alike.
 
-`routing` makes handlers of declarations, `openapi` the document.
+`handling` makes handlers of declarations, `openapi` the document.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, TypeAlias, TypeVar, get_args, get_type_hints
@@ -11,18 +11,20 @@ from typing import Any, Generic, TypeAlias, TypeVar, get_args, get_type_hints
 import msgspec
 
 from rookery.errors import RookeryError, Unauthenticated
-from rookery.http.declaring.requests import SMALL_BODY_BYTES, bearer_token
-from rookery.http.declaring.schemas import Parameters
-from rookery.http.native.services import Services
+from rookery.http.declaring.bodies import JSON_TYPE
+from rookery.http.declaring.headers import bearer_token
+from rookery.http.declaring.parameters import Parameters
+from rookery.http.protocol.bodies import BodyStream, StreamBounds, empty_stream
 from rookery.http.protocol.message import Request
 from rookery.models import Identity
 from rookery.security_log import Origin
 from rookery.services.limits import Rate
 
-PREFIX = "/api/v1"
-JSON_TYPE = "application/json"
+SMALL_BODY_BYTES = 64 << 10
+"""What most endpoints take, unpacked, too."""
 
 FindOrigin: TypeAlias = Callable[[Request, str], Origin]
+S = TypeVar("S")
 P = TypeVar("P", bound=Parameters)
 Q = TypeVar("Q", bound=Parameters)
 B = TypeVar("B", bound=Parameters)
@@ -85,6 +87,16 @@ class Call(Generic[P, Q, B]):
         """The ``Host`` header as it was sent."""
         return self._request.header(b"host")
 
+    def header_values(self, name: bytes) -> list[str]:
+        """Each value of the header `name` (in lower case), in the order in which they came."""
+        return self._request.header_values(name)
+
+    @property
+    def stream(self) -> BodyStream:
+        """The body as it arrives, for endpoints that declare a stream; to be read once."""
+        stream = self._request.stream
+        return empty_stream() if stream is None else stream
+
     @property
     def identity(self) -> Identity:
         """Who makes the request; of endpoints that require it.
@@ -103,33 +115,67 @@ class Call(Generic[P, Q, B]):
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer that differs from the endpoint's usual status, type or headers."""
+    """An answer that differs from the endpoint's usual status, type or headers.
+
+    `repeated` has headers that come several times, such as ``Set-Cookie``, one entry each.
+    """
 
     body: bytes
     status: int = 200
     media_type: str = JSON_TYPE
     headers: Mapping[str, str] = field(default_factory=dict)
+    repeated: Sequence[tuple[str, str]] = ()
 
 
-Result: TypeAlias = bytes | msgspec.Struct | Reply
-"""What a handler returns: encoded JSON, a value to encode, or a whole reply."""
-Handler: TypeAlias = Callable[[Services, Call[P, Q, B]], Awaitable[Result]]
+@dataclass(frozen=True)
+class StreamedReply:
+    """An answer that is made while it is sent, no faster than the client takes it in.
+
+    `chunks` is closed when all is sent or the client is gone. What it raises cuts the connection:
+    the status is sent by then. Without `length_bytes` the length is not told beforehand.
+    """
+
+    chunks: AsyncGenerator[bytes, None]
+    media_type: str
+    length_bytes: int | None = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    repeated: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a list, for the surface to say in its own way; `name` is what it is a list of.
+
+    `next_cursor` is where the next page begins; None: this one is the last.
+    """
+
+    name: str
+    items: Sequence[Any]
+    next_cursor: str | None = None
+
+
+Result: TypeAlias = bytes | msgspec.Struct | Reply | StreamedReply | Page
+"""What a handler returns: an encoded body, a value to render, or a whole reply."""
+Handler: TypeAlias = Callable[[S, Call[P, Q, B]], Awaitable[Result]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """A declared endpoint.
 
-    `path` is below `PREFIX`, with `{name}` for the fields of `path_type`. `answers` maps status
-    to shape, the usual one first; `errors` are those that its use-case raises (what the surface
-    itself refuses is added by `openapi`). A `hidden` one is not in the document. A body has at most
-    `max_body_bytes`, unpacked, too.
+    `path` is below the surface's prefix, with `{name}` for the fields of `path_type`. `answers`
+    maps status to shape, the usual one first; `errors` are those that its use-case raises (what
+    refuses before is added by `openapi`). A `hidden` one is not in the document. A body has at most
+    `max_body_bytes`, unpacked, too; where there is a `stream`, the handler reads the body while it
+    arrives. `own_limit` names a setting of `config.Limits` that bounds this endpoint's requests,
+    of a user or else of an address, beside those of its `rate`.
     """
 
     method: str
     path: str
     summary: str
-    handler: Callable[[Services, Call[Any, Any, Any]], Awaitable[Result]]
+    handler: Callable[[Any, Call[Any, Any, Any]], Awaitable[Result]]
     path_type: type[Parameters]
     query_type: type[Parameters]
     body_type: type[Parameters]
@@ -140,6 +186,8 @@ class Endpoint:
     hidden: bool
     rate: Rate
     max_body_bytes: int
+    stream: StreamBounds | None = None
+    own_limit: str = ""
 
     @property
     def status(self) -> int:
@@ -168,7 +216,9 @@ def endpoint(
     hidden: bool = False,
     rate: Rate | None = None,
     max_body_bytes: int = SMALL_BODY_BYTES,
-) -> Callable[[Handler[P, Q, B]], Endpoint]:
+    stream: StreamBounds | None = None,
+    own_limit: str = "",
+) -> Callable[[Handler[S, P, Q, B]], Endpoint]:
     """Declare the decorated handler as an endpoint.
 
     The types of path, query and body are those in the annotation of its ``call`` argument. Where
@@ -176,7 +226,7 @@ def endpoint(
     """
     counted = rate or (Rate.READ if method == "GET" else Rate.WRITE)
 
-    def declare(handler: Handler[P, Q, B]) -> Endpoint:
+    def declare(handler: Handler[S, P, Q, B]) -> Endpoint:
         path_type, query_type, body_type = get_args(get_type_hints(handler)["call"])
         return Endpoint(
             method=method,
@@ -193,6 +243,8 @@ def endpoint(
             hidden=hidden,
             rate=counted,
             max_body_bytes=max_body_bytes,
+            stream=stream,
+            own_limit=own_limit,
         )
 
     return declare

@@ -1,28 +1,59 @@
 """Turns errors into responses: the only place that does.
 
-Every answer that is not a success has the body ``{"error", "code", "field"?}``. What was not
-meant to be raised is answered as `internal`, and logged with the request's id.
+What the body looks like is the surface's (`ErrorFormat`); status and headers are the same on all.
+What was not meant to be raised is answered as `internal`, and logged with the request's id.
 """
 
+import itertools
 import math
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import msgspec
 import structlog
 
 from rookery.errors import RookeryError, TooManyRequests
-from rookery.http.declaring.schemas import ErrorBody
+from rookery.http.declaring.bodies import JSON_TYPE
+from rookery.http.declaring.headers import usable_request_id
 from rookery.http.protocol.message import Request, Response
 
 log = structlog.get_logger(__name__)
 
-_encode = msgspec.json.Encoder().encode
 INTERNAL_TEXT = "Something went wrong on our side"
+_encode = msgspec.json.Encoder().encode
+_COMMON = {
+    "Content-Type": JSON_TYPE,
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Server": "rookery",
+}
+_prefix = secrets.token_hex(6)
+_numbers = itertools.count(1)
 
 
-def error_body(error: RookeryError) -> bytes:
-    """The JSON that tells a client of `error`."""
-    text = INTERNAL_TEXT if error.status == 500 else str(error) or error.code
-    return _encode(ErrorBody(error=text, code=error.code, field=error.field or msgspec.UNSET))
+@dataclass(frozen=True)
+class ErrorFormat:
+    """The JSON body of a surface's errors: its shape, and how an error becomes one.
+
+    `body_of` is given the error and the text that may be shown.
+    """
+
+    shape: type[msgspec.Struct]
+    body_of: Callable[[RookeryError, str], msgspec.Struct]
+
+    def encoded(self, error: RookeryError) -> bytes:
+        """The body that tells a client of `error`."""
+        text = INTERNAL_TEXT if error.status == 500 else str(error) or error.code
+        return _encode(self.body_of(error, text))
+
+
+def common_headers(request: Request) -> tuple[dict[str, str], str]:
+    """The headers of every response to `request`, and the id in them."""
+    request_id = request.header(b"x-request-id")
+    if request_id is None or not usable_request_id(request_id):
+        request_id = f"{_prefix}-{next(_numbers):x}"
+    return {**_COMMON, "X-Request-Id": request_id}, request_id
 
 
 def limit_headers(headers: dict[str, str], limit: int, remaining: int, reset_s: int) -> None:
@@ -33,7 +64,11 @@ def limit_headers(headers: dict[str, str], limit: int, remaining: int, reset_s: 
 
 
 def error_response(
-    error: Exception, request: Request, headers: dict[str, str], request_id: str
+    error: Exception,
+    request: Request,
+    headers: dict[str, str],
+    request_id: str,
+    error_format: ErrorFormat,
 ) -> Response:
     """The response for `error`; `headers` are those of every response, and are added to."""
     if not isinstance(error, RookeryError) or error.status == 500:
@@ -55,4 +90,10 @@ def error_response(
         limit_headers(headers, error.limit, 0, error.reset_s)
     if error.retry_after_s is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
-    return Response(error.status, error_body(error), headers)
+    return Response(error.status, error_format.encoded(error), headers)
+
+
+def refusal(error: Exception, request: Request, error_format: ErrorFormat) -> Response:
+    """The answer to a request that reaches no handler."""
+    headers, request_id = common_headers(request)
+    return error_response(error, request, headers, request_id, error_format)

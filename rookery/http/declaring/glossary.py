@@ -1,185 +1,68 @@
-"""What the names of fields mean, for the OpenAPI document. Pure.
+"""Explains the fields of schemas by their names, for the OpenAPI documents of surfaces. Pure.
 
-A name means the same wherever it stands, so it is explained once, here. A field whose declaration
-describes it keeps that description.
+A name means the same wherever it stands on a surface, so it is explained once. A field whose
+declaration describes it keeps that description.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-TIME = {"format": "date-time"}
-ADDRESS = {"format": "uri"}
-ID = {"pattern": "^[1-9][0-9]{0,18}$"}
-
-_MEANINGS: Mapping[str, str] = MappingProxyType(
-    {
-        # Users
-        "userId": "Id of the user",
-        "username": "The user's name, 1 to 15 letters, digits and underscores; case does not count",
-        "name": "Name to be shown",
-        "bio": "What the user says about itself, at most 160 characters",
-        "location": "Where the user says to be, at most 30 characters",
-        "website": "The user's address on the web, or empty",
-        "avatarUrl": "Address of the user's picture, or empty",
-        "bannerUrl": "Address of the picture above the profile, or empty",
-        "isPrivate": "Whether the user wants to approve followers",
-        "whoMayMessage": "Who may write to one, once there are messages; it is kept until then",
-        "hideLikes": "Whether what one likes is shown to oneself alone",
-        "discoverable": "Whether search and suggestions may name one, once there are such; it is"
-        " kept until then",
-        "followersCount": "How many follow the user",
-        "followingCount": "How many the user follows",
-        "tweetsCount": "How many tweets the user has, replies included",
-        "likesCount": "How many tweets the user likes",
-        "pinnedCount": "How many tweets the user has pinned to the profile",
-        "role": "What else than a user it is; absent for most",
-        "email": "Address for mail; shown to its owner alone",
-        "following": "Whether one follows the user; absent without a viewer, and of oneself",
-        "followedBy": "Whether the user follows one; absent without a viewer, and of oneself",
-        "requested": "Whether one asks to follow the user; absent like `following`",
-        "blocking": "Whether one blocks the user; absent like `following`",
-        "muting": "Whether one mutes it now; of users absent like `following`",
-        "mutedUntil": "When the mute ends; null: never, or there is none",
-        "user": "The profile of who logged in",
-        "profile": "The profile of the new account",
-        "author": "Who posted the tweet",
-        # Signing in
-        "password": "At least 8 characters; of any script, spaces included",
-        "token": "Access token, to be sent as `Authorization: Bearer`",
-        "refreshToken": "What the next access token is had for; each is good once",
-        "expiresIn": "Seconds for which it is good",
-        "deviceId": "Id of the device; keep it, and give it when logging in again",
-        "deviceName": "What the device is called in the list of devices",
-        "expiresAt": "When it ends if it is not used",
-        "lastAddress": "Address of the network that it was used from last",
-        "ticket": "What opens one stream, once; to be given as `?ticket=`",
-        "connected": "Whether the device holds a stream just now",
-        "current": "Whether this is the device that asks",
-        # Tweets
-        "id": "Its id",
-        "tweetId": "Id of the tweet",
-        "tweet": "The tweet as it is now",
-        "text": "What it says, at most 280 weighted characters (twitter-text 3); any Unicode",
-        "createdAt": "When it came to be",
-        "editedAt": "When it was edited last; null: never",
-        "lastSeenAt": "When it was seen last",
-        "version": "Number of the version, from 1 on",
-        "entities": "Mentions, hashtags, cashtags and addresses in the text",
-        "inReplyToId": "Id of the tweet that this one answers, which may be deleted by now",
-        "inReplyToUserId": "Id of who posted the tweet that this one answers",
-        "conversationId": "Id of the tweet that the conversation began with",
-        "retweetOfId": "Id of the tweet that this one repeats",
-        "quoteOfId": "Id of the tweet that this one quotes",
-        "media": "Attached pictures and videos",
-        "sensitive": "Whether the author marked it as not for everybody",
-        "lang": "Its language as the author gave it, a BCP 47 tag",
-        "visibility": "Who may see it",
-        "likeCount": "How many like it",
-        "retweetCount": "How often it was retweeted",
-        "replyCount": "How many direct replies it has",
-        "quoteCount": "How often it was quoted",
-        "pinned": "Whether its author has pinned it to the profile",
-        "retweetOf": "The whole of the tweet that this one retweets",
-        "quoteOf": "The whole of the tweet that this one quotes, or what stands in its place",
-        "liked": "Whether one likes it; absent without a viewer",
-        "retweeted": "Whether one has retweeted it; absent without a viewer",
-        "bookmarked": "Whether one has bookmarked it; absent without a viewer",
-        "replyToTweetId": "Id of the tweet to answer",
-        "quoteTweetId": "Id of the tweet to quote",
-        "retweetId": "Id of the retweet, or of the quote",
-        "comment": "What to say about the tweet; makes a quote of the retweet",
-        "unavailable": "Why it is not shown",
-        # Places in a text
-        "mentions": "Users that are named, as `@name`",
-        "hashtags": "Words with `#`",
-        "cashtags": "Symbols with `$`",
-        "urls": "Addresses of the web",
-        "start": "Where it begins, in Unicode code points (not UTF-16 code units)",
-        "end": "Behind its last character, in Unicode code points (not UTF-16 code units)",
-        "tag": "The word, without `#`",
-        "symbol": "The symbol, without `$`",
-        "url": "Where it is found",
-        # Media
-        "type": "Its kind",
-        "previewUrl": "Address of a smaller picture",
-        "width": "Pixels from left to right",
-        "height": "Pixels from top to bottom",
-        "durationS": "Seconds that it lasts; null for pictures",
-        "blurhash": "A few colours to be shown until it is loaded, as BlurHash",
-        "alt": "What is to be seen, for who cannot",
-        "focus": "What stays in sight when it is cut",
-        "x": "From the left (-1) to the right (1)",
-        "y": "From the bottom (-1) to the top (1)",
-        "sizeBytes": "Bytes of the file",
-        "state": "Whether it can be shown",
-        # Lists
-        "tweets": "The tweets of this page",
-        "replies": "The replies of this page",
-        "users": "The users of this page",
-        "followers": "The followers of this page",
-        "devices": "The devices",
-        "versions": "The versions of this page",
-        "ancestors": "What the tweet answers, from the root down; empty but on the first page",
-        "descendants": "What answers the tweet, each followed by its own replies",
-        "nextCursor": "Where the next page begins, to be given as `cursor`; null: there is none",
-        "page": "Number of the page, from 1 (the newest) on; instead of `cursor`",
-        "filter": "Only posts of this kind",
-        # The server
-        "message": "What was done, for people",
-        "error": "What is wrong, for people; it may change",
-        "code": "What is wrong, for programs; it does not change",
-        "field": "The part at fault: a JSON path, a parameter or a header; absent: none alone",
-        "protocols": "WebSocket subprotocols that are spoken there",
-        "heartbeatS": "Seconds between two pings",
-        "status": "How it is",
-        "checks": "For each part that is needed whether it answers",
-        "openapi": "Version of the OpenAPI specification",
-        "info": "What the document is about",
-        "title": "What the API is called",
-        "description": "What to know first",
-    }
-)
-_BY_TYPE: Mapping[tuple[str, str], str] = MappingProxyType(
-    {
-        ("following", "array"): "The followed users of this page",
-        ("version", "string"): "The release of the server",
-    }
-)
-"""What else a name means where its values are of this type."""
-_URLS = frozenset({"previewUrl"})
-_IDS = frozenset({"deviceId"})
-"""Names that end like those of ids, and are none."""
+_TIME = {"format": "date-time"}
+_ADDRESS = {"format": "uri"}
+_NONE: Mapping[Any, str] = MappingProxyType({})
 
 
-def explained(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema of an object with its fields explained, and times and ids marked as such."""
-    if "properties" not in schema:
-        return schema
-    described = {name: _explained(name, field) for name, field in schema["properties"].items()}
-    return {**schema, "properties": described}
+@dataclass(frozen=True, kw_only=True)
+class Glossary:
+    """What the names of a surface's fields mean.
+
+    `by_type` has what else a name means where its values are of a type. A text whose name ends like
+    that of a time, or of an id, is marked as one; `urls` are marked as addresses, and `no_ids` only
+    look like ids. An empty `id_pattern` marks no ids.
+    """
+
+    meanings: Mapping[str, str] = field(default_factory=lambda: _NONE)
+    by_type: Mapping[tuple[str, str], str] = field(default_factory=lambda: _NONE)
+    urls: frozenset[str] = frozenset()
+    no_ids: frozenset[str] = frozenset()
+    id_pattern: str = ""
+    time_suffixes: tuple[str, ...] = ("At",)
+    id_suffix: str = "Id"
+
+    def explained(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """The schema of an object with its fields explained, and times and ids marked as such."""
+        if "properties" not in schema:
+            return schema
+        described = {name: self._explained(name, each) for name, each in _properties(schema)}
+        return {**schema, "properties": described}
+
+    def _explained(self, name: str, schema: dict[str, Any]) -> dict[str, Any]:
+        meaning = self.by_type.get((name, schema.get("type", "")), self.meanings.get(name))
+        if "enum" in schema:
+            schema = {"type": "string", **schema}
+        found = {**schema, **self._form_of(name, schema)}
+        if "anyOf" in schema and (form := self._form_of(name, {"type": "string"})):
+            found["anyOf"] = [
+                {**each, **form} if each.get("type") == "string" else each
+                for each in schema["anyOf"]
+            ]
+        if meaning is not None and "description" not in found:
+            found["description"] = meaning
+        return found
+
+    def _form_of(self, name: str, schema: dict[str, Any]) -> dict[str, Any]:
+        """What more is known of a text by its name."""
+        if schema.get("type") != "string" or "enum" in schema or "pattern" in schema:
+            return {}
+        if name.endswith(self.time_suffixes):
+            return _TIME
+        is_id = name == "id" or name.endswith(self.id_suffix)
+        if self.id_pattern and is_id and name not in self.no_ids:
+            return {"pattern": self.id_pattern}
+        return _ADDRESS if name in self.urls else {}
 
 
-def _explained(name: str, field: dict[str, Any]) -> dict[str, Any]:
-    meaning = _BY_TYPE.get((name, field.get("type", "")), _MEANINGS.get(name))
-    if "enum" in field:
-        field = {"type": "string", **field}
-    found = {**field, **_form_of(name, field)}
-    if "anyOf" in field and (form := _form_of(name, {"type": "string"})):
-        found["anyOf"] = [
-            {**each, **form} if each.get("type") == "string" else each for each in field["anyOf"]
-        ]
-    if meaning is not None and "description" not in found:
-        found["description"] = meaning
-    return found
-
-
-def _form_of(name: str, field: dict[str, Any]) -> dict[str, Any]:
-    """What more is known of a text by its name."""
-    if field.get("type") != "string" or "enum" in field or "pattern" in field:
-        return {}
-    if name.endswith("At"):
-        return TIME
-    if (name == "id" or name.endswith("Id")) and name not in _IDS:
-        return ID
-    return ADDRESS if name in _URLS else {}
+def _properties(schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return list(schema["properties"].items())

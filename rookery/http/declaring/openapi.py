@@ -1,11 +1,12 @@
-"""The OpenAPI 3.1 document, generated from the declared endpoints.
+"""The OpenAPI 3.1 document of a surface, generated from its endpoints.
 
-Pure. What each endpoint declares is complemented by what the surface itself answers:
-400 for what cannot be read, 401 where a token is taken, 413 and 415 where a body may come, 429
-where requests are counted, 503 anywhere behind which a service stands, 500 everywhere.
+Pure. What each endpoint declares is complemented by what is answered before its handler:
+400 for what cannot be read, 401 where a token is taken, 408 where a body is streamed, 413 and 415
+where one may come, 429 where requests are counted, 503 anywhere behind which a service stands, 500
+everywhere.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from rookery.errors import (
     InvalidText,
     InvalidToken,
     PayloadTooLarge,
+    RequestTooSlow,
     RookeryError,
     TokenExpired,
     TooManyRequests,
@@ -25,25 +27,15 @@ from rookery.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from rookery.http.declaring.endpoint import JSON_TYPE, PREFIX, Auth, Endpoint
-from rookery.http.declaring.glossary import explained
-from rookery.http.declaring.schemas import (
-    ALTERNATIVES,
-    ErrorBody,
-    Nothing,
-    OptionalBody,
-    Parameters,
-)
+from rookery.http.declaring.bodies import JSON_TYPE
+from rookery.http.declaring.endpoint import Auth, Endpoint
+from rookery.http.declaring.parameters import Nothing, OptionalBody, Parameters
+from rookery.http.declaring.surface import Surface
 from rookery.services.limits import Rate
 from rookery.text import PROBLEM_CODES
 
 _REF = "#/components/schemas/{name}"
 _KEY_PATTERN = "^[!-~]{1,255}$"
-_DESCRIPTION = (
-    "Ids are Snowflakes, written as decimal strings. Times are ISO 8601 in UTC. Places in texts "
-    "count Unicode code points. A list is read page by page: hand `nextCursor` back as `cursor` "
-    "until it is null. Every error has a stable `code`."
-)
 _HEADERS = {
     "RequestId": ("X-Request-Id", "The client's own, or one made for this request"),
     "Authenticate": ("WWW-Authenticate", "Always `Bearer`"),
@@ -55,37 +47,23 @@ _HEADERS = {
 _RATE_HEADERS = ("RateLimit", "RateRemaining", "RateReset")
 
 
-def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
-    """The document of all `endpoints` that are not hidden."""
-    shown = [endpoint for endpoint in endpoints if not endpoint.hidden]
-    types: list[Any] = [ErrorBody, *(each for some in ALTERNATIVES.values() for each in some)]
-    for endpoint in shown:
-        types += [shape for shape in endpoint.answers.values() if shape is not None]
-        if endpoint.body_type is not Nothing:
-            types.append(endpoint.body_type)
-    schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
-    by_type = dict(zip(types, schemas, strict=True))
-    for name, schema in components.items():
-        components[name] = explained(schema)
-    for alias, meant in ALTERNATIVES.items():
-        if alias.__name__ in components:
-            components[alias.__name__] = {
-                "title": alias.__name__,
-                "description": alias.__doc__,
-                "anyOf": [by_type[each] for each in meant],
-            }
+def document(surface: Surface) -> dict[str, Any]:
+    """The document of all endpoints of `surface` that are not hidden."""
+    about = surface.about
+    shown = [endpoint for endpoint in surface.endpoints if not endpoint.hidden]
+    shapes = _Shapes(surface, shown)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in shown:
-        operation = _operation(endpoint, by_type)
-        paths.setdefault(PREFIX + endpoint.path, {})[endpoint.method.lower()] = operation
+        operation = _operation(endpoint, surface, shapes)
+        paths.setdefault(surface.prefix + endpoint.path, {})[endpoint.method.lower()] = operation
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Rookery", "version": __version__, "description": _DESCRIPTION},
-        "servers": [{"url": "/"}],
+        "info": {"title": about.title, "version": __version__, "description": about.description},
+        "servers": [{"url": f"//{surface.host}/" if surface.host else "/"}],
         "tags": [{"name": tag} for tag in dict.fromkeys(endpoint.tag for endpoint in shown)],
         "paths": paths,
         "components": {
-            "schemas": components,
+            "schemas": shapes.components,
             "headers": {
                 name: {
                     "description": text,
@@ -99,20 +77,53 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     }
 
 
-def _operation(endpoint: Endpoint, by_type: dict[Any, Any]) -> dict[str, Any]:
+class _Shapes:
+    """The schemas of all that is sent and answered."""
+
+    def __init__(self, surface: Surface, shown: Sequence[Endpoint]) -> None:
+        alternatives = surface.about.alternatives
+        types: list[Any] = [surface.errors.shape]
+        types += [each for some in alternatives.values() for each in some]
+        for endpoint in shown:
+            types += [shape for shape in endpoint.answers.values() if shape is not None]
+            if endpoint.body_type is not Nothing:
+                types.append(endpoint.body_type)
+        schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
+        self.by_type = dict(zip(types, schemas, strict=True))
+        self.error: dict[str, Any] = self.by_type[surface.errors.shape]
+        self.components: dict[str, Any] = {
+            name: surface.about.glossary.explained(schema) for name, schema in components.items()
+        }
+        for alias, meant in alternatives.items():
+            if alias.__name__ in components:
+                self.components[alias.__name__] = {
+                    "title": alias.__name__,
+                    "description": alias.__doc__,
+                    "anyOf": [self.by_type[each] for each in meant],
+                }
+
+
+def _operation(endpoint: Endpoint, surface: Surface, shapes: _Shapes) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": endpoint.operation_id,
         "summary": endpoint.summary,
         "tags": [endpoint.tag],
-        "responses": _responses(endpoint, by_type),
+        "responses": _responses(endpoint, shapes),
     }
-    if parameters := _parameters(endpoint):
+    if parameters := _parameters(endpoint, surface):
         operation["parameters"] = parameters
     if endpoint.body_type is not Nothing:
-        schema = by_type[endpoint.body_type]
+        schema = shapes.by_type[endpoint.body_type]
+        content = {each.media_type: {"schema": schema} for each in surface.body_formats}
+        is_required = not issubclass(endpoint.body_type, OptionalBody)
+        operation["requestBody"] = {"required": is_required, "content": content}
+    elif endpoint.stream is not None:
+        content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
         operation["requestBody"] = {
-            "required": not issubclass(endpoint.body_type, OptionalBody),
-            "content": {JSON_TYPE: {"schema": schema}},
+            "required": True,
+            "description": f"At most {endpoint.stream.most_bytes} bytes, "
+            f"within {endpoint.stream.within_s:g} seconds",
+            "content": content,
         }
     if endpoint.auth is Auth.REQUIRED:
         operation["security"] = [{"bearer": []}]
@@ -121,10 +132,10 @@ def _operation(endpoint: Endpoint, by_type: dict[Any, Any]) -> dict[str, Any]:
     return operation
 
 
-def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
+def _parameters(endpoint: Endpoint, surface: Surface) -> list[dict[str, Any]]:
     parameters = [
-        *_fields_as_parameters(endpoint.path_type, "path"),
-        *_fields_as_parameters(endpoint.query_type, "query"),
+        *_fields_as_parameters(endpoint.path_type, "path", surface),
+        *_fields_as_parameters(endpoint.query_type, "query", surface),
     ]
     if endpoint.method == "POST":
         parameters.append(
@@ -139,8 +150,11 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
     return parameters
 
 
-def _fields_as_parameters(parameters: type[Parameters], place: str) -> list[dict[str, Any]]:
-    schema = explained(msgspec.json.schema(parameters)["$defs"][parameters.__name__])
+def _fields_as_parameters(
+    parameters: type[Parameters], place: str, surface: Surface
+) -> list[dict[str, Any]]:
+    written = msgspec.json.schema(parameters)["$defs"][parameters.__name__]
+    schema = surface.about.glossary.explained(written)
     required = set(schema.get("required", ()))
     listed = []
     for name, shape in schema["properties"].items():
@@ -160,7 +174,9 @@ def errors_of(endpoint: Endpoint) -> Sequence[type[RookeryError]]:
         errors += [Unauthenticated, InvalidToken, TokenExpired, DeviceRevoked]
     if endpoint.method != "GET":
         errors += [PayloadTooLarge, UnsupportedMediaType]
-    if endpoint.rate is not Rate.FREE:
+    if endpoint.stream is not None:
+        errors.append(RequestTooSlow)
+    if _is_counted(endpoint):
         errors.append(TooManyRequests)
     if endpoint.auth is not Auth.NONE or endpoint.body_type is not Nothing:
         errors += [Unavailable, *Unavailable.__subclasses__()]
@@ -177,11 +193,15 @@ def codes_of(endpoint: Endpoint) -> dict[int, list[str]]:
     return dict(sorted(by_status.items()))
 
 
-def _responses(endpoint: Endpoint, by_type: dict[Any, Any]) -> dict[str, Any]:
+def _is_counted(endpoint: Endpoint) -> bool:
+    return endpoint.rate is not Rate.FREE or bool(endpoint.own_limit)
+
+
+def _responses(endpoint: Endpoint, shapes: _Shapes) -> dict[str, Any]:
     responses: dict[str, Any] = {}
-    rate = () if endpoint.rate is Rate.FREE else _RATE_HEADERS
+    rate = _RATE_HEADERS if _is_counted(endpoint) else ()
     for status, shape in endpoint.answers.items():
-        schema = {"type": "string"} if shape is None else by_type[shape]
+        schema = {"type": "string"} if shape is None else shapes.by_type[shape]
         responses[str(status)] = {
             "description": "Done" if status < 400 else "Not now",
             "headers": _header_refs("RequestId", *rate),
@@ -189,21 +209,27 @@ def _responses(endpoint: Endpoint, by_type: dict[Any, Any]) -> dict[str, Any]:
         }
     for status, codes in codes_of(endpoint).items():
         extra = {401: ["Authenticate"], 429: ["RetryAfter"], 503: ["RetryAfter"]}.get(status, [])
+        description = "Code " + " or ".join(f"`{code}`" for code in codes)
+        if status == 429 and endpoint.own_limit:
+            description += f"; this endpoint has a limit of its own, `limits.{endpoint.own_limit}`"
         responses.setdefault(
             str(status),
             {
-                "description": "Code " + " or ".join(f"`{code}`" for code in codes),
+                "description": description,
                 "headers": _header_refs("RequestId", *extra, *rate),
-                "content": {JSON_TYPE: {"schema": _error_schema(codes, by_type[ErrorBody])}},
+                "content": {JSON_TYPE: {"schema": _error_schema(codes, shapes)}},
             },
         )
     return responses
 
 
-def _error_schema(codes: list[str], body: dict[str, Any]) -> dict[str, Any]:
-    """An error with one of these codes."""
+def _error_schema(codes: list[str], shapes: _Shapes) -> dict[str, Any]:
+    """An error with one of these codes, where the surface's errors say their code."""
+    name = shapes.error["$ref"].rpartition("/")[2]
+    if "code" not in shapes.components[name]["properties"]:
+        return shapes.error
     narrowed = {"type": "object", "properties": {"code": {"type": "string", "enum": codes}}}
-    return {"allOf": [body, narrowed]}
+    return {"allOf": [shapes.error, narrowed]}
 
 
 def _header_refs(*names: str) -> dict[str, Any]:

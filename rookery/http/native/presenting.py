@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import msgspec
 
 from rookery.domain.cursors import decode, encode
-from rookery.http.declaring.schemas import PageQuery, UserPage
 from rookery.http.native.rendering import tweet_json, tweets_json
+from rookery.http.native.schemas import PageQuery, UserPage
 from rookery.http.native.services import Services
 from rookery.services.accounts.profiles import Profile
 from rookery.services.reading.pages import Page

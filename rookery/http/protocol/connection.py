@@ -1,8 +1,9 @@
 """One connection of a client: requests, one answered after another, over a transport.
 
-What is read stands in `reading`. What is left is small, because both requests and answers are
-bounded and held whole: there is no streaming. One task a request, and no timer: the server looks
-at all connections every few seconds (`Connection.expire`).
+What is read stands in `reading`. Requests and answers are bounded and held whole, unless an
+endpoint declares a stream: then its task runs while the body arrives (`bodies`), or goes on while
+the answer leaves (`sending`). One task a request, and no timer: the server looks at all connections
+every few seconds (`Connection.expire`).
 """
 
 import asyncio
@@ -12,9 +13,10 @@ from typing import Protocol, cast
 
 import structlog
 
-from rookery.http.declaring.requests import MAX_BODY_BYTES
-from rookery.http.protocol.message import Request, Response
-from rookery.http.protocol.reading import FREE_BYTES, RequestReader
+from rookery.http.protocol.bodies import MAX_BODY_BYTES
+from rookery.http.protocol.message import Request, Response, StreamedResponse
+from rookery.http.protocol.reading import FREE_BYTES, BoundsOf, RequestReader
+from rookery.http.protocol.sending import ends_connection, send
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +32,7 @@ LINGERING_S = 2.0
 LINGERING_BYTES = MAX_BODY_BYTES + (256 << 10)
 """And so much of it is read: a client that sends a body which is a little too large, and reads
 nothing before, gets to know it all the same; a refusal costs hardly more than what is taken."""
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\n"
     b"Connection: close\r\n\r\n"
@@ -75,25 +78,14 @@ class Connection(RequestReader, asyncio.Protocol):
     """
 
     __slots__ = (
-        "__weakref__",
-        "_answering",
-        "_held_bytes",
-        "_is_congested",
-        "_is_lost",
-        "_is_paused",
-        "_loop",
-        "_owes_continue",
-        "_owner",
-        "_passed_by_bytes",
-        "_respond",
-        "_transport",
-        "_unparsed",
-        "_waiting",
+        "__weakref__", "_answering", "_held_bytes", "_is_congested", "_is_lost", "_is_paused",
+        "_is_sending", "_loop", "_owes_continue", "_owner", "_passed_by_bytes", "_respond",
+        "_taken_in", "_transport", "_unparsed", "_waiting",
     )  # fmt: skip
 
-    def __init__(self, owner: Owner, respond: Respond) -> None:
+    def __init__(self, owner: Owner, respond: Respond, bounds_of: BoundsOf | None = None) -> None:
         self._loop = loop = asyncio.get_running_loop()
-        super().__init__(loop.time)
+        super().__init__(loop.time, bounds_of)
         self._owner = owner
         self._respond = respond
         # What was received and is not parsed yet, and what is held beyond what everybody may.
@@ -107,6 +99,9 @@ class Connection(RequestReader, asyncio.Protocol):
         self._is_congested = False
         self._is_paused = False
         self._is_lost = False
+        # A streamed answer: whether there is one, and what waits until the client takes it in.
+        self._is_sending = False
+        self._taken_in: asyncio.Future[None] | None = None
 
     # The transport's side.
 
@@ -124,6 +119,8 @@ class Connection(RequestReader, asyncio.Protocol):
         self.let_go()
         if self._answering is None:
             self._forget()
+        elif self._is_sending:
+            self._answering.cancel()
 
     def data_received(self, data: bytes) -> None:
         if self._takes_no_more:
@@ -140,7 +137,7 @@ class Connection(RequestReader, asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Keep the connection open for the answers that are still to be given."""
-        self._takes_no_more = True
+        self.cut_off()
         return self._owes_answers
 
     def pause_writing(self) -> None:
@@ -153,6 +150,8 @@ class Connection(RequestReader, asyncio.Protocol):
         self._is_congested = False
         self._owner.release_unread(self)
         self.active_s = self._loop.time()
+        if self._taken_in is not None and not self._taken_in.done():
+            self._taken_in.set_result(None)
         self._go_on()
 
     # From bytes to the parser.
@@ -160,7 +159,7 @@ class Connection(RequestReader, asyncio.Protocol):
     def _parse_on(self) -> None:
         """Parse what was received, as long as no request waits for those before it."""
         rest = self._unparsed
-        while rest and not self._waiting and not self._takes_no_more:
+        while rest and not self._waiting and not self._takes_no_more and not self._is_paused:
             self.parse(rest[:SLICE_BYTES])
             rest = rest[SLICE_BYTES:]
         self._unparsed = rest = None if self._takes_no_more else rest or None
@@ -204,7 +203,34 @@ class Connection(RequestReader, asyncio.Protocol):
         self._owes_continue = False
         self._waiting.append(request)
         self._go_on()
-        if self._waiting and not self._takes_no_more and not self._is_paused:
+        if self._waiting and not self._takes_no_more:
+            self._pause()
+
+    def stream_begun(self, request: Request) -> None:
+        """As `read`, but for the body, which the client may wait to be asked for."""
+        self._owes_continue = b"expect" in request.headers and not request.is_old
+        self._waiting.append(request)
+        self._go_on()
+        if self._waiting:
+            self._pause()
+
+    def stream_wanted(self) -> None:
+        if self._owes_continue:
+            self._owes_continue = False
+            self._transport.write(_CONTINUE)
+        if self._is_paused and not self._waiting:
+            self._read_on()
+
+    def stream_filled(self) -> None:
+        self._pause()
+
+    def stream_ended(self) -> None:
+        self._incoming = None
+        self._in_head = False
+        self._owes_continue = False
+
+    def _pause(self) -> None:
+        if not self._is_paused:
             self._is_paused = True
             self._transport.pause_reading()
 
@@ -231,7 +257,7 @@ class Connection(RequestReader, asyncio.Protocol):
                 self._read_on()
         elif self._owes_continue:
             self._owes_continue = False
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._transport.write(_CONTINUE)
 
     def _read_on(self) -> None:
         """Go on with what was received already, then with what comes.
@@ -242,7 +268,7 @@ class Connection(RequestReader, asyncio.Protocol):
         if self._unparsed is not None:
             self._parse_on()
         has_turn = not self._waiting or self._takes_no_more
-        if has_turn and not self._transport.is_closing():
+        if has_turn and not self._is_paused and not self._transport.is_closing():
             self._transport.resume_reading()
 
     async def _answer(self, request: Request) -> None:
@@ -250,9 +276,16 @@ class Connection(RequestReader, asyncio.Protocol):
         try:
             response = await self._respond(request)
             if transport.is_closing():
+                if isinstance(response, StreamedResponse):
+                    await response.chunks.aclose()
                 return
             is_last = (self._takes_no_more and not self._waiting) or self._owner.is_draining
-            transport.write(response.encoded(request, is_last))
+            if request.stream is not None and not request.stream.is_complete:
+                is_last = True  # Nobody reads the rest of the body.
+            if isinstance(response, StreamedResponse):
+                is_last = await self._send(response, request, is_last)
+            else:
+                transport.write(response.encoded(request, is_last))
             self.active_s = self._loop.time()
             if is_last:
                 self._end(request)
@@ -267,6 +300,30 @@ class Connection(RequestReader, asyncio.Protocol):
                 self._go_on()
                 if self._held_bytes and self._incoming is None and not self._owes_answers:
                     self._release()
+
+    async def _send(self, response: StreamedResponse, request: Request, is_last: bool) -> bool:
+        """Send an answer that is made meanwhile; whether the connection ends with it."""
+        is_last = is_last or ends_connection(response, request)
+        self._is_sending = True
+        try:
+            await send(response, request, is_last, self._transport.write, self._drained)
+        except Exception as error:
+            # The client must not take what it has for the whole.
+            log.error("a streamed answer broke off", path=request.path[:200], exc_info=error)
+            self._transport.abort()
+        finally:
+            self._is_sending = False
+        return is_last
+
+    async def _drained(self) -> None:
+        """Return when the client may be sent more."""
+        if self._is_congested:
+            self._taken_in = self._loop.create_future()
+            try:
+                await self._taken_in
+            finally:
+                self._taken_in = None
+        self.active_s = self._loop.time()
 
     def _release(self) -> None:
         if self._held_bytes:
@@ -284,17 +341,22 @@ class Connection(RequestReader, asyncio.Protocol):
     def _end(self, request: Request) -> None:
         """End the connection once all is sent; at once where the client has nothing to send."""
         self._takes_no_more = True
+        self._owes_continue = False
         self._waiting.clear()
         self._unparsed = None
-        if request.fault is None:
+        has_sent_all = request.stream is None or request.stream.is_complete
+        if request.fault is None and has_sent_all:
             self._transport.close()
         else:
             self._transport.write_eof()
+            if self._is_paused:
+                self._read_on()
             self._loop.call_later(LINGERING_S, self._transport.close)
 
     def expire(self, now_s: float) -> None:
         """Cut the connection if its client was silent, or dragged something out, for too long."""
-        if self._answering is None:
+        self.expire_stream(now_s)
+        if self._answering is None or self._taken_in is not None:
             is_sending = self._is_congested or self._transport.is_closing()
             is_idle = self._incoming is None and not is_sending
             if is_idle and now_s - self.active_s > KEEP_ALIVE_S:

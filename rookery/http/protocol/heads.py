@@ -6,9 +6,11 @@ Sources: RFC 9110 (semantics), RFC 9112 (HTTP/1.1), RFC 3986 (URIs).
 import re
 from urllib.parse import urlsplit
 
+import httptools
+
 from rookery.domain.hosts import is_host
-from rookery.errors import InvalidRequest, NotSupported, RookeryError
-from rookery.http.declaring.requests import MAX_BODY_BYTES, too_large
+from rookery.errors import InvalidRequest, NotSupported, RookeryError, VersionNotSupported
+from rookery.http.protocol.bodies import MAX_BODY_BYTES, too_large
 
 SINGLE_FIELDS = frozenset(
     (
@@ -44,14 +46,16 @@ def path_and_query(target: bytes) -> tuple[str, str]:
     return path, query
 
 
-def framing_fault(headers: dict[bytes, bytes], is_old: bool) -> RookeryError | None:
+def framing_fault(
+    headers: dict[bytes, bytes], is_old: bool, most_bytes: int = MAX_BODY_BYTES
+) -> RookeryError | None:
     """What is wrong with how the body's end is told, if anything is."""
     length = headers.get(b"content-length")
     if length is not None:
         if len(length) > _LENGTH_DIGITS or not length.isdigit():
             return InvalidRequest("Content-Length is not a sensible number", "Content-Length")
-        if int(length) > MAX_BODY_BYTES:
-            return too_large()
+        if int(length) > most_bytes:
+            return too_large(most_bytes)
     coding = headers.get(b"transfer-encoding")
     if coding is not None:
         if is_old:  # RFC 9112, section 6.1: faulty framing
@@ -71,9 +75,17 @@ def _coding_fault(coding: bytes) -> RookeryError | None:
     return None if len(names) == 1 else NotSupported("The only transfer coding known is chunked")
 
 
-def is_unknown_method(data: bytes) -> bool:
-    """Whether what the parser takes for no method begins a request all the same.
+def parsing_fault(
+    error: Exception, parser: httptools.HttpRequestParser, beginning: bytes | memoryview
+) -> RookeryError:
+    """What the parser's `error` means; `beginning` is that of the request, where it is known.
 
     RFC 9110, section 9.1: a method that is not known is 501, which tells it from nonsense.
     """
-    return _REQUEST_LINE.match(data) is not None
+    is_of_method = isinstance(error, httptools.HttpParserInvalidMethodError)
+    is_preface = parser.get_method() == b"PRI" and parser.get_http_version() == "2.0"
+    if str(error) == "Invalid HTTP version" or is_preface:  # RFC 9113, section 3.4
+        return VersionNotSupported()
+    if is_of_method and _REQUEST_LINE.match(beginning) is not None:
+        return NotSupported("The request's method is not known")
+    return InvalidRequest(f"The request is malformed HTTP: {error}")

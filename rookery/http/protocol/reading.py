@@ -15,17 +15,19 @@ from rookery.errors import (
     NotSupported,
     Overloaded,
     PayloadTooLarge,
+    RequestTooSlow,
     RookeryError,
     VersionNotSupported,
 )
-from rookery.http.declaring.requests import MAX_BODY_BYTES, too_large
+from rookery.http.protocol.bodies import MAX_BODY_BYTES, BodyStream, StreamBounds, too_large
 from rookery.http.protocol.heads import (
     SINGLE_FIELDS,
     framing_fault,
-    is_unknown_method,
+    parsing_fault,
     path_and_query,
 )
 from rookery.http.protocol.message import Request
+from rookery.http.protocol.upgrades import Replay, head_of_body
 
 MAX_HEAD_BYTES = 16 << 10
 MAX_HEAD_FIELDS = 100
@@ -43,23 +45,29 @@ _SPACE = ord(" ")
 _SMALL_DIGITS = len(str(MAX_BODY_BYTES)) - 1
 """A length of no more digits is no body too large."""
 
+BoundsOf = Callable[[Request], StreamBounds | None]
+"""Says of a head whose body is to come whether the body is streamed; it raises nothing."""
+
 
 class RequestReader:
     """Reads the requests of one connection; `parse` is given its bytes.
 
-    A request that is malformed, or too large, is handed on with its `fault`, and is the last. An
+    A request that is malformed, or too large, is handed on with its `fault`, and is the last; where
+    it was handed on before, as a stream, the stream fails. An
     ``Upgrade`` is not followed, as RFC 9110, section 7.8, lets a server: the request is read as if
     it did not offer any. Whoever inherits says what becomes of requests.
     """
 
     __slots__ = (
-        "_allowed_bytes", "_blank_bytes", "_body", "_body_bytes", "_head_bytes", "_headers",
-        "_in_head", "_incoming", "_is_shared_read", "_known_host", "_message_bytes", "_now_s",
-        "_parser", "_remote", "_repeated", "_takes_no_more", "_target", "_upgrading", "active_s",
+        "_allowed_bytes", "_blank_bytes", "_body", "_body_bytes", "_bounds", "_bounds_of",
+        "_head_bytes", "_headers", "_in_head", "_incoming", "_is_shared_read", "_known_host",
+        "_message_bytes", "_now_s", "_parser", "_remote", "_repeated", "_stream", "_stream_ends_s",
+        "_takes_no_more", "_target", "_upgrading", "active_s",
     )  # fmt: skip
 
-    def __init__(self, now_s: Callable[[], float]) -> None:
+    def __init__(self, now_s: Callable[[], float], bounds_of: BoundsOf | None = None) -> None:
         self._now_s = now_s
+        self._bounds_of = bounds_of
         self._parser = httptools.HttpRequestParser(self)
         self._remote = ""
         self._takes_no_more = False
@@ -73,6 +81,10 @@ class RequestReader:
         self._repeated: bytes | None = None
         self._upgrading: bytes | None = None  # A head that tells of the body alone.
         self._body: bytes | bytearray = b""
+        # The body that is read while it arrives, and when it must have arrived.
+        self._bounds: StreamBounds | None = None
+        self._stream: BodyStream | None = None
+        self._stream_ends_s = 0.0
         # How much of it there is. A read is shared if another message ended in it.
         self._head_bytes = self._body_bytes = self._message_bytes = self._blank_bytes = 0
         self._allowed_bytes = FREE_BYTES
@@ -82,6 +94,22 @@ class RequestReader:
 
     def read(self, request: Request) -> None:
         """A request is there, whole or with its fault."""
+        raise NotImplementedError
+
+    def stream_begun(self, request: Request) -> None:
+        """A request is there, whose body is still arriving."""
+        raise NotImplementedError
+
+    def stream_wanted(self) -> None:
+        """The reader of a streamed body asks for more of it."""
+        raise NotImplementedError
+
+    def stream_filled(self) -> None:
+        """The reader of a streamed body is slower than its client."""
+        raise NotImplementedError
+
+    def stream_ended(self) -> None:
+        """A streamed body has arrived; the next request may come."""
         raise NotImplementedError
 
     def body_expected(self) -> None:
@@ -105,11 +133,21 @@ class RequestReader:
 
         The parser and this refer to each other: else both would wait for the garbage collector.
         """
-        self._takes_no_more = True
+        self.cut_off()
         self._incoming = None
         self._headers = {}
         self._body = b""
         del self._parser
+
+    def cut_off(self) -> None:
+        """The client sends no more, whether it was at an end or not."""
+        self._fail_stream(InvalidRequest("The body is cut off"))
+        self._takes_no_more = True
+
+    def expire_stream(self, now_s: float) -> None:
+        """End a streamed body that takes longer than it may."""
+        if self._stream is not None and now_s > self._stream_ends_s:
+            self._over("stream_s", RequestTooSlow())
 
     # From bytes to the parser.
 
@@ -137,6 +175,8 @@ class RequestReader:
         if not self._is_shared_read:  # Else nobody knows how much of it belongs to this message.
             self._message_bytes += size_bytes
         held_bytes = self._message_bytes
+        if self._stream is not None:
+            held_bytes = self._stream.buffered_bytes
         if self._in_head:
             self._check_head(held_bytes)
             self._check_fields()
@@ -151,17 +191,8 @@ class RequestReader:
                 self._refuse(Overloaded())
 
     def _malformed(self, error: Exception, data: bytes | memoryview) -> None:
-        text = str(error)
-        is_of_method = isinstance(error, httptools.HttpParserInvalidMethodError)
         is_first = not self._is_shared_read and not self._message_bytes
-        parser = self._parser
-        is_preface = parser.get_method() == b"PRI" and parser.get_http_version() == "2.0"
-        if text == "Invalid HTTP version" or is_preface:  # RFC 9113, section 3.4
-            self._refuse(VersionNotSupported())
-        elif is_of_method and is_first and is_unknown_method(bytes(data)):
-            self._refuse(NotSupported("The request's method is not known"))
-        else:
-            self._refuse(InvalidRequest(f"The request is malformed HTTP: {text}"))
+        self._refuse(parsing_fault(error, self._parser, data if is_first else b""))
 
     def _pass_by_upgrade(self, rest: bytes | memoryview) -> None:
         """Read the body that the parser takes for another protocol; RFC 9110, section 7.8.
@@ -170,7 +201,7 @@ class RequestReader:
         """
         head, self._upgrading = self._upgrading, None
         if head is not None and not self._takes_no_more:
-            replay = _Replay(self)
+            replay = Replay(self)
             self._parser = httptools.HttpRequestParser(replay)
             self._parser.feed_data(head)
             replay.is_over = True
@@ -206,6 +237,8 @@ class RequestReader:
         if name in headers:
             if name in SINGLE_FIELDS:
                 self._repeated = name
+            if self._incoming is not None:
+                self._incoming.add_value(name, value)
             value = headers[name] + b", " + value
         headers[name] = value
 
@@ -238,12 +271,18 @@ class RequestReader:
             self._expect(request.headers[b"expect"], request)
         if parser.should_upgrade():
             self._upgrade_offered(request)
+        if self._bounds is not None and not self._takes_no_more:
+            self._stream_ends_s = self._now_s() + self._bounds.within_s
+            self._stream = request.stream = BodyStream(self.stream_wanted)
+            self.stream_begun(request)
 
     def on_body(self, body: bytes) -> None:
         if self._takes_no_more:
             return
         self._body_bytes += len(body)
-        if self._body_bytes > MAX_BODY_BYTES:
+        if self._stream is not None:
+            self._feed_stream(self._stream, body)
+        elif self._body_bytes > MAX_BODY_BYTES:
             self._over("body_bytes", too_large())
         elif not self._body:
             self._body = body
@@ -261,7 +300,12 @@ class RequestReader:
             self._body = b""
         self._is_shared_read = True
         self._takes_no_more = not self._parser.should_keep_alive()
-        self.read(request)
+        if self._stream is None:
+            self.read(request)
+            return
+        stream, self._stream, self._bounds = self._stream, None, None
+        stream.finish()
+        self.stream_ended()
 
     # Judging.
 
@@ -285,12 +329,15 @@ class RequestReader:
             if request.method == "CONNECT":
                 return NotSupported("CONNECT is not known here")
             return InvalidRequest("The request's target is malformed")
-        if b"transfer-encoding" in headers:
-            return framing_fault(headers, request.is_old)
         length = headers.get(b"content-length")
-        if length is None or (len(length) <= _SMALL_DIGITS and length.isdigit()):
-            return None
-        return framing_fault(headers, request.is_old)
+        if b"transfer-encoding" not in headers:
+            if length is None:
+                return None
+            if self._bounds_of is None and len(length) <= _SMALL_DIGITS and length.isdigit():
+                return None
+        bounds = self._bounds = None if self._bounds_of is None else self._bounds_of(request)
+        most_bytes = MAX_BODY_BYTES if bounds is None else bounds.most_bytes
+        return framing_fault(headers, request.is_old, most_bytes)
 
     def _check_head(self, size_bytes: int) -> None:
         if size_bytes > MAX_HEAD_BYTES:
@@ -305,18 +352,10 @@ class RequestReader:
 
     def _upgrade_offered(self, request: Request) -> None:
         """Keep in mind how the body ends, for a parser that knows of no upgrade."""
-        headers = request.headers
         if request.method == "CONNECT":
             self._refuse(NotSupported("CONNECT is not known here"))
             return
-        head = b"POST / HTTP/1.1\r\n"
-        if not self._parser.should_keep_alive():
-            head += b"Connection: close\r\n"
-        if b"transfer-encoding" in headers:
-            head += b"Transfer-Encoding: chunked\r\n"
-        else:
-            head += b"Content-Length: %b\r\n" % headers.get(b"content-length", b"0")
-        self._upgrading = head + b"\r\n"
+        self._upgrading = head_of_body(request.headers, self._parser.should_keep_alive())
 
     def _over(self, limit: str, fault: RookeryError) -> None:
         if not self._takes_no_more:
@@ -327,6 +366,8 @@ class RequestReader:
         """Take no more from this client, and tell it why."""
         if not self._takes_no_more:
             self._takes_no_more = True
+            if self._fail_stream(fault):
+                return
             request = self._incoming or Request(self._remote)
             if not request.method and self._in_head and self._target:
                 request.method = self._parser.get_method().decode("ascii")  # HEAD has no body.
@@ -334,29 +375,26 @@ class RequestReader:
             self._body = b""
             self.read(request)
 
+    def _feed_stream(self, stream: BodyStream, body: bytes) -> None:
+        assert self._bounds is not None
+        if self._body_bytes > self._bounds.most_bytes:
+            self._over("body_bytes", too_large(self._bounds.most_bytes))
+            return
+        stream.feed(body)
+        if stream.is_full:
+            self.stream_filled()
+
+    def _fail_stream(self, fault: RookeryError) -> bool:
+        """Whether the request under way was handed on already, and now fails."""
+        stream, self._stream = self._stream, None
+        if stream is None:
+            return False
+        stream.fail(fault)
+        return True
+
     def _expect(self, expectation: bytes, request: Request) -> None:
         """Answer an ``Expect`` header: let the body come, or refuse the request."""
         if expectation.lower() != b"100-continue":
             self._refuse(InvalidRequest("Only Expect: 100-continue is known", "Expect"))
-        elif not request.is_old:
+        elif not request.is_old and self._bounds is None:
             self.body_expected()
-
-
-class _Replay:
-    """A parser's protocol that passes by the head which it is told instead of the real one."""
-
-    def __init__(self, reader: RequestReader) -> None:
-        self.is_over = False
-        self.on_url = self._unless_replayed(reader.on_url)
-        self.on_header = reader.on_header  # It takes none outside a head.
-        self.on_message_begin = self._unless_replayed(reader.on_message_begin)
-        self.on_headers_complete = self._unless_replayed(reader.on_headers_complete)
-        self.on_body = reader.on_body
-        self.on_message_complete = reader.on_message_complete
-
-    def _unless_replayed(self, callback: Callable[..., None]) -> Callable[..., None]:
-        def called(*arguments: bytes) -> None:
-            if self.is_over:
-                callback(*arguments)
-
-        return called

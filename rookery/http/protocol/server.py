@@ -16,6 +16,7 @@ from rookery.domain.seats import Seats
 from rookery.errors import PortTaken
 from rookery.http.addresses import Addresses
 from rookery.http.protocol.connection import Connection, Respond
+from rookery.http.protocol.reading import BoundsOf
 
 log = structlog.get_logger(__name__)
 
@@ -52,8 +53,10 @@ class Server:
         respond: Respond,
         limits: ServerLimits | None = None,
         place_of: PlaceOf | None = None,
+        bounds_of: BoundsOf | None = None,
     ) -> None:
         self._respond = respond
+        self._bounds_of = bounds_of
         limits = limits or ServerLimits()
         self._place_of = place_of or Addresses().place_of
         self._listener: asyncio.Server | None = None
@@ -67,7 +70,7 @@ class Server:
 
     async def listen(self, host: str, port: int, reuse_port: bool) -> None:
         self._listener = await asyncio.get_running_loop().create_server(
-            lambda: Connection(self, self._respond),
+            lambda: Connection(self, self._respond, self._bounds_of),
             host,
             port,
             reuse_port=reuse_port or None,
@@ -218,8 +221,11 @@ async def serve(
     reuse_port: bool = False,
     limits: ServerLimits | None = None,
     place_of: PlaceOf | None = None,
+    bounds_of: BoundsOf | None = None,
 ) -> Server:
     """Answer requests by `respond` until ``await server.close()``.
+
+    Bodies for which `bounds_of` has bounds are streamed; without it, none is.
 
     With `port` 0 the system chooses one: see ``server.port``. With `reuse_port`, several
     processes of one user may listen on the same port and share its connections.
@@ -227,7 +233,7 @@ async def serve(
     Raises:
         PortTaken: somebody else listens there; the text says what to do.
     """
-    server = Server(respond, limits, place_of)
+    server = Server(respond, limits, place_of, bounds_of)
     try:
         await server.listen(host, port, reuse_port)
     except OSError as error:

@@ -7,13 +7,12 @@ from rookery.models import Identity
 from rookery.services.reading.pages import Chunk, check_limit, chunk_of_rows
 from rookery.services.reading.reading import Reading
 from rookery.services.reading.shown import ShownPage
-from rookery.services.turns import ATTEMPTS, Turns
 from rookery.services.tweets.counts import CountChanges
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
 from rookery.store.records.pins import (
-    COUNT_UNCHANGED,
     NOT_PINNED,
     PINNED,
+    TOO_MANY,
     TWEET_EXISTS,
     PinRepository,
     pinning,
@@ -34,7 +33,6 @@ class Pins:
         self._reading = reading
         self._changes = changes
         self._pins = PinRepository(store.reader)
-        self._turns = Turns()
 
     async def pin(self, identity: Identity, tweet_id: int) -> bool:
         """Pin a tweet of the user's own; False if that was so already.
@@ -50,25 +48,13 @@ class Pins:
             raise Forbidden("You may only pin your own tweets")
         if tweet.retweet_of_id is not None:
             raise InvalidRequest("A retweet cannot be pinned", "id")
-        async with self._turns.of(identity.user_id):
-            return await self._pin(identity.user_id, tweet_id)
-
-    async def _pin(self, user_id: int, tweet_id: int) -> bool:
-        for _ in range(ATTEMPTS):
-            counted = await self._pins.counted(user_id)
-            if (counted or 0) >= MAX_PINS:
-                if await self._pins.is_pinned(user_id, tweet_id):
-                    return False
-                raise Conflict(f"At most {MAX_PINS} tweets can be pinned; unpin another one first")
-            operations = pinning(user_id, tweet_id, self._ids(), counted)
-            failed = await self._write(operations, tweet_id)
-            if failed is None:
-                return True
-            if failed == NOT_PINNED:
-                return False
-            if failed == TWEET_EXISTS:
-                raise NotFound("Tweet not found")
-        raise Unavailable("Pins are being changed too often; try again")
+        operations = pinning(identity.user_id, tweet_id, self._ids(), MAX_PINS)
+        failed = await self._write(operations, tweet_id)
+        if failed == TWEET_EXISTS:
+            raise NotFound("Tweet not found")
+        if failed == TOO_MANY:
+            raise Conflict(f"At most {MAX_PINS} tweets can be pinned; unpin another one first")
+        return failed is None
 
     async def unpin(self, identity: Identity, tweet_id: int) -> bool:
         """Take a pin away; False if there was none, also where there is no such tweet."""
@@ -97,7 +83,7 @@ class Pins:
         try:
             await self._store.writer.write(WriteBatch(operations))
         except ConditionFailed as failed:
-            if failed.label not in (NOT_PINNED, PINNED, TWEET_EXISTS, COUNT_UNCHANGED):
+            if failed.label not in (NOT_PINNED, PINNED, TOO_MANY, TWEET_EXISTS):
                 raise
             return failed.label
         except Unavailable:

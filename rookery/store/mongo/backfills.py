@@ -146,7 +146,7 @@ async def _list_retweets(database: AsyncDatabase[Stored], by_name: dict[str, Sha
                     upsert=True,
                 )
                 for author_id, each in known
-                if (key := (author_id, each["original_id"]))
+                if (key := (author_id, int(each["original_id"])))
             ]
         )
 
@@ -158,7 +158,7 @@ async def _note_repeated_retweets(
     fields = ("original_id", "tweet_id", "author_id")
     async for some in _all(database["retweets"], "_id", fields):
         of = {
-            each["tweet_id"]: retweeted.id((each["author_id"], each["original_id"]))
+            each["tweet_id"]: retweeted.id((int(each["author_id"]), int(each["original_id"])))
             for each in some
             if each.get("author_id") is not None
         }
@@ -182,9 +182,9 @@ async def _list_quotes(database: AsyncDatabase[Stored], quotes: Shape) -> None:
         rows = [
             quotes.stored(
                 {
-                    "original_id": each["quote_of_id"],
-                    "tweet_id": each["_id"],
-                    "author_id": each["author_id"],
+                    "original_id": int(each["quote_of_id"]),
+                    "tweet_id": int(each["_id"]),
+                    "author_id": int(each["author_id"]),
                     "counted": 1,
                 }
             )
@@ -199,4 +199,4 @@ async def _authors(database: AsyncDatabase[Stored], ids: Sequence[int]) -> dict[
     found = database["tweets"].find(
         {"_id": {"$in": list(ids)}}, {"author_id": 1}, batch_size=AT_ONCE + 1
     )
-    return {each["_id"]: each["author_id"] async for each in found}
+    return {int(each["_id"]): int(each["author_id"]) async for each in found}

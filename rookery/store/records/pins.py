@@ -9,22 +9,20 @@ from rookery.store.schema import PINS, TWEET_COUNTS, TWEETS, USER_COUNTS
 TWEET_EXISTS = "tweet"
 NOT_PINNED = "not pinned"
 PINNED = "pinned"
-COUNT_UNCHANGED = "pins"
+TOO_MANY = "pins"
 
 
-def pinning(user_id: int, tweet_id: int, pin_id: int, counted: int | None) -> tuple[Operation, ...]:
+def pinning(user_id: int, tweet_id: int, pin_id: int, most: int) -> tuple[Operation, ...]:
     """Operations that pin a tweet of the user's own.
 
-    Conditions: `TWEET_EXISTS`, `NOT_PINNED`, and `COUNT_UNCHANGED`: the user's count of pins still
-    is `counted`, as `PinRepository.counted` read it.
+    Conditions: `TWEET_EXISTS`, `NOT_PINNED`, and `TOO_MANY`: with it, the user has at most `most`.
     """
     return (
         Expect(TWEETS.name, (tweet_id,), True, label=TWEET_EXISTS),
         Expect(PINS.name, (user_id, tweet_id), False, label=NOT_PINNED),
-        Expect(USER_COUNTS.name, (user_id,), True, {"pins": counted}, label=COUNT_UNCHANGED),
         Insert(PINS.name, {"user_id": user_id, "tweet_id": tweet_id, "pin_id": pin_id}),
         Increment(TWEET_COUNTS.name, (tweet_id,), {"pins": 1}),
-        Increment(USER_COUNTS.name, (user_id,), {"pins": 1}),
+        Increment(USER_COUNTS.name, (user_id,), {"pins": 1}, most={"pins": most}, label=TOO_MANY),
     )
 
 
@@ -76,8 +74,3 @@ class PinRepository:
     async def is_pinned(self, user_id: int, tweet_id: int) -> bool:
         """Whether the user pinned the tweet."""
         return await self._reader.get(PINS, (user_id, tweet_id)) is not None
-
-    async def counted(self, user_id: int) -> int | None:
-        """The user's count of pins as it is stored: None counts as zero."""
-        row = await self._reader.get(USER_COUNTS, (user_id,))
-        return None if row is None else row["pins"]

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from rookery.client import (
+    BookmarkState,
     Client,
+    Conflict,
     Device,
     Engagements,
     FollowState,
@@ -19,8 +21,10 @@ from rookery.client import (
     NotFound,
     Page,
     Pages,
+    PinState,
     PrivacySettings,
     Readiness,
+    RetweetState,
     Session,
     StreamAddress,
     StreamTicket,
@@ -225,6 +229,57 @@ async def _update_privacy(p: People) -> None:
     assert (await p.ann.user(p.bob_id)).muting
 
 
+async def _retweet(p: People) -> None:
+    retweet = await p.ann.retweet(p.tweet.id)
+    assert retweet.retweet_of is not None
+    assert (retweet.retweet_of.id, retweet.retweet_of.retweet_count) == (p.tweet.id, 1)
+    assert (await p.ann.retweet(p.tweet.id)).id == retweet.id
+    quote = await p.ann.retweet(p.tweet.id, "look")
+    quoted = quote.quote_of
+    assert isinstance(quoted, Tweet)
+    assert (quoted.id, quoted.retweeted) == (p.tweet.id, True)
+    await p.bob.delete_tweet(p.tweet.id)
+    assert isinstance((await p.ann.tweet(quote.id)).quote_of, MissingTweet)
+
+
+async def _undo_retweet(p: People) -> None:
+    await p.ann.retweet(p.tweet.id)
+    state = await p.ann.undo_retweet(p.tweet.id)
+    assert (state.retweeted, state.retweet_count) == (False, 0)
+    await is_a(p.ann.undo_retweet(p.tweet.id), RetweetState)
+
+
+async def _retweeters(p: People) -> None:
+    await p.ann.retweet(p.tweet.id)
+    assert [user.id for user in await of(p.bob.retweeters(p.tweet.id))] == [p.reply.author.id]
+
+
+async def _quotes(p: People) -> None:
+    quotes = [await p.ann.retweet(p.tweet.id, "look"), await p.ann.post("here", quote=p.tweet.id)]
+    found = await of(p.bob.quotes(p.tweet.id, limit=1))
+    assert [tweet.id for tweet in found] == [tweet.id for tweet in reversed(quotes)]
+
+
+async def _bookmarks(p: People) -> None:
+    await is_a(p.ann.bookmark(p.tweet.id), BookmarkState)
+    (found,) = await of(p.ann.bookmarks())
+    assert (found.id, found.bookmarked) == (p.tweet.id, True)
+    assert not (await p.ann.remove_bookmark(p.tweet.id)).bookmarked
+    assert await of(p.ann.bookmarks()) == []
+
+
+async def _pins(p: People) -> None:
+    tweets = [await p.ann.post(f"number {number}") for number in range(6)]
+    for tweet in tweets[:5]:
+        await is_a(p.ann.pin(tweet.id), PinState)
+    with pytest.raises(Conflict):
+        await p.ann.pin(tweets[5].id)
+    found = await of(p.bob.pinned(p.reply.author.id, limit=2))
+    assert [tweet.id for tweet in found] == [tweet.id for tweet in reversed(tweets[:5])]
+    assert all(tweet.pinned for tweet in found)
+    assert not (await p.ann.unpin(tweets[0].id)).pinned
+
+
 METHODS: dict[str, Callable[[People], Awaitable[None]]] = {
     "sign_up": _sign_up,
     "log_in": _log_in,
@@ -267,6 +322,16 @@ METHODS: dict[str, Callable[[People], Awaitable[None]]] = {
     "conversation": lambda p: all_are(p.ann.conversation(p.tweet.id), Tweet),
     "like": lambda p: is_a(p.ann.like(p.tweet.id), LikeState),
     "unlike": lambda p: is_a(p.ann.unlike(p.tweet.id), LikeState),
+    "retweet": _retweet,
+    "undo_retweet": _undo_retweet,
+    "retweeters": _retweeters,
+    "quotes": _quotes,
+    "bookmark": _bookmarks,
+    "remove_bookmark": _bookmarks,
+    "bookmarks": _bookmarks,
+    "pin": _pins,
+    "unpin": _pins,
+    "pinned": _pins,
     "likers": lambda p: all_are(p.ann.likers(p.tweet.id), User),
     "likes": lambda p: all_are(p.ann.likes(p.reply.author.id), Tweet),
     "engagements": lambda p: is_a(p.ann.engagements(p.tweet.id), Engagements),

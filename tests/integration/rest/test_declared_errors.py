@@ -10,16 +10,17 @@ import pytest_asyncio
 from rookery.errors import Forbidden, Protected
 from rookery.http.declaring.endpoint import Auth, Endpoint
 from rookery.http.declaring.openapi import codes_of
-from rookery.http.declaring.schemas import Nothing
+from rookery.http.declaring.parameters import Nothing
 from rookery.http.native.app import ENDPOINTS
 from rookery.services.graph import blocks, mutes
+from rookery.services.tweets import pins
 from rookery.text import PROBLEM_CODES
 from tests.integration.http_world import Client, World, http_world
 
 BY_ID = {endpoint.operation_id: endpoint for endpoint in ENDPOINTS}
 SHOWN = [endpoint for endpoint in ENDPOINTS if not endpoint.hidden]
 OURS = {
-    "tweets", "engagement", "timelines",
+    "tweets", "engagement", "timelines", "retweets", "bookmarks", "pins",
     "users", "follows", "requests", "blocks", "mutes", "privacy",
 }  # fmt: skip
 NAMES = {"id": "999", "userId": "999", "username": "nobody", "deviceId": "none"}
@@ -51,6 +52,7 @@ def body_of(endpoint: Endpoint) -> Any:
     """A body that fits, where one is needed."""
     return {
         "tweets_create": {"text": "x"},
+        "retweets_retweet": {"comment": "x"},
         "tweets_edit": {"text": "x"},
         "tweets_replace": {"text": "x"},
         "users_change": {"bio": "x"},
@@ -115,6 +117,27 @@ async def social_refusals(
         return {await code(ada, endpoint, path_of(endpoint, **other), body_of(endpoint))}
 
 
+async def refusals_of_writing(ada: Client, bob: Client, endpoint: Endpoint) -> set[str | None]:
+    """What is refused of tweets that are not for everybody, of too many pins, and by keys."""
+    found: set[str | None] = set()
+    limited = {"text": "@ada only you", "visibility": "mentioned"}
+    hers = (await bob.ok("POST", "/tweets", limited))["tweetId"]
+    own = (await ada.ok("POST", "/tweets", {"text": "own"}))["tweetId"]
+    if endpoint.operation_id == "pins_pin":
+        with patch.object(pins, "MAX_PINS", 0):
+            found.add(await code(ada, endpoint, path_of(endpoint, id=own)))
+    elif endpoint.operation_id in ("retweets_retweet", "tweets_create"):
+        text = "comment" if endpoint.tag == "retweets" else "text"
+        quoting = {} if endpoint.tag == "retweets" else {"quoteTweetId": hers}
+        found.add(await code(ada, endpoint, path_of(endpoint, id=hers), {text: "x", **quoting}))
+        key = {"Idempotency-Key": "k"}
+        for words in ("one", "two"):
+            path = path_of(endpoint, id=own)
+            found.add(await code(ada, endpoint, path, {text: words}, key))
+        found.add(await code(ada, endpoint, path_of(endpoint, id=own), {text: "x" * 281}))
+    return found
+
+
 async def refusals(world: World, endpoint: Endpoint) -> set[str | None]:
     """The codes of what its use-case refuses: what is not there, and what is somebody else's."""
     ada, bob = await world.user("ada"), await world.user("bob")
@@ -134,10 +157,8 @@ async def refusals(world: World, endpoint: Endpoint) -> set[str | None]:
         found |= await social_refusals(ada, endpoint, other)
     if endpoint.operation_id == "tweets_create":
         absent = {"text": "x", "replyToTweetId": "999"}
-        key = {"Idempotency-Key": "k"}
         found.add(await code(ada, endpoint, "/tweets", absent))
-        await ada.request("POST", "/tweets", {"text": "one"}, key)
-        found.add(await code(ada, endpoint, "/tweets", {"text": "two"}, key))
+    found |= await refusals_of_writing(ada, bob, endpoint)
     if body is not None and "text" in body:
         own = await ada.ok("POST", "/tweets", {"text": "own"})
         path = path_of(endpoint, id=own["tweetId"])

@@ -11,8 +11,8 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 import pytest_asyncio
 
-from rookery.http.declaring.endpoint import PREFIX
 from rookery.http.native.app import ENDPOINTS
+from rookery.http.native.schemas import PREFIX
 from tests.integration.http_world import World, http_world
 
 # A text may fit the document and still break a rule that no schema can state (weighted length,

@@ -275,10 +275,20 @@ async def test_a_missing_tweet_has_one_wording(world: World) -> None:
         ("GET", "/tweets/999"),
         ("DELETE", "/tweets/999"),
         ("POST", "/tweets/999/like"),
-        ("POST", "/tweets/999/unlike"),
+        ("POST", "/tweets/999/bookmark"),
+        ("POST", "/tweets/999/pin"),
         *(
             ("GET", f"/tweets/999/{part}")
-            for part in ("history", "replies", "conversation", "context", "likers", "engagements")
+            for part in (
+                "history",
+                "replies",
+                "conversation",
+                "context",
+                "likers",
+                "retweeters",
+                "quotes",
+                "engagements",
+            )
         ),
     ]
     said = {(await ada.request(*each))[1]["error"] for each in asked}
@@ -288,7 +298,7 @@ async def test_a_missing_tweet_has_one_wording(world: World) -> None:
 async def test_a_missing_user_has_one_wording(world: World) -> None:
     """By id and by name."""
     ada = await world.user("ada")
-    parts = ("", "/followers", "/following", "/likes")
+    parts = ("", "/followers", "/following", "/likes", "/pinned")
     asked = [("GET", f"/users/{who}{part}") for who in ("999", BY_NAME) for part in parts]
     asked += [("POST", f"/users/{who}/follow") for who in ("999", BY_NAME)]
     asked += [("GET", "/timeline/user/999"), ("GET", "/users/nobody/tweets")]

@@ -31,7 +31,10 @@ async def answer(client: Client, path: str) -> tuple[int, Any]:
 
 def tweet_paths(tweet_id: str) -> list[str]:
     """Every list and value that belongs to one tweet."""
-    parts = ("", "/history", "/replies", "/conversation", "/context", "/likers", "/engagements")
+    parts = (
+        "", "/history", "/replies", "/conversation", "/context",
+        "/likers", "/retweeters", "/quotes", "/engagements",
+    )  # fmt: skip
     return [f"/tweets/{tweet_id}{part}" for part in parts]
 
 
@@ -42,6 +45,7 @@ def list_paths(user_id: str, username: str) -> list[str]:
         f"/users/{username}/tweets",
         f"/users/{username}/tweets?page=2",
         f"/users/{user_id}/likes",
+        f"/users/{user_id}/pinned",
         f"/users/{user_id}/followers",
         f"/users/{user_id}/following",
     ]
@@ -67,11 +71,13 @@ async def test_a_private_account_shows_its_profile_and_nothing_else(
     for friend in (bob, cyd):
         for path in (*list_paths(bob.user_id, "bob"), *tweet_paths(tweet)):
             assert (await answer(friend, path))[0] == 200, path
-    for method, path in (("POST", "like"), ("DELETE", "like")):
-        there = await ann.request(method, f"/tweets/{tweet}/{path}")
-        absent_answer = await ann.request(method, f"/tweets/999/{path}")
-        assert there[:2] == absent_answer[:2]
-        assert there[0] == 404
+    for method, expected in (("POST", 404), ("DELETE", 200)):
+        for path in ("like", "retweet", "bookmark", "pin"):
+            body = {} if (method, path) == ("POST", "retweet") else None
+            there = await ann.request(method, f"/tweets/{tweet}/{path}", body)
+            absent_answer = await ann.request(method, f"/tweets/999/{path}", body)
+            assert there[:2] == absent_answer[:2]
+            assert there[0] == expected, path
 
 
 async def test_who_is_blocked_finds_nobody(world: World, store: MemoryStore) -> None:

@@ -15,7 +15,7 @@ from rookery.messages import Invalidation
 from rookery.models import PostKind, Tweet, User
 from rookery.store.engine import Delete, Insert, Operation, Put, WriteBatch
 from rookery.store.records.outbox import adding
-from rookery.store.records.tweets import creating, deleting
+from rookery.store.records.tweets import Standing, creating, deleting
 from rookery.store.schema import BLOCKED_BY, BLOCKS, MUTED_CONVERSATIONS, MUTES, TWEETS, USERS
 from tests.integration.server.world import Person, ServerThread
 
@@ -134,7 +134,7 @@ class Hand:
             kind=tweet.kind,
             audience=None if audience is None else _ids(author, *audience),
         )
-        await self._write(*deleting(tweet, set()), adding(event))
+        await self._write(*deleting(tweet, Standing()), adding(event))
 
     async def _record(self, tweet_id: int) -> TweetRecord:
         reader = self.server.server.backend.store.reader

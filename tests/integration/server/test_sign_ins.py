@@ -164,7 +164,7 @@ async def test_a_stream_that_is_being_opened_while_its_device_logs_out_is_refuse
     """It is not among those that the log-out closes."""
     server = await start_inline()
     surface = server.instance("ConnectionServer-0")._surface
-    original = surface._authenticator.identify
+    original = surface._use_cases.authenticator.identify
 
     async def identify(token: str) -> Identity:
         identity: Identity = await original(token)
@@ -173,7 +173,7 @@ async def test_a_stream_that_is_being_opened_while_its_device_logs_out_is_refuse
         surface.invalidate(Invalidation(devices=[device]))
         return identity
 
-    surface._authenticator.identify = identify
+    surface._use_cases.authenticator.identify = identify
     async with World(server) as world:
         ada = await world.person("ada")
         assert await _close_code(await _address(ada, f"access_token={ada.session.token}")) == 4403

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from rookery.client.events import TweetEdited, TweetEvent
-from rookery.client.models import Tweet, User
+from rookery.client.models import User
+from rookery.client.tweet_models import Tweet
 
 CARD: dict[str, Any] = {
     "id": "7",

@@ -6,10 +6,11 @@ import msgspec
 import pytest
 
 from rookery.errors import PayloadTooLarge
-from rookery.http.declaring.endpoint import Endpoint
-from rookery.http.declaring.requests import MAX_BODY_BYTES, SMALL_BODY_BYTES, decompressed
-from rookery.http.declaring.schemas import Nothing
+from rookery.http.declaring.compression import decompressed
+from rookery.http.declaring.endpoint import SMALL_BODY_BYTES, Endpoint
+from rookery.http.declaring.parameters import Nothing
 from rookery.http.native.app import ENDPOINTS
+from rookery.http.protocol.bodies import MAX_BODY_BYTES
 
 ESCAPED_BYTES = len("\\ud83d\\ude00")
 """What one character takes in JSON at most."""

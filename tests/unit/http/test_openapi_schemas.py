@@ -7,9 +7,9 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from rookery.http.declaring.openapi import document
-from rookery.http.native.app import ENDPOINTS
+from rookery.http.native.app import NATIVE
 
-WHOLE = document(ENDPOINTS)
+WHOLE = document(NATIVE)
 COMPONENTS: dict[str, Any] = WHOLE["components"]["schemas"]
 TYPING = {"$ref", "anyOf", "oneOf", "allOf", "type"}
 

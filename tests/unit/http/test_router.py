@@ -4,7 +4,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from rookery.http.declaring.routing import HttpHandler, Router
+from rookery.http.declaring.handling import HttpHandler
+from rookery.http.declaring.routing import Router
+from rookery.http.native.app import NATIVE
 from rookery.http.protocol.message import Request, Response
 
 PATHS = (
@@ -32,7 +34,7 @@ def request(path: str, method: str = "GET") -> Request:
 
 @pytest.fixture
 def router() -> Router:
-    made = Router()
+    made = Router(NATIVE.errors)
     for path in PATHS:
         made.add(path, {"GET": handler(path)})
     return made

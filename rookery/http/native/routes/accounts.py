@@ -15,7 +15,8 @@ from rookery.errors import (
     InvalidToken,
 )
 from rookery.http.declaring.endpoint import Auth, Call, endpoint
-from rookery.http.declaring.schemas import (
+from rookery.http.native.presenting import profile_view
+from rookery.http.native.schemas import (
     LATER,
     Answer,
     DeviceIdText,
@@ -27,7 +28,6 @@ from rookery.http.declaring.schemas import (
     PasswordText,
     UsernameText,
 )
-from rookery.http.native.presenting import profile_view
 from rookery.http.native.services import Services
 from rookery.services.accounts.accounts import Session, SignUp
 from rookery.services.limits import Rate

@@ -2,8 +2,8 @@
 
 from rookery.errors import Forbidden, NotFound
 from rookery.http.declaring.endpoint import Call, endpoint
-from rookery.http.declaring.schemas import Answer, IdPath, Nothing, PageQuery, UserPage
 from rookery.http.native.presenting import position_in, user_page
+from rookery.http.native.schemas import Answer, IdPath, Nothing, PageQuery, UserPage
 from rookery.http.native.services import Services
 
 

@@ -4,7 +4,7 @@ import re
 
 from rookery.errors import InvalidCursor, NotFound
 from rookery.http.declaring.endpoint import Call, endpoint
-from rookery.http.declaring.schemas import (
+from rookery.http.native.schemas import (
     LATER,
     Answer,
     DeviceIdText,

@@ -3,8 +3,8 @@
 from rookery.domain.cursors import decode
 from rookery.errors import NotFound, Protected
 from rookery.http.declaring.endpoint import Auth, Call, endpoint
-from rookery.http.declaring.schemas import Answer, IdPath, Nothing, PageQuery, TweetPage, UserPage
 from rookery.http.native.presenting import next_cursor, shown_page_json, user_views
+from rookery.http.native.schemas import Answer, IdPath, Nothing, PageQuery, TweetPage, UserPage
 from rookery.http.native.services import Services
 
 

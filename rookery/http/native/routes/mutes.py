@@ -7,7 +7,8 @@ from msgspec import Meta
 
 from rookery.errors import Forbidden, NotFound
 from rookery.http.declaring.endpoint import Call, endpoint
-from rookery.http.declaring.schemas import (
+from rookery.http.native.presenting import position_in, user_page
+from rookery.http.native.schemas import (
     Answer,
     IdPath,
     Nothing,
@@ -15,7 +16,6 @@ from rookery.http.declaring.schemas import (
     PageQuery,
     UserPage,
 )
-from rookery.http.native.presenting import position_in, user_page
 from rookery.http.native.services import Services
 from rookery.services.graph.mutes import MAX_DURATION_S
 from rookery.views import iso_time

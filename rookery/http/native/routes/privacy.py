@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from rookery.http.declaring.endpoint import Call, endpoint
-from rookery.http.declaring.schemas import Answer, IdText, Nothing, Parameters, required_id
+from rookery.http.native.schemas import Answer, IdText, Nothing, Parameters, required_id
 from rookery.http.native.services import Services
 from rookery.models import User
 from rookery.services.accounts.privacy import PrivacyChanges

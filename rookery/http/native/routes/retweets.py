@@ -7,7 +7,9 @@ from msgspec import Meta
 from rookery.domain.cursors import decode
 from rookery.errors import Forbidden, IdempotencyMismatch, InvalidText, NotFound
 from rookery.http.declaring.endpoint import Auth, Call, Reply, endpoint
-from rookery.http.declaring.schemas import (
+from rookery.http.native.presenting import next_cursor, posted_json, shown_page_json, user_views
+from rookery.http.native.routes.tweets import MAX_TEXT_CHARS, TWEET_BODY_BYTES
+from rookery.http.native.schemas import (
     Answer,
     IdPath,
     Nothing,
@@ -16,8 +18,6 @@ from rookery.http.declaring.schemas import (
     TweetPage,
     UserPage,
 )
-from rookery.http.native.presenting import next_cursor, posted_json, shown_page_json, user_views
-from rookery.http.native.routes.tweets import MAX_TEXT_CHARS, TWEET_BODY_BYTES
 from rookery.http.native.services import Services
 from rookery.views import TweetView
 
@@ -60,9 +60,12 @@ class RetweetState(Answer, frozen=True, kw_only=True):
     max_body_bytes=TWEET_BODY_BYTES,
 )
 async def retweet(services: Services, call: Call[IdPath, Nothing, RetweetBody]) -> Reply:
-    tweet, is_new = await services.retweets.retweet(
-        call.identity, call.path.number, call.body.comment or "", call.idempotency_key
-    )
+    try:
+        tweet, is_new = await services.retweets.retweet(
+            call.identity, call.path.number, call.body.comment or "", call.idempotency_key
+        )
+    except InvalidText as error:
+        raise InvalidText(str(error), error.code, "comment") from error
     rendered = await posted_json(services, call.identity.user_id, tweet.id, is_new)
     body = b'{"retweetId":"%d","tweet":%b}' % (tweet.id, rendered)
     return Reply(body, 201 if is_new or tweet.quote_of_id is not None else 200)

@@ -2,7 +2,7 @@
 
 from rookery.authority import host_of
 from rookery.http.declaring.endpoint import Call, endpoint
-from rookery.http.declaring.schemas import Answer, Nothing
+from rookery.http.native.schemas import Answer, Nothing
 from rookery.http.native.services import Services
 from rookery.services.accounts.tokens import TICKET_S
 

@@ -5,9 +5,9 @@ from typing import Literal
 import msgspec
 
 from rookery import __version__
-from rookery.http.declaring.documentation import ASSETS, PAGE, PAGE_HEADERS, PAGE_TYPE, asset
 from rookery.http.declaring.endpoint import Auth, Call, Endpoint, Reply, endpoint
-from rookery.http.declaring.schemas import Answer, Nothing, Parameters
+from rookery.http.native.documentation import ASSETS, PAGE, PAGE_HEADERS, PAGE_TYPE, asset
+from rookery.http.native.schemas import Answer, Nothing, Parameters
 from rookery.http.native.services import Services
 from rookery.services.limits import Rate
 

@@ -9,7 +9,8 @@ from msgspec import Meta
 from rookery.domain.cursors import decode
 from rookery.errors import InvalidRequest, NotFound, Protected
 from rookery.http.declaring.endpoint import Auth, Call, endpoint
-from rookery.http.declaring.schemas import (
+from rookery.http.native.presenting import shown_page_json
+from rookery.http.native.schemas import (
     IdPath,
     Nothing,
     PageQuery,
@@ -17,7 +18,6 @@ from rookery.http.declaring.schemas import (
     TweetPage,
     UsernamePath,
 )
-from rookery.http.native.presenting import shown_page_json
 from rookery.http.native.services import Services
 from rookery.models import PostKind
 from rookery.services.reading.timelines import MAX_PAGE

@@ -7,7 +7,15 @@ from msgspec import Meta
 from rookery.domain.cursors import decode
 from rookery.errors import Forbidden, IdempotencyMismatch, InvalidText, NotFound
 from rookery.http.declaring.endpoint import Auth, Call, endpoint
-from rookery.http.declaring.schemas import (
+from rookery.http.native.presenting import (
+    next_cursor,
+    page_json,
+    posted_json,
+    shown_page_json,
+    tweet_json_of,
+)
+from rookery.http.native.rendering import place_json
+from rookery.http.native.schemas import (
     Answer,
     ContextEntry,
     IdPath,
@@ -19,14 +27,6 @@ from rookery.http.declaring.schemas import (
     TweetPage,
     optional_id,
 )
-from rookery.http.native.presenting import (
-    next_cursor,
-    page_json,
-    posted_json,
-    shown_page_json,
-    tweet_json_of,
-)
-from rookery.http.native.rendering import place_json
 from rookery.http.native.services import Services
 from rookery.ids import time_ms_of
 from rookery.services.tweets.tweets import NewTweet

@@ -7,8 +7,8 @@ from msgspec import Meta
 
 from rookery.errors import Forbidden, NotFound
 from rookery.http.declaring.endpoint import Auth, Call, endpoint
-from rookery.http.declaring.schemas import IdPath, Nothing, Parameters, UsernamePath
 from rookery.http.native.presenting import profile_view
+from rookery.http.native.schemas import IdPath, Nothing, Parameters, UsernamePath
 from rookery.http.native.services import Services
 from rookery.models import Identity
 from rookery.services.accounts.profiles import ProfileChanges

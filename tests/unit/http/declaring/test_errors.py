@@ -10,9 +10,9 @@ import rookery.text
 from rookery import errors
 from rookery.errors import InvalidRequest, Overloaded, RookeryError
 from rookery.http.declaring.endpoint import Auth
-from rookery.http.declaring.errors import INTERNAL_TEXT, error_body
+from rookery.http.declaring.errors import INTERNAL_TEXT
 from rookery.http.declaring.openapi import codes_of, document, errors_of
-from rookery.http.native.app import ENDPOINTS
+from rookery.http.native.app import ENDPOINTS, NATIVE
 from rookery.text import PROBLEM_CODES
 
 declared = {endpoint.operation_id: endpoint for endpoint in ENDPOINTS}
@@ -20,18 +20,18 @@ declared = {endpoint.operation_id: endpoint for endpoint in ENDPOINTS}
 
 def test_body_has_text_code_and_field() -> None:
     """A field at fault is named."""
-    body = json.loads(error_body(InvalidRequest("limit is wrong", "limit")))
+    body = json.loads(NATIVE.errors.encoded(InvalidRequest("limit is wrong", "limit")))
     assert body == {"error": "limit is wrong", "code": "invalid_request", "field": "limit"}
 
 
 def test_body_without_a_field_leaves_it_out() -> None:
     """No field at fault, no `field`."""
-    assert set(json.loads(error_body(Overloaded()))) == {"error", "code"}
+    assert set(json.loads(NATIVE.errors.encoded(Overloaded()))) == {"error", "code"}
 
 
 def test_body_of_our_fault_tells_nothing() -> None:
     """The text of an internal error is not the client's business."""
-    body = json.loads(error_body(RookeryError("password of the store is x")))
+    body = json.loads(NATIVE.errors.encoded(RookeryError("password of the store is x")))
     assert body == {"error": INTERNAL_TEXT, "code": "internal"}
 
 
@@ -46,7 +46,7 @@ def test_documented_errors_follow_the_declaration(endpoint: object) -> None:
 
 def test_documented_error_responses_have_codes_and_shape() -> None:
     """Each error response of the document lists its codes and has the one error shape."""
-    responses = document(ENDPOINTS)["paths"]["/api/v1/tweets"]["post"]["responses"]
+    responses = document(NATIVE)["paths"]["/api/v1/tweets"]["post"]["responses"]
     assert set(responses) == {
         "201", "400", "401", "403", "404", "413", "415", "422", "429", "500", "503"
     }  # fmt: skip

@@ -5,13 +5,14 @@ import pytest
 from rookery.models import Identity, Tweet
 from rookery.services.checking.findings import WrongReference
 from rookery.services.checking.references import References
-from rookery.store.engine import Collection, Delete, Increment, Insert, Operation, WriteBatch
+from rookery.store.engine import Collection, Delete, Increment, Insert, Operation, Put, WriteBatch
 from rookery.store.schema import (
     BOOKMARKERS,
     BOOKMARKS,
     PINS,
     QUOTES,
     REMOVALS,
+    RETWEETED,
     RETWEETS,
     TWEET_COUNTS,
     TWEETS,
@@ -20,6 +21,7 @@ from rookery.store.schema import (
 from tests.unit.services.server import Server
 
 GONE = 77
+RETWEETED_FIELDS = (*RETWEETED.key, *RETWEETED.columns)
 
 
 class Scene:
@@ -147,32 +149,28 @@ async def test_a_tweet_that_is_there_in_the_last_moment_keeps_its_row() -> None:
     assert scene.server.store.documents(QUOTES) == [quote]
 
 
-async def test_retweets_of_a_tweet_that_is_gone_are_cleared_away() -> None:
-    """By the removal that should have done it."""
-    scene = Scene()
-    _, tweet = await scene.begin()
-    await scene.write(Insert(RETWEETS.name, {"original_id": GONE, "tweet_id": tweet.id}))
-    found = await scene.check(repair=True)
-    assert [(each.owner, each.id, each.what, each.listed) for each in found] == [
-        ("tweet", GONE, "retweets", 1)
-    ]
-    for collection in (RETWEETS, REMOVALS, TWEETS):
-        assert scene.server.store.documents(collection) == []
-
-
-@pytest.mark.parametrize("listed", [QUOTES, BOOKMARKERS], ids=lambda each: each.name)
-async def test_lists_of_tweets_that_are_gone_are_told_of(listed: Collection) -> None:
-    """Quotes and bookmarks of a deleted tweet go with it."""
+@pytest.mark.parametrize("listed", [RETWEETS, QUOTES, BOOKMARKERS], ids=lambda each: each.name)
+async def test_lists_of_a_tweet_that_is_gone_are_cleared_away(listed: Collection) -> None:
+    """By the removal that should have done it: retweets are deleted, quotes stay."""
     scene = Scene()
     ann, tweet = await scene.begin()
-    quote = {"original_id": GONE, "tweet_id": tweet.id, "author_id": ann.user_id, "counted": 1}
-    bookmark = {"user_id": ann.user_id, "tweet_id": GONE}
-    if listed is QUOTES:
-        await scene.write(Insert(QUOTES.name, quote))
-    else:
+    row = {"original_id": GONE, "tweet_id": tweet.id, "author_id": ann.user_id, "counted": 1}
+    if listed is BOOKMARKERS:
+        row = {"user_id": ann.user_id, "tweet_id": GONE}
+        await scene.write(Insert(BOOKMARKS.name, row | {"bookmark_id": 5}))
+    names = (*listed.key, *listed.columns)
+    await scene.write(Insert(listed.name, {name: row[name] for name in names}))
+    if listed is RETWEETS:
+        [document] = scene.server.store.documents(TWEETS)
         await scene.write(
-            Insert(BOOKMARKERS.name, bookmark),
-            Insert(BOOKMARKS.name, bookmark | {"bookmark_id": 5}),
+            Insert(RETWEETED.name, {name: row[name] for name in RETWEETED_FIELDS}),
+            Put(TWEETS.name, document | {"retweet_of_id": GONE}),
         )
-    found = await scene.check(repair=False)
-    assert [(each.owner, each.id, each.what) for each in found] == [("tweet", GONE, listed.name)]
+    expected = [("tweet", GONE, listed.name, 1)]
+    for repair in (False, True):
+        found = await scene.check(repair=repair)
+        assert [(each.owner, each.id, each.what, each.listed) for each in found] == expected
+    for collection in (listed, RETWEETED, BOOKMARKS, REMOVALS):
+        assert scene.server.store.documents(collection) == []
+    assert len(scene.server.store.documents(TWEETS)) == (0 if listed is RETWEETS else 1)
+    assert await scene.check(repair=False) == []

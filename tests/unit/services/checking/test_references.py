@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from rookery.models import Identity
+from rookery.services.accounts.profiles import ProfileChanges
 from rookery.services.checking.counts import Counts
 from rookery.services.checking.findings import WrongReference
 from rookery.services.checking.orphans import Orphans
@@ -72,6 +73,33 @@ async def test_nothing_is_wrong_with_what_was_done_here() -> None:
     await server.graph.follow(bob, ann.user_id)
     await server.tweets.delete(ann, gone.id)
     assert await check(server, repair=False) == []
+
+
+async def test_nothing_is_wrong_with_what_people_do_to_each_other() -> None:
+    """Private accounts, blocks, retweets, quotes, bookmarks and pins, done, undone and deleted."""
+    server = Server()
+    ann, bob, cid = [await server.sign_up(name) for name in ("ann", "bob", "cid")]
+    await server.profiles.update(cid, ProfileChanges(is_private=True))
+    for follower, followee in ((ann, bob), (bob, ann), (ann, cid), (bob, cid)):
+        await server.graph.follow(follower, followee.user_id)
+    await server.requests.approve(cid, ann.user_id)
+    tweets = [await server.post(ann) for _ in range(3)]
+    for each in tweets[:2]:
+        await server.retweets.retweet(bob, each.id)
+        await server.tweets.create(cid, NewTweet(text="for few", retweet_of_id=each.id))
+        await server.tweets.create(bob, NewTweet(text="for all", retweet_of_id=each.id))
+        await server.engagement.like(bob, each.id)
+        await server.bookmarks.add(bob, each.id)
+        await server.pins.pin(ann, each.id)
+    await server.pins.unpin(ann, tweets[1].id)
+    await server.retweets.undo(bob, tweets[1].id)
+    assert await check(server, repair=False) == []
+    await server.tweets.delete(ann, tweets[0].id)
+    await server.blocks.block(ann, bob.user_id)
+    await server.blocks.block(cid, bob.user_id)
+    assert await check(server, repair=False) == []
+    counts = {row["tweet_id"]: row["quotes"] for row in server.store.documents(TWEET_COUNTS)}
+    assert counts[tweets[1].id] == 1
 
 
 async def test_wrong_counts_are_found_and_put_right() -> None:

@@ -8,7 +8,8 @@ import functools
 from pathlib import Path
 
 from rookery.errors import NotFound
-from rookery.http.declaring.endpoint import PREFIX, Reply
+from rookery.http.declaring.endpoint import Reply
+from rookery.http.native.schemas import PREFIX
 
 FILES = Path(__file__).parent / "swagger_ui"
 

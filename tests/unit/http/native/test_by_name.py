@@ -2,9 +2,9 @@
 
 import pytest
 
-from rookery.http.declaring.by_name import PLACES
 from rookery.http.declaring.endpoint import Endpoint
 from rookery.http.native.app import ENDPOINTS
+from rookery.http.native.by_name import PLACES
 
 DECLARED = {(endpoint.method, endpoint.path): endpoint for endpoint in ENDPOINTS}
 

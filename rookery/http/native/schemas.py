@@ -1,7 +1,7 @@
-"""The constraints and shapes that several endpoints share.
+"""The constraints and shapes that several endpoints of the native surface share.
 
 Whatever a declaration says here is both enforced on requests and published in the OpenAPI
-document. Shapes of a single noun stand beside its routes.
+document. Shapes of a single noun stand beside its routes. Names are in camel case on the wire.
 """
 
 from typing import Annotated, Literal, TypeAlias
@@ -9,7 +9,9 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from rookery.errors import InvalidRequest
+from rookery.errors import InvalidCursor, InvalidRequest
+from rookery.http.declaring import parameters
+from rookery.http.declaring.parameters import Nothing as Nothing
 from rookery.ids import parse_id
 from rookery.services.validation import (
     MAX_DEVICE_NAME_CHARS,
@@ -19,29 +21,36 @@ from rookery.services.validation import (
 )
 from rookery.views import QuotedTweet, TweetView, UnavailableTweet, UserView, View
 
+PREFIX = "/api/v1"
+"""How the paths of this surface begin."""
 ID_PATTERN = "^[1-9][0-9]{0,18}$"
 CURSOR_PATTERN = "^[A-Za-z0-9_-]{1,64}$"
 USERNAME_PATTERN = "^[A-Za-z0-9_]{1,15}$"
 DEVICE_ID_PATTERN = "^[A-Za-z0-9_-]{1,64}$"
 
-CURSOR_FIELD = "cursor"
-"""The field that a cursor is in: what is wrong with it has an error of its own."""
-
-PATTERN_TEXTS = {
-    ID_PATTERN: "must be an id: a decimal number up to 9223372036854775807",
-    USERNAME_PATTERN: "must be 1 to 15 letters, digits and underscores",
-    DEVICE_ID_PATTERN: "must be a device id: 1 to 64 letters, digits, hyphens and underscores",
-}
-"""What a value that does not match a pattern is told."""
+ID_DEMAND = "must be an id: a decimal number up to 9223372036854775807"
+USERNAME_DEMAND = "must be 1 to 15 letters, digits and underscores"
+DEVICE_ID_DEMAND = "must be a device id: 1 to 64 letters, digits, hyphens and underscores"
 
 IdText: TypeAlias = Annotated[
-    str, Meta(pattern=ID_PATTERN, description="A Snowflake id, at most 9223372036854775807")
+    str,
+    Meta(
+        pattern=ID_PATTERN,
+        description="A Snowflake id, at most 9223372036854775807",
+        extra={"demand": ID_DEMAND},
+    ),
 ]
 CursorText: TypeAlias = Annotated[
     str,
-    Meta(pattern=CURSOR_PATTERN, description="`nextCursor` of the previous page of this list"),
+    Meta(
+        pattern=CURSOR_PATTERN,
+        description="`nextCursor` of the previous page of this list",
+        extra={"error": InvalidCursor},
+    ),
 ]
-UsernameText: TypeAlias = Annotated[str, Meta(pattern=USERNAME_PATTERN)]
+UsernameText: TypeAlias = Annotated[
+    str, Meta(pattern=USERNAME_PATTERN, extra={"demand": USERNAME_DEMAND})
+]
 EmailText: TypeAlias = Annotated[
     str,
     Meta(min_length=3, max_length=MAX_EMAIL_CHARS, extra_json_schema={"format": "email"}),
@@ -49,7 +58,9 @@ EmailText: TypeAlias = Annotated[
 PasswordText: TypeAlias = Annotated[
     str, Meta(min_length=MIN_PASSWORD_CHARS, max_length=MAX_PASSWORD_CHARS)
 ]
-DeviceIdText: TypeAlias = Annotated[str, Meta(pattern=DEVICE_ID_PATTERN)]
+DeviceIdText: TypeAlias = Annotated[
+    str, Meta(pattern=DEVICE_ID_PATTERN, extra={"demand": DEVICE_ID_DEMAND})
+]
 DeviceName: TypeAlias = Annotated[str, Meta(max_length=MAX_DEVICE_NAME_CHARS)]
 Limit: TypeAlias = Annotated[int, Meta(ge=1, le=100, description="Entries on a page")]
 
@@ -58,18 +69,12 @@ LATER = "; a part of the server that does not answer just now will take that in 
 """Added to what was done where not every process has confirmed it."""
 
 
-class Parameters(
-    msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
-):
+class Parameters(parameters.Parameters, frozen=True, kw_only=True, rename="camel"):
     """Base of what a client sends: bodies, queries and path parameters."""
 
 
-class OptionalBody(Parameters, frozen=True, kw_only=True):
+class OptionalBody(parameters.OptionalBody, frozen=True, kw_only=True, rename="camel"):
     """Base of bodies that may be left out, which is as an empty object."""
-
-
-class Nothing(Parameters, frozen=True, kw_only=True):
-    """No parameters of this sort."""
 
 
 class IdPath(Parameters, frozen=True, kw_only=True):
@@ -115,7 +120,7 @@ class PageQuery(Parameters, frozen=True, kw_only=True):
         return None if self.cursor is msgspec.UNSET else self.cursor
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Answer(parameters.Answer, frozen=True, kw_only=True, rename="camel"):
     """Base of what is answered, where `rookery.views` does not have it."""
 
 
@@ -168,7 +173,7 @@ def required_id(text: str, field: str) -> int:
     """
     value = parse_id(text)
     if value is None:
-        raise InvalidRequest(f"{field} {PATTERN_TEXTS[ID_PATTERN]}", field)
+        raise InvalidRequest(f"{field} {ID_DEMAND}", field)
     return value
 
 

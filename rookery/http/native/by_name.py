@@ -12,7 +12,7 @@ from typing import Any
 
 from rookery.errors import InvalidRequest, NotFound
 from rookery.http.declaring.endpoint import Call, Endpoint, Result
-from rookery.http.declaring.schemas import IdPath, UsernamePath
+from rookery.http.native.schemas import IdPath, UsernamePath
 from rookery.http.native.services import Services
 
 PLACES: Mapping[str, str] = MappingProxyType(

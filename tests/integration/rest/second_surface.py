@@ -1,0 +1,217 @@
+"""A surface for tests, as unlike the native one as it can be: declared here, and nowhere else.
+
+Bodies are forms, with files or without, unknown fields are ignored, errors have another shape,
+pages are linked in a header, names are in snake case and tweets are rendered in its own way. Files
+are streamed in and out.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from rookery.config import Limits as LimitSettings
+from rookery.config.sections import PerMinute
+from rookery.errors import NotFound, RookeryError
+from rookery.http.addresses import Addresses
+from rookery.http.declaring.bodies import FORM
+from rookery.http.declaring.endpoint import (
+    Auth,
+    Call,
+    Page,
+    Reply,
+    StreamedReply,
+    endpoint,
+)
+from rookery.http.declaring.errors import ErrorFormat
+from rookery.http.declaring.multipart import File, MultipartBodies
+from rookery.http.declaring.parameters import Answer, Nothing, Parameters, UnknownFields
+from rookery.http.declaring.surface import About, Render, Surface
+from rookery.http.protocol.bodies import StreamBounds
+from rookery.http.protocol.message import Request
+from rookery.models import Tweet
+from rookery.security_log import Refusals
+from rookery.services.accounts.authentication import Authenticator
+from rookery.services.limits import Limits
+from rookery.services.tweets.tweets import NewTweet, Tweets
+from rookery.store.records.tweets import TweetRepository
+
+MAX_FILE_BYTES = 3 << 20
+PIECE_BYTES = 32 << 10
+
+
+class ToyLimits(LimitSettings, frozen=True, kw_only=True):
+    """The settings with one for an endpoint of this surface."""
+
+    files_per_user: PerMinute = 2
+
+
+@dataclass
+class ToyServices:
+    """What the handlers of this surface may call; the first four let requests through."""
+
+    authenticator: Authenticator
+    limits: Limits
+    addresses: Addresses
+    refusals: Refusals
+    tweets: Tweets
+    records: TweetRepository
+    files: dict[str, bytes] = field(default_factory=dict)
+    most_waiting_bytes: int = 0
+    """Of an upload, at most, what waited for its reader."""
+    ended_downloads: int = 0
+    between_pieces: Callable[[], Awaitable[None]] | None = None
+
+
+class Status(Answer, frozen=True, kw_only=True):
+    """A tweet as this surface shows it."""
+
+    id: int
+    content_html: str
+    author_id: int
+
+
+class Problem(Answer, frozen=True, kw_only=True):
+    """What went wrong."""
+
+    problem: str
+    kind: str
+
+
+class Kept(Answer, frozen=True, kw_only=True):
+    """A file that was kept."""
+
+    size_bytes: int
+
+
+class NewStatus(Parameters, frozen=True, kw_only=True):
+    """What to post; a picture's bytes are only counted."""
+
+    status: Annotated[str, Meta(max_length=500)]
+    sensitive: bool = False
+    picture: File | None = None
+
+
+class AuthorPath(Parameters, frozen=True, kw_only=True):
+    author_id: Annotated[str, Meta(pattern="^[0-9]{1,19}$")]
+
+
+class FilePath(Parameters, frozen=True, kw_only=True):
+    name: Annotated[str, Meta(pattern="^[a-z]{1,9}$", extra={"demand": "must be lower case"})]
+
+
+class StatusesQuery(Parameters, frozen=True, kw_only=True):
+    max_id: int = 0
+    limit: Annotated[int, Meta(ge=1, le=40)] = 2
+
+
+@endpoint("POST", "/statuses", "Post a status", answers={200: Status}, max_body_bytes=200_000)
+async def post(services: ToyServices, call: Call[Nothing, Nothing, NewStatus]) -> Status:
+    text = call.body.status
+    if call.body.picture is not None:
+        text += f" ({call.body.picture.name}: {len(call.body.picture.content)})"
+    new = NewTweet(text=text, sensitive=call.body.sensitive)
+    tweet, _ = await services.tweets.post(call.identity, new, None)
+    return _status(tweet)
+
+
+@endpoint(
+    "GET",
+    "/accounts/{author_id}/statuses",
+    "What somebody posted",
+    answers={200: list[Status]},
+    auth=Auth.NONE,
+)
+async def statuses(services: ToyServices, call: Call[AuthorPath, StatusesQuery, Nothing]) -> Page:
+    query = call.query
+    posts = await services.records.posts(int(call.path.author_id), query.max_id, query.limit + 1)
+    shown = [tweet_id for tweet_id, _ in posts[: query.limit]]
+    tweets = await services.records.get_many(shown)
+    following = str(shown[-1]) if len(posts) > query.limit else None
+    return Page("statuses", [_status(each) for each in tweets if each is not None], following)
+
+
+@endpoint(
+    "PUT",
+    "/files/{name}",
+    "Keep a file",
+    answers={200: Kept},
+    stream=StreamBounds(most_bytes=MAX_FILE_BYTES, within_s=60),
+    own_limit="files_per_user",
+)
+async def keep(services: ToyServices, call: Call[FilePath, Nothing, Nothing]) -> Kept:
+    pieces = []
+    async for chunk in call.stream:
+        services.most_waiting_bytes = max(services.most_waiting_bytes, len(chunk))
+        pieces.append(chunk)
+        if services.between_pieces is not None:
+            await services.between_pieces()
+    services.files[call.path.name] = b"".join(pieces)
+    return Kept(size_bytes=len(services.files[call.path.name]))
+
+
+@endpoint(
+    "GET",
+    "/files/{name}",
+    "A file",
+    answers={200: None},
+    errors=(NotFound,),
+    auth=Auth.NONE,
+    media_type="application/octet-stream",
+)
+async def file(services: ToyServices, call: Call[FilePath, Nothing, Nothing]) -> StreamedReply:
+    if call.path.name not in services.files:
+        raise NotFound("File not found")
+    return StreamedReply(_pieces(services, call.path.name), "application/octet-stream")
+
+
+async def _pieces(services: ToyServices, name: str) -> AsyncGenerator[bytes, None]:
+    content = services.files[name]
+    try:
+        for at in range(0, len(content), PIECE_BYTES):
+            yield content[at : at + PIECE_BYTES]
+    finally:
+        services.ended_downloads += 1
+
+
+@endpoint("GET", "/session", "Two cookies", answers={200: None}, auth=Auth.NONE)
+async def session(services: ToyServices, call: Call[Nothing, Nothing, Nothing]) -> Reply:
+    values = msgspec.json.encode(call.header_values(b"x-tag"))
+    return Reply(values, repeated=(("Set-Cookie", "a=1; Path=/"), ("Set-Cookie", "b=2; Path=/")))
+
+
+def _status(tweet: Tweet) -> Status:
+    return Status(id=tweet.id, content_html=f"<p>{tweet.text}</p>", author_id=tweet.author_id)
+
+
+def _problem(error: RookeryError, text: str) -> Problem:
+    return Problem(problem=text, kind=error.code)
+
+
+def _linked(page: Page, request: Request, render: Render) -> Reply:
+    """A bare list; where the next page is stands in ``Link`` (RFC 8288)."""
+    headers = {}
+    if page.next_cursor is not None:
+        host = request.header(b"host")
+        headers["Link"] = f'<http://{host}{request.path}?max_id={page.next_cursor}>; rel="next"'
+    return Reply(render(page.items), headers=headers)
+
+
+def toy_surface(
+    prefix: str = "/toy", host: str = "", allowed_origins: str | None = None
+) -> Surface:
+    """The surface, wherever it is to be."""
+    return Surface(
+        name="toy",
+        prefix=prefix,
+        host=host,
+        endpoints=(post, statuses, keep, file, session),
+        errors=ErrorFormat(Problem, _problem),
+        paginate=_linked,
+        about=About(title="Toy", description="A surface of tests"),
+        body_formats=(FORM, MultipartBodies(max_parts=4, max_part_bytes=100_000)),
+        unknown_fields=UnknownFields.IGNORED,
+        allowed_origins=allowed_origins,
+    )
