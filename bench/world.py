@@ -121,7 +121,7 @@ async def build(data_dir: Path, plan: Plan) -> World:
             _accounts(plan, user_ids, now_ms),
             _follows(plan, user_ids, now_ms),
             _social(plan, user_ids, now_ms),
-            (operation for tweet in tweets for operation in creating(tweet)),
+            *_posting(tweets),
         ):
             await _write(store, operations)
         keys = KeyRing(store, clock_ms, life_s=TOKEN_LIFE_S)
@@ -138,6 +138,17 @@ async def build(data_dir: Path, plan: Plan) -> World:
     retweets = {} if plan.social is None else plan.social.retweets
     originals = {tweets[number].id: plan.authors[shown] for number, shown in retweets.items()}
     return World(data_dir, plan, user_ids, tokens, posts, originals)
+
+
+def _posting(tweets: Sequence[Tweet]) -> Iterator[Iterator[Operation]]:
+    """Operations that post all of it, those that refer to others after these."""
+    for is_referring in (False, True):
+        yield (
+            operation
+            for tweet in tweets
+            if bool(tweet.retweet_of_id or tweet.quote_of_id) is is_referring
+            for operation in creating(tweet)
+        )
 
 
 async def _write(store: SqliteStore, operations: Iterable[Operation]) -> None:

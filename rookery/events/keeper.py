@@ -38,6 +38,7 @@ REFILL = 1_000
 """Events in memory of a consumer that goes on from its backlog; half of it or less is filled up."""
 COUNTED = 10_000
 PAUSE_S = 0.2
+NOTED_S = 0.01
 BUSY_S = 3.0
 
 
@@ -203,6 +204,9 @@ class Keeper:
         """
         try:
             async with asyncio.timeout(BUSY_S):
+                while self._also:  # What was put aside just now is not in the store yet.
+                    self.due.set()
+                    await asyncio.sleep(NOTED_S)
                 await self._writing.acquire()
         except TimeoutError as error:
             raise Unavailable("The store does not answer; retry when it does") from error

@@ -98,7 +98,7 @@ async def test_all_scenarios_run_and_leave_exact_timelines(world: World, tmp_pat
     assert found["spike"]["drainS"] > 0
     names = {entry["name"] for entry in json.loads(stats.with_suffix(".json").read_text())}
     assert {"push", "/tweets (spam) (429)"} <= names
-    assert {"/tweets/:id/retweet", "/users/:id/block", "/users/:id/mute"} <= names
+    assert {"/tweets/:id/retweet"} <= names
     await settled(world)
     assert await world.faults() == []
 

@@ -109,7 +109,7 @@ async def test_a_change_is_shown_though_its_writer_died_before_it_told_redis(
     """The fan-out worker, which comes to every change, tells it."""
     tweet_id = await scene.post_elsewhere()
     assert await shown(scene.bob, tweet_id) == "hello"
-    of_worker = scene.server.instance(names.FANOUT_WORKER)._cache
+    of_worker = scene.server.instance(names.FANOUT_WORKER)._to._cache
     replace = SharedCache.replace
 
     async def replace_unless_dead(self: SharedCache, changes: Changes) -> None:

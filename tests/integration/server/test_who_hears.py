@@ -170,7 +170,7 @@ async def test_a_retweet_of_somebody_hidden_is_not_heard(stage: Stage) -> None:
     assert stage.tweet(stage.cy, retweet.id)["retweetOf"]["text"] == "first"
     await stage.hand.block(stage.dan, stage.cy)
     await stage.hand.unmute(stage.bob, stage.dan)
-    again = await stage.hand.post(stage.ada, retweets=original)
+    again = await stage.hand.post(stage.ada, retweets=await stage.dan.post("second"))
     assert await stage.heard(stage.bob, stage.cy) == [[again.id], [retweet.id]]
 
 
