@@ -141,14 +141,14 @@ async def build(data_dir: Path, plan: Plan) -> World:
 
 
 def _posting(tweets: Sequence[Tweet]) -> Iterator[Iterator[Operation]]:
-    """Operations that post all of it, those that refer to others after these."""
-    for is_referring in (False, True):
-        yield (
-            operation
-            for tweet in tweets
-            if bool(tweet.retweet_of_id or tweet.quote_of_id) is is_referring
-            for operation in creating(tweet)
-        )
+    """Operations that post all of it, each tweet after what it retweets or quotes."""
+    waiting, there = list(tweets), set[int | None]([None])
+    while waiting:
+        ready = [each for each in waiting if (each.retweet_of_id or each.quote_of_id) in there]
+        assert ready, "a tweet refers to one that is never posted"
+        yield (operation for tweet in ready for operation in creating(tweet))
+        there.update(each.id for each in ready)
+        waiting = [each for each in waiting if each.id not in there]
 
 
 async def _write(store: SqliteStore, operations: Iterable[Operation]) -> None:
