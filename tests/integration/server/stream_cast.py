@@ -3,6 +3,7 @@ is to hear. The rules are those of the matrix over HTTP."""
 
 import asyncio
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -40,6 +41,14 @@ def _tweets() -> Iterator[Tweet]:
 TWEETS = {each.label: each for each in _tweets()}
 EDITED = ("open.public", "closed.public", "closed.followers", "fan.quote")
 DELETED = ("open.followers", "closed.public", "closed.mentioned", "fan.retweet")
+
+
+def _has_heard(listener: Listener, tweet_id: int) -> bool:
+    return tweet_id in listener.tweet_ids
+
+
+def _has_events(listener: Listener, count: int) -> bool:
+    return len(listener.events) >= count
 
 
 class Told(NamedTuple):
@@ -130,7 +139,7 @@ class Stage:
         marker = await self.people[FAN].post("the end")
         self.ids["marker"] = marker
         for listener in self.hearing.values():
-            await listener.until(lambda listener=listener: marker in listener.tweet_ids)
+            await listener.until(partial(_has_heard, listener, marker))
 
     async def come_back(self) -> None:
         """Everybody comes back to where they began, once more to the end."""
@@ -138,7 +147,7 @@ class Stage:
             await listener.aclose()
             missed = len(self.told(name)) + 1
             back = self.hearing[name] = await self.people[name].listen(position=self.started[name])
-            await back.until(lambda back=back, missed=missed: len(back.events) >= missed)
+            await back.until(partial(_has_events, back, missed))
 
     async def watch(self) -> None:
         """Everybody watches every tweet, one that is not there, and the marker, of which all are
@@ -147,8 +156,8 @@ class Stage:
         for listener in self.hearing.values():
             await listener.stream.watch(ids)
         await self.people[FAN].client.like(self.ids["marker"])
-        for name, listener in self.hearing.items():
-            await until(lambda name=name, listener=listener: self._counted(name), what=name)
+        for name in self.hearing:
+            await until(partial(self._counted, name), what=name)
 
     async def _counted(self, name: str) -> bool:
         """Whether somebody was told of a like of the marker."""

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from rookery.connection import rendering
-from rookery.domain.timelines import Timelines
+from rookery.domain.timelines import WarmTimelines
 from rookery.events import kinds
 from rookery.services.reading import filters, reading
 from rookery.views import PushedTweet
@@ -144,7 +144,7 @@ def _pushes_ask_nobody(patch: pytest.MonkeyPatch) -> None:
     def notify(self: Any, rows: Any, delivery: Any) -> Any:
         return self.presence.notify(rows, delivery.event_kind, delivery.tweet_id)
 
-    patch.setattr(Timelines, "_notify_entitled", notify)
+    patch.setattr(WarmTimelines, "_notify_entitled", notify)
 
 
 def _quotes_come_whole(patch: pytest.MonkeyPatch) -> None:
