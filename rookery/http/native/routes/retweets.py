@@ -65,7 +65,8 @@ async def retweet(services: Services, call: Call[IdPath, Nothing, RetweetBody]) 
             call.identity, call.path.number, call.body.comment or "", call.idempotency_key
         )
     except InvalidText as error:
-        raise InvalidText(str(error), error.code, "comment") from error
+        said = str(error).replace("text", "comment", 1)
+        raise InvalidText(said, error.code, "comment") from error
     rendered = await posted_json(services, call.identity.user_id, tweet.id, is_new)
     body = b'{"retweetId":"%d","tweet":%b}' % (tweet.id, rendered)
     return Reply(body, 201 if is_new or tweet.quote_of_id is not None else 200)
