@@ -159,26 +159,33 @@ def places_to_read(
     """The documents whose state decides who fails.
 
     An `Insert` counts on there being none, and is refused by the server otherwise. Its place is
-    read as well where other operations of the group go to the same one, and where `inserts`.
+    read as well where other operations of the group go to the same one, where an increment of its
+    batch may fail (of two that fail, the first one is named), and where `inserts`.
     """
     wanted: set[Place] = set()
     touched: set[Place] = set()
     inserted: set[Place] = set()
     for made in plans:
         wanted.update(place for place, _ in made.checks)
-        for step in made.steps:
-            if isinstance(step, RangeStep):
-                continue
-            if (added := step.increment) is not None and (
-                shapes[step.place[0]].collection.body or added.most or added.least
-            ):
-                wanted.add(step.place)
-            if step.place in inserted or (step.is_insert and (inserts or step.place in touched)):
+        steps = [step for step in made.steps if isinstance(step, Step)]
+        failing = {step.place for step in steps if _may_fail(shapes, step)}
+        wanted |= failing
+        for step in steps:
+            is_read = inserts or bool(failing) or step.place in touched
+            if step.place in inserted or (step.is_insert and is_read):
                 wanted.add(step.place)
             touched.add(step.place)
             if step.is_insert:
                 inserted.add(step.place)
     return wanted
+
+
+def _may_fail(shapes: Mapping[str, Shape], step: Step) -> bool:
+    """Whether it is an increment that what is there may forbid."""
+    added = step.increment
+    return added is not None and bool(
+        shapes[step.place[0]].collection.body or added.most or added.least
+    )
 
 
 def ranges_to_read(plans: Iterable[Plan]) -> dict[Range, int]:
