@@ -13,8 +13,8 @@ from rookery.http.native.schemas import (
     Answer,
     IdPath,
     Nothing,
+    OptionalBody,
     PageQuery,
-    Parameters,
     TweetPage,
     UserPage,
 )
@@ -30,7 +30,7 @@ Comment = Annotated[
 ]
 
 
-class RetweetBody(Parameters, frozen=True, kw_only=True):
+class RetweetBody(OptionalBody, frozen=True, kw_only=True):
     """What to say about the tweet, if anything."""
 
     comment: Comment | None = None
