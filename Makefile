@@ -104,7 +104,7 @@ format: install-dev ## Format the sources
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-tlds: install-dev ## Renew the list of top-level domains (set a newer publicsuffixlist in constraints.txt first)
+tlds: install-dev ## Renew the list of top-level domains (take a newer publicsuffixlist with `make lock` first)
 	$(BIN)/python -m tools.tlds
 
 # Where the results go as JSON lines, and the folder of the page and the plots made from them.
