@@ -41,7 +41,8 @@ async def test_a_retweet_is_made_once_and_shows_the_original(world: World) -> No
     assert first["tweet"]["id"] == first["retweetId"]
     shown = first["tweet"]["retweetOf"]
     assert (shown["id"], shown["retweetCount"], shown["retweeted"]) == (tweet, 1, True)
-    for body in ({}, None):  # A body may be left out.
+    left_out: tuple[dict[str, str] | None, ...] = ({}, None)
+    for body in left_out:
         status, again, _ = await bob.request("POST", f"/tweets/{first['retweetId']}/retweet", body)
         assert (status, again) == (200, first)
     users = (await ada.ok("GET", f"/tweets/{tweet}/retweeters"))["users"]
