@@ -184,6 +184,11 @@ class Session:
         self._seen_offset = -1
         return self.epoch, self.offset if self.epoch is not None else None
 
+    def doubt_held(self) -> None:
+        """Have another attach call fetch what was pushed during this one."""
+        while self._held:
+            self._seen_offset = max(self._seen_offset, self._held.pop()[0])
+
     def attach_failed(self) -> None:
         """The call failed and is to be made again; what was held will be in its answer."""
         self._held = None

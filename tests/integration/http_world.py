@@ -46,6 +46,9 @@ class ColdTimelines:
     async def hidden_changed(self, user_ids: Sequence[int]) -> None:
         return None
 
+    async def accounts_changed(self, user_ids: Sequence[int]) -> None:
+        return None
+
 
 class Invalidations:
     """Applies what changed to the caches of the one process there is."""

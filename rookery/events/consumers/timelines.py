@@ -8,6 +8,7 @@ from rookery.events.kinds import (
     Event,
     FollowChanged,
     HiddenChanged,
+    PrivacyChanged,
     TweetDeleted,
     TweetEdited,
     TweetPosted,
@@ -50,6 +51,10 @@ class Destinations(Protocol):
         """To these users' timelines: what is hidden from them is another."""
         ...
 
+    async def accounts_changed(self, user_ids: list[int]) -> None:
+        """To all timelines, and to the caches: other people may see these users' tweets."""
+        ...
+
     async def followers_changed(self, user_ids: list[int]) -> None:
         """To who decides who is a celebrity."""
         ...
@@ -73,6 +78,7 @@ class Timelines:
         TweetDeleted,
         FollowChanged,
         HiddenChanged,
+        PrivacyChanged,
     )
     in_order: ClassVar[bool] = False
 
@@ -107,11 +113,14 @@ class Timelines:
         follows: list[FollowChanged] = []
         changed: list[int] = []
         hidden: set[int] = set()
+        accounts: set[int] = set()
         for event in events:
             if isinstance(event, FollowChanged):
                 follows.append(event)
             elif isinstance(event, HiddenChanged):
                 hidden.update(event.user_ids)
+            elif isinstance(event, PrivacyChanged):
+                accounts.add(event.user_id)
             elif isinstance(event, TweetPosted | TweetEdited | TweetDeleted):
                 if not isinstance(event, TweetPosted):
                     changed.append(event.tweet_id)
@@ -127,6 +136,8 @@ class Timelines:
             calls.append(self._to_lists(lists))
         if hidden:
             calls.append(to.hidden_changed(sorted(hidden)))
+        if accounts:
+            calls.append(to.accounts_changed(sorted(accounts)))
         if changed:
             calls.append(to.forget(changed))
         if follows:
@@ -151,4 +162,6 @@ def delivery_of(event: TweetPosted | TweetEdited | TweetDeleted) -> Delivery:
         original_author_id=event.original_author_id,
         audience=event.audience,
         record=b"" if isinstance(event, TweetDeleted) else event.record,
+        original_conversation_id=event.original_conversation_id,
+        original_audience=event.original_audience,
     )

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from rookery.domain.visibility import PUBLIC, Facts
+from rookery.domain.visibility import MENTIONED, PUBLIC, Facts
 from rookery.models import PostKind, Tweet, User
 from rookery.services.reading.facts import facts_of
 from rookery.services.tweets.composing import StoredEntities, kind_of
@@ -89,6 +89,8 @@ def tweet_of(
     shown = original.facts if original is not None and is_retweet else None
     is_restricted = facts_of(tweet, author, shown).is_restricted
     kind = kind_of(tweet) | (PostKind.RESTRICTED if is_restricted else 0)
+    if MENTIONED in (tweet.visibility, None if shown is None else shown.visibility):
+        kind |= PostKind.MENTIONED
     if not kind:
         return tweet
     # Who sees the count of a tweet also sees that of its retweets, whoever made them.

@@ -14,6 +14,7 @@ from rookery.connection.session import Phase
 from rookery.connection.settings import StreamSettings
 from rookery.connection.wire import JSON
 from rookery.models import EventKind, TweetCounts
+from rookery.store.records.devices import ALL_DEVICES
 from tests.streamed import FakeTweets, packed, record
 
 from .fakes import Clock, FakePeer, FakePresence, identity, types_of
@@ -277,6 +278,44 @@ async def test_closing_during_an_attach_detaches(world: World) -> None:
     release.set()
 
     await until(lambda: world.presence.detaches == [7])
+
+
+@pytest.mark.parametrize(
+    ("users", "authors", "is_fetched"),
+    [([], [1], True), ([7], [], True), ([8], [], False), ([], [], False)],
+)
+async def test_what_waits_for_an_attach_is_looked_at_again(
+    world: World, users: list[int], authors: list[int], is_fetched: bool
+) -> None:
+    """Where an author turned private meanwhile, or the user is hidden from somebody."""
+    attach, waiting, release = world.presence.attach, asyncio.Event(), asyncio.Event()
+
+    async def slow_attach(user_id: int, epoch: str | None, offset: int | None) -> Attached:
+        answer = await attach(user_id, epoch, offset)
+        if len(world.presence.attaches) == 1:
+            waiting.set()
+            await release.wait()
+        return answer
+
+    world.presence.attach = slow_attach  # type: ignore[method-assign]
+    peer = world.peer()
+    await waiting.wait()
+    world.hub.push([world.presence.publish([7], 50, packed(50))])
+    world.hub.visibility_changed(users, authors, [])
+    release.set()
+    await until(lambda: len(peer.messages) == 2)
+    kind = "tweet_unavailable" if is_fetched else "tweet"
+    assert types_of(peer.messages) == ["welcome", kind]
+    assert len(world.presence.attaches) == 1 + is_fetched
+
+
+async def test_all_devices_of_a_user_are_closed(world: World) -> None:
+    """Those of others are not."""
+    revoked = [await world.live_peer(7, each) for each in ("a", "b")]
+    kept = await world.live_peer(8, "a")
+    world.hub.close_devices([(7, ALL_DEVICES)])
+    assert [each.closed for each in revoked] == [(4403, "this device was logged out")] * 2
+    assert kept.closed is None
 
 
 async def test_a_revoked_device_is_closed_and_others_are_not(world: World) -> None:

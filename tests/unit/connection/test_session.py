@@ -166,6 +166,38 @@ def test_more_than_can_be_held_is_fetched_again() -> None:
     assert session.wants_attach
 
 
+def test_what_is_held_and_in_doubt_is_fetched_again() -> None:
+    """With all that follows it; what was sent before is not."""
+    session = live()
+    push(session, 11)
+    session.request_attach()
+    session.attach_started()
+    push(session, 12)
+    session.doubt_held()
+    push(session, 13)
+    session.attached(Attached("e", 11, []), [], NOW_S)
+    assert offsets_of(taken(session)) == [11]
+    assert session.wants_attach
+    assert session.attach_started() == ("e", 11)
+    session.attached(Attached("e", 13, []), [(12, event(12)), (13, event(13))], NOW_S)
+    assert offsets_of(taken(session)) == [12, 13]
+    assert not session.wants_attach
+
+
+def test_nothing_is_in_doubt_while_nothing_is_held() -> None:
+    """Neither between two attaches nor after the end."""
+    session = live()
+    session.doubt_held()
+    push(session, 11)
+    assert offsets_of(taken(session)) == [11]
+    session.attach_started()
+    session.doubt_held()
+    session.attached(Attached("e", 11, []), [], NOW_S)
+    assert not session.wants_attach
+    session.close(1000, "")
+    session.doubt_held()
+
+
 def test_while_an_attach_is_wanted_pushes_are_left_to_it() -> None:
     """They may be of another epoch; the call that is to come covers them."""
     session = live()

@@ -10,10 +10,12 @@ from rookery.services.accounts.accounts import Accounts, Session, SignUp
 from rookery.services.accounts.authentication import Authenticator
 from rookery.services.accounts.passwords import PasswordCost, Passwords
 from rookery.services.accounts.profiles import Profiles
+from rookery.services.accounts.suspensions import Suspensions
 from rookery.services.accounts.tokens import KeyRing
 from rookery.services.graph.changes import GraphChanges
 from rookery.services.graph.openings import Openings
 from rookery.services.ports import Invalidation
+from rookery.services.reading.reading import Reading
 from tests.unit.memory_store import MemoryStore
 from tests.unit.services.server import ColdTimelines
 
@@ -65,15 +67,22 @@ class World:
         self.keys = KeyRing(self.store, self.clock)
         self.authenticator = Authenticator(self.keys, self.store, self.clock, steady=self.clock)
         self.ids = Snowflakes(1, self.clock)
+        self.timelines = ColdTimelines()
         self.profiles = self.profiles_elsewhere()
         self.accounts = self.accounts_with(passwords)
+        self.suspensions = Suspensions(
+            self.store, self.ids.next_id, self.invalidations, self.timelines
+        )
 
     def profiles_elsewhere(self) -> Profiles:
         """As another process has them."""
         ids = self.ids.next_id
-        changes = GraphChanges(self.store, ids, ColdTimelines(), self.invalidations)
+        changes = GraphChanges(self.store, ids, self.timelines, self.invalidations)
         openings = Openings(self.store, ids, changes)
-        return Profiles(self.store, ids, self.clock, self.invalidations, openings)
+        reading = Reading(self.store, self.store, self.clock, self.clock, capacity=100)
+        return Profiles(
+            self.store, ids, self.clock, self.invalidations, openings, self.timelines, reading
+        )
 
     def accounts_with(self, passwords: Passwords, max_devices: int = 50) -> Accounts:
         return Accounts(

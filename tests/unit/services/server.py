@@ -111,6 +111,7 @@ class ColdTimelines:
     def __init__(self) -> None:
         self.changes: list[tuple[int, int, bool]] = []
         self.hidden: list[list[int]] = []
+        self.accounts: list[list[int]] = []
         self.posts: list[tuple[int, int, int]] = []
         self.failure: Exception | None = None
 
@@ -129,6 +130,9 @@ class ColdTimelines:
         self.hidden.append(list(user_ids))
         if self.failure is not None:
             raise self.failure
+
+    async def accounts_changed(self, user_ids: Sequence[int]) -> None:
+        self.accounts.append(list(user_ids))
 
 
 class WarmTimelines(ColdTimelines):
@@ -202,7 +206,15 @@ class Server:
         self.blocks = Blocks(self.store, self.ids, graph_changes)
         self.mutes = Mutes(self.store, self.ids, self.clock, graph_changes)
         self.openings = Openings(self.store, self.ids, graph_changes)
-        self.profiles = Profiles(self.store, self.ids, self.clock, self.broadcasts, self.openings)
+        self.profiles = Profiles(
+            self.store,
+            self.ids,
+            self.clock,
+            self.broadcasts,
+            self.openings,
+            self.timeline_port,
+            self.reading,
+        )
         self.privacy = Privacy(self.profiles, self.blocks, self.mutes)
         self.retweets = Retweets(self.store, self.reading, self.tweets)
         self.bookmarks = Bookmarks(self.store, self.ids, self.reading, self.changes)

@@ -1,5 +1,7 @@
 """The consumer that brings changes to timelines and connections."""
 
+from typing import get_args
+
 import pytest
 
 from rookery.errors import ActorUnavailable
@@ -52,6 +54,9 @@ class Somewhere:
     async def hidden_changed(self, user_ids: list[int]) -> None:
         self.told.append(("hidden", user_ids))
 
+    async def accounts_changed(self, user_ids: list[int]) -> None:
+        self.told.append(("accounts", user_ids))
+
     async def followers_changed(self, user_ids: list[int]) -> None:
         self.told.append(("followers", user_ids))
 
@@ -79,6 +84,8 @@ def _posted(tweet_id: int, author_id: int = 7) -> TweetPosted:
         original_author_id=3,
         audience=[7, 8],
         record=b"record",
+        original_conversation_id=2,
+        original_audience=[3],
     )
 
 
@@ -100,6 +107,8 @@ async def test_a_delivery_has_all_that_shards_need() -> None:
             original_author_id=3,
             audience=[7, 8],
             record=b"record",
+            original_conversation_id=2,
+            original_audience=[3],
         )
     ]
     assert scene.to.told == []
@@ -130,12 +139,15 @@ async def test_celebrities_tweets_go_into_lists() -> None:
 
 
 async def test_follows_and_what_is_hidden_are_told() -> None:
-    """To the timelines; follows also to who decides who is a celebrity."""
+    """To the timelines, as is who turned private; follows also to who decides who is a
+    celebrity."""
     scene = Scene()
     await scene.handle(
         FollowChanged(id=1, follower_id=5, followee_id=6, follows=True),
         HiddenChanged(id=2, user_ids=[9, 8]),
         FollowChanged(id=3, follower_id=4, followee_id=6, follows=False),
+        PrivacyChanged(id=4, user_id=9),
+        PrivacyChanged(id=5, user_id=9),
     )
     assert sorted(scene.to.told, key=str) == sorted(
         [
@@ -143,6 +155,7 @@ async def test_follows_and_what_is_hidden_are_told() -> None:
             ("follow", 4, 6, False),
             ("hidden", [8, 9]),
             ("followers", [6]),
+            ("accounts", [9]),
         ],
         key=str,
     )
@@ -170,6 +183,6 @@ async def test_a_shard_that_does_not_answer_is_told() -> None:
         await scene.handle(_posted(NOW_ID))
 
 
-def test_it_wants_no_more_than_it_uses() -> None:
-    """What it does not want leaves the outbox without it."""
-    assert PrivacyChanged not in Timelines.kinds
+def test_it_wants_every_kind_there_is() -> None:
+    """Who may see what depends on each of them."""
+    assert set(Timelines.kinds) == set(get_args(Event))
