@@ -97,6 +97,7 @@ def test_a_muted_conversation_is_not_heard() -> None:
         retweet = deliver(shard, event_kind=event, post_kind=PostKind.RETWEET, **shown)
         assert retweet == {3: False}
     quote = {"author_id": 1, "original_author_id": 9, "post_kind": PostKind.QUOTE}
+    shard = shard_of({2: Someone({1}, muted={101}), 3: Someone({1})})
     assert deliver(shard, **quote) == {2: False, 3: False}
 
 

@@ -16,7 +16,7 @@ def test_what_decides_of_an_account() -> None:
         ({"is_private": True}, PRIVATE),
         ({"status": "suspended"}, Account(is_active=False)),
     ):
-        changed = User(id=1, username="ada", name="Ada", **changes)  # type: ignore[arg-type]
+        changed = User(id=1, username="ada", name="Ada", **changes)
         assert account_of(changed) == expected
         assert not expected.is_open
 

@@ -84,6 +84,7 @@ def everybody_can_be_acted_on(patch: pytest.MonkeyPatch) -> None:
     """Followed and approved: also by who is blocked, and who is suspended."""
 
     async def look(self: Any, user_id: int, other_id: int) -> people.Other:
+        people._check_others(user_id, other_id)
         other = await self._users.get(other_id)
         return people.Other(other, True, await self._relations.pair(user_id, other_id))
 
