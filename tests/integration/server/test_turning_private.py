@@ -241,10 +241,11 @@ async def test_no_push_after_the_answer_shows_what_turned_private(many: ServerTh
             await settled(world)
             end = await bob.post("all was delivered")
             for who, listeners in hearing.items():
-                expected = await who.home()
                 for listener in listeners:
                     await listener.until(partial(_has_heard, listener, end))
-                    _check(listener, private, is_friend=who is friend, home=expected)
+                home = await who.home()
+                for listener in listeners:
+                    _check(listener, private, is_friend=who is friend, home=home)
             await ada.client.update_privacy(is_private=False)
 
 
