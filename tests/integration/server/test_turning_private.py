@@ -1,8 +1,10 @@
 """What is on its way while accounts change: pushes go by what holds when they are pushed."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -20,11 +22,12 @@ from tests.integration.server.world import (
     ServerThread,
     World,
     config,
+    pid_of,
     settled,
     until,
 )
 
-ROUNDS = 6
+ROUNDS = 3
 TWEETS = 6
 FANS = 4
 
@@ -222,9 +225,25 @@ def many(ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     server.stop()
 
 
+@asynccontextmanager
+async def stopped(server: ServerThread, name: str) -> AsyncIterator[None]:
+    """The process of an actor stands still meanwhile."""
+    pid = await server.on_loop(pid_of(name, server.namespace))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 @pytest.mark.ray
-async def test_no_push_after_the_answer_shows_what_turned_private(many: ServerThread) -> None:
-    """Whichever processes it takes its way through: a stream brings what home shows."""
+@pytest.mark.parametrize("is_late", [True, False])
+async def test_no_push_after_the_answer_shows_what_turned_private(
+    many: ServerThread, is_late: bool
+) -> None:
+    """Whichever processes it takes its way through: a stream brings what home shows. Where it
+    `is_late`, nothing is delivered before the answer."""
+    held = partial(stopped, many, names.FANOUT_WORKER) if is_late else nullcontext
     async with World(many) as world:
         ada, bob, friend, *fans = await world.people(3 + FANS)
         await friend.follow(ada)
@@ -234,10 +253,14 @@ async def test_no_push_after_the_answer_shows_what_turned_private(many: ServerTh
         hearing = {each: [await each.listen() for _ in range(2)] for each in everybody}
         for _ in range(ROUNDS):
             tweets = [await ada.post(f"secret {number}") for number in range(TWEETS)]
-            passing_on = asyncio.gather(*(_pass_on(bob, tweet) for tweet in tweets))
-            await ada.client.update_privacy(is_private=True)
-            private = await bob.post("private by now")
-            await passing_on
+            await settled(world)
+            async with held():
+                passing_on = asyncio.gather(*(_pass_on(bob, tweet) for tweet in tweets))
+                if is_late:
+                    await passing_on
+                await ada.client.update_privacy(is_private=True)
+                private = await bob.post("private by now")
+                await passing_on
             await settled(world)
             end = await bob.post("all was delivered")
             for who, listeners in hearing.items():
@@ -245,7 +268,17 @@ async def test_no_push_after_the_answer_shows_what_turned_private(many: ServerTh
                     await listener.until(partial(_has_heard, listener, end))
                 home = await who.home()
                 for listener in listeners:
-                    _check(listener, private, is_friend=who is friend, home=home)
+                    assert listener.of(TweetUnavailable) == []
+                    events = listener.of(TweetEvent)
+                    ids = [int(each.tweet_id) for each in events]
+                    if is_late:
+                        newer = [each for each in ids if each > tweets[-1]]
+                        assert sorted(newer, reverse=True) == home[: len(newer)]
+                        assert len(newer) == (2 + 2 * TWEETS if who is friend else 2 + TWEETS)
+                        events = events[-len(newer) :]
+                    else:
+                        events = events[ids.index(private) :]
+                    _check(events, home, is_friend=who is friend)
             await ada.client.update_privacy(is_private=False)
 
 
@@ -255,14 +288,11 @@ async def _pass_on(who: Person, tweet: int) -> None:
         await who.client.retweet(tweet, "look")
 
 
-def _check(listener: Listener, since: int, *, is_friend: bool, home: list[int]) -> None:
-    """What came after the post `since`, which was made once the account was private."""
-    events = listener.of(TweetEvent)
-    ids = [int(each.tweet_id) for each in events]
-    for event in events[ids.index(since) :]:
+def _check(events: list[TweetEvent], home: list[int], *, is_friend: bool) -> None:
+    """What a stream brought after the answer is what home shows."""
+    for event in events:
         assert int(event.tweet_id) in home
         assert is_friend or "secret" not in str(event.raw)
-    assert listener.of(TweetUnavailable) == []
 
 
 @pytest.mark.ray
