@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from rookery.domain.recent_accounts import Account, RecentAccounts, account_of
+from rookery.domain.recent_accounts import OPEN, Account, RecentAccounts, account_of
 from rookery.events.encoding import read_record, tweet_record
 from rookery.events.kinds import TweetRecord
 from rookery.messages import Delivery
@@ -85,7 +85,7 @@ class AccountChanges:
 
     def _now(self, user_id: int, looked_up: Accounts) -> Account:
         # What was told is never older than what was looked up before.
-        return self._recent.get(user_id) or looked_up.get(user_id) or Account()
+        return self._recent.get(user_id) or looked_up.get(user_id) or OPEN
 
 
 def _limited(delivery: Delivery, original_id: int, original: Account) -> Delivery:

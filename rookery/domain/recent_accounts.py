@@ -11,7 +11,7 @@ from rookery.ids import first_id_at
 from rookery.models import User
 
 CAPACITY = 65_536
-SETTLING_MS = 10_000
+SETTLING_MS = 3_000
 """For so long after a beginning changes may have been missed: clocks differ, and whoever begins is
 not found by everybody at once."""
 
@@ -26,6 +26,9 @@ class Account(NamedTuple):
     def is_open(self) -> bool:
         """Whether it keeps its tweets from nobody."""
         return self.is_active and not self.is_private
+
+
+OPEN = Account()
 
 
 def account_of(user: User) -> Account:
