@@ -144,6 +144,26 @@ async def test_a_conversation_is_muted_by_any_of_its_tweets(world: World) -> Non
     assert answer == {"message": "Conversation not muted", "muting": False}
 
 
+async def test_a_retweet_mutes_the_conversation_that_it_shows(world: World) -> None:
+    """Home leaves out what is part of it, and what passes it on; by the retweet it is unmuted."""
+    ada, bob = await world.user("ada"), await world.user("bob")
+    root = (await bob.ok("POST", "/tweets", {"text": "root"}))["tweet"]["id"]
+    reply = {"text": "reply", "replyToTweetId": root}
+    reply_id = (await bob.ok("POST", "/tweets", reply))["tweet"]["id"]
+    retweet = (await bob.ok("POST", f"/tweets/{reply_id}/retweet", {}))["retweetId"]
+    await bob.ok("POST", f"/tweets/{reply_id}/retweet", {"comment": "look"})
+    await ada.ok("POST", f"/users/{bob.user_id}/follow")
+
+    async def texts() -> list[str]:
+        return [each["text"] for each in (await ada.ok("GET", "/timeline/home"))["tweets"]]
+
+    assert await texts() == ["look", "", "reply", "root"]
+    await ada.ok("POST", f"/tweets/{retweet}/mute")
+    assert await texts() == ["look"]
+    await ada.ok("DELETE", f"/tweets/{retweet}/mute")
+    assert await texts() == ["look", "", "reply", "root"]
+
+
 async def test_privacy_settings(world: World) -> None:
     """What is left out stays; lists replace, and pass over who is not there."""
     ada, bob = await world.user("ada"), await world.user("bob")
