@@ -1,7 +1,7 @@
 """Tweets as JSON of the native surface.
 
 A tweet's JSON has parts that change at different times: the *card*, the same for everybody until an
-edit; the counts behind it; and the *tail*, the viewer's flags, of which there are nine in all. An
+edit; the counts behind it; and the *tail*, the viewer's flags, one for each of `Marks`. An
 entry keeps its card, the card with counts, and the whole as most who read it see it (signed in,
 without having marked it) as bytes; so a page is joined from bytes, and nothing is encoded twice or
 cut.
@@ -17,16 +17,16 @@ from rookery.views import tweet_card
 SURFACE = "native"
 _encode = msgspec.json.Encoder().encode
 _NO_REFERENCES = b',"retweetOf":null,"quoteOf":null'
-_NAMES = ((Marks.LIKED, "liked"), (Marks.RETWEETED, "retweeted"), (Marks.BOOKMARKED, "bookmarked"))
+_FLAGS = tuple((mark, str(mark.name).lower()) for mark in Marks)
 ANONYMOUS_TAIL = b"}"
 
 
 def _tail(marks: int) -> bytes:
-    flags = (f',"{name}":{"true" if marks & bit else "false"}' for bit, name in _NAMES)
+    flags = (f',"{name}":{"true" if marks & bit else "false"}' for bit, name in _FLAGS)
     return "".join(flags).encode() + b"}"
 
 
-TAILS = tuple(_tail(marks) for marks in range(8))
+TAILS = tuple(_tail(marks) for marks in range(1 << len(Marks)))
 """By the bits of `Marks`, for whoever is signed in."""
 
 

@@ -3,7 +3,6 @@
 No I/O.
 """
 
-from enum import IntFlag
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
@@ -12,14 +11,7 @@ from rookery.domain.visibility import Facts
 from rookery.events.kinds import TweetRecord
 from rookery.models import Tweet, TweetCounts, User
 from rookery.store.records.tweets import NO_COUNTS
-
-
-class Marks(IntFlag):
-    """What a viewer did with a tweet."""
-
-    LIKED = 1
-    RETWEETED = 2
-    BOOKMARKED = 4
+from rookery.store.records.viewers import Marks as Marks
 
 
 class Entry:

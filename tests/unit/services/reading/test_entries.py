@@ -15,6 +15,7 @@ from rookery.services.reading.entries import COUNTS_TTL_MS
 from rookery.services.reading.viewers import TTL_MS
 from rookery.store.engine import Collection, WriteBatch
 from rookery.store.records.users import Users
+from rookery.store.records.viewers import MARKED, Hidden
 from rookery.store.schema import TWEET_COUNTS, TWEETS, USERS
 from tests.unit.services.server import Clock, PausableStore, Server
 
@@ -45,13 +46,15 @@ def _two_gateways(clock: Clock | None = None) -> tuple[Server, Server]:
 
 
 async def test_a_cold_page_is_read_in_one_batch() -> None:
-    """Tweets, counts, authors and the viewer's likes: one call each, however many there are."""
+    """Tweets, counts, authors, and each kind of what the viewer marks and hides: one call each,
+    however many there are."""
     writer, reader = _two_gateways()
     authors = [await writer.sign_up(f"user{n}") for n in range(4)]
     ids = [(await writer.post(author)).id for author in authors]
     reader.store.reads.clear()
     assert len(await _page(reader, authors[0].user_id, *ids)) == 4
-    assert reader.store.reads == {"get_many": 3, "select_many": 7}
+    of_the_viewer = len(MARKED) + len(Hidden._fields)
+    assert reader.store.reads == {"get_many": 3, "select_many": of_the_viewer}
 
 
 async def test_the_order_is_that_of_the_ids_and_missing_ones_are_left_out() -> None:
