@@ -8,9 +8,11 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from rookery.domain.visibility import Facts
+from rookery.domain.visibility import Facts, is_restricted
+from rookery.events.encoding import without_secrets
 from rookery.events.kinds import TweetRecord
 from rookery.models import Tweet, TweetCounts, User
+from rookery.services.reading.facts import facts_of
 from rookery.store.records.tweets import NO_COUNTS
 
 
@@ -25,7 +27,8 @@ class Marks(IntFlag):
 class Entry:
     """A tweet with what showing it takes, the same for every viewer.
 
-    `facts` are its own, without those of an original. `refers_to`: ids of what it retweets or
+    `facts` are its own, without those of an original; they are made when somebody asks, which for
+    most tweets nobody does. `refers_to`: ids of what it retweets or
     quotes, which are entries of their own. `cards` is what a surface rendered of the tweet and its
     author, by the surface's name; `wholes` the same with counts, as it is shown to who marked
     nothing, and emptied when the counts change.
@@ -34,12 +37,12 @@ class Entry:
     """
 
     __slots__ = (
+        "_facts",
         "author",
         "card_until_ms",
         "cards",
         "counts",
         "counts_until_ms",
-        "facts",
         "is_plain",
         "is_restricted",
         "joined",
@@ -49,14 +52,15 @@ class Entry:
         "wholes",
     )
 
-    def __init__(self, tweet: Tweet, author: User, facts: Facts, card_until_ms: int) -> None:
+    def __init__(self, tweet: Tweet, author: User, card_until_ms: int) -> None:
         self.tweet = tweet
         self.author = author
-        self.facts = facts
-        self.is_restricted = facts.is_restricted
-        self.refers_to = tuple(
-            each for each in (tweet.retweet_of_id, tweet.quote_of_id) if each is not None
-        )
+        self._facts: Facts | None = None
+        self.is_restricted = is_restricted(tweet.visibility, author.is_private, author.status)
+        self.refers_to: tuple[int, ...] = ()
+        if tweet.retweet_of_id is not None or tweet.quote_of_id is not None:
+            referred = (tweet.retweet_of_id, tweet.quote_of_id)
+            self.refers_to = tuple(each for each in referred if each is not None)
         self.is_plain = not self.is_restricted and not self.refers_to
         self.card_until_ms = card_until_ms
         self.cards: dict[str, Any] = {}
@@ -76,6 +80,12 @@ class Entry:
         """Let the counts be read again from `until_ms` on."""
         self.counts_until_ms = until_ms
         self.plain_until_ms = until_ms if self.is_plain else 0
+
+    @property
+    def facts(self) -> Facts:
+        if self._facts is None:
+            self._facts = facts_of(self.tweet, self.author)
+        return self._facts
 
     @property
     def subject_ids(self) -> tuple[int, ...]:
@@ -133,6 +143,6 @@ def record_of(shown: Shown) -> TweetRecord:
     referred = shown.original or shown.quoted
     return TweetRecord(
         shown.entry.tweet,
-        msgspec.structs.replace(shown.entry.author, email=None, password_hash=None),
+        without_secrets(shown.entry.author),
         record_of(referred) if isinstance(referred, Shown) else None,
     )

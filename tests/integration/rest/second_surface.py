@@ -113,8 +113,7 @@ async def post(services: ToyServices, call: Call[Nothing, Nothing, NewStatus]) -
     if call.body.picture is not None:
         text += f" ({call.body.picture.name}: {len(call.body.picture.content)})"
     new = NewTweet(text=text, sensitive=call.body.sensitive)
-    tweet, _ = await services.tweets.post(call.identity, new, None)
-    return _status(tweet)
+    return _status(await services.tweets.create(call.identity, new))
 
 
 @endpoint(
