@@ -93,7 +93,8 @@ class Entry:
         return self.facts.subject_ids
 
 
-class Shown(msgspec.Struct, frozen=True):
+# As a tweet, of no concern to the garbage collector.
+class Shown(msgspec.Struct, frozen=True, gc=False):
     """A tweet for one viewer.
 
     `marks` are `Marks` bits; None for somebody who is not signed in. `original` is there for a
