@@ -38,7 +38,7 @@ async def test_the_event_carries_what_showing_the_tweet_takes() -> None:
     assert isinstance(event, TweetPosted)
     assert (event.id, event.author_id, event.tweet_id) == (tweet.id, ann.user_id, tweet.id)
     record = read_record(event.record)
-    author = await server.authors.get(ann.user_id)
+    author = await server.reading.authors.get(ann.user_id)
     assert (record.tweet, record.author) == (tweet, without_secrets(author))
 
 
@@ -63,7 +63,7 @@ async def test_all_mentions_are_resolved_in_one_read() -> None:
     """However many there are."""
     server = Server()
     users = [await server.sign_up(f"user{n}") for n in range(6)]
-    await server.authors.get(users[0].user_id)
+    await server.reading.authors.get(users[0].user_id)
     server.store.reads.clear()
     tweet = await server.post(users[0], " ".join(f"@user{n}" for n in range(6)))
     assert server.store.reads == {"get_many": 1}
