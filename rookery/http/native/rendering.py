@@ -8,9 +8,11 @@ cut.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
+from rookery.models import TweetCounts
 from rookery.services.reading.shown import Entry, Marks, Place, Shown, Unavailable
 from rookery.views import tweet_card
 
@@ -30,6 +32,17 @@ TAILS = tuple(_tail(marks) for marks in range(1 << len(Marks)))
 """By the bits of `Marks`, for whoever is signed in."""
 
 
+@lru_cache(maxsize=4096)
+def _counted(counts: TweetCounts, has_references: bool) -> bytes:
+    """What comes behind the card; the same for most tweets, of which little was made."""
+    tail = (
+        f',"likeCount":{counts.likes},"retweetCount":{counts.retweets}'
+        f',"replyCount":{counts.replies},"quoteCount":{counts.quotes}'
+        f',"pinned":{"true" if counts.pins else "false"}'
+    )
+    return tail.encode() + (b"" if has_references else _NO_REFERENCES)
+
+
 class _Rendered:
     """The bytes of one entry: its card, open at the end, and the counts that come behind it."""
 
@@ -41,13 +54,8 @@ class _Rendered:
 
     def count(self, entry: Entry) -> None:
         """Take in the counts that the entry has by now."""
-        self.counts = counts = entry.counts
-        tail = (
-            f',"likeCount":{counts.likes},"retweetCount":{counts.retweets}'
-            f',"replyCount":{counts.replies},"quoteCount":{counts.quotes}'
-            f',"pinned":{"true" if counts.pins else "false"}'
-        )
-        self.counted = tail.encode() + (b"" if entry.refers_to else _NO_REFERENCES)
+        self.counts = entry.counts
+        self.counted = _counted(entry.counts, bool(entry.refers_to))
 
 
 def _rendered(entry: Entry) -> _Rendered:
@@ -70,6 +78,12 @@ def tweets_json(tweets: Sequence[Shown]) -> list[bytes]:
         return [shown.wholes[SURFACE] for shown in tweets]  # type: ignore[index]
     except (KeyError, TypeError):  # Not all are plain and unmarked, or not all were rendered yet.
         return [tweet_json(shown) for shown in tweets]
+
+
+def new_tweet_json(shown: Shown) -> bytes:
+    """A plain tweet as `TweetView` for its author, who posted it just now. Of what is answered only
+    the card is kept: the whole is kept of what is read."""
+    return _joined(shown.entry, TAILS[0])
 
 
 def tweet_json(shown: Shown) -> bytes:

@@ -147,8 +147,8 @@ async def post(services: ToyServices, call: Call[Nothing, Nothing, NewStatus]) -
     if call.body.picture is not None:
         text += f" ({call.body.picture.name}: {len(call.body.picture.content)})"
     new = NewTweet(text=text, sensitive=call.body.sensitive)
-    tweet, _ = await services.use_cases.tweets.post(call.identity, new, None)
-    return _status(await services.use_cases.reading.created(tweet.author_id, tweet.id))
+    tweet = await services.use_cases.tweets.create(call.identity, new)
+    return _status(await services.use_cases.reading.one(tweet.author_id, tweet.id))
 
 
 @endpoint(

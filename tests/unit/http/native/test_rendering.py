@@ -7,7 +7,6 @@ import pytest
 
 from rookery.http.native.rendering import place_json, tweet_json, tweets_json
 from rookery.models import Tweet, TweetCounts, User
-from rookery.services.reading.facts import facts_of
 from rookery.services.reading.shown import Entry, Marks, Shown, Unavailable
 from rookery.views import TweetView, tweet_card
 
@@ -18,7 +17,7 @@ def entry(tweet_id: int, counts: TweetCounts | None = None, **fields: Any) -> En
     entities: dict[str, list[Any]] = {"mentions": [], "hashtags": [], "cashtags": [], "urls": []}
     fields = {"text": "hi", "conversation_id": tweet_id, "entities": entities, **fields}
     tweet = Tweet(id=tweet_id, author_id=1, **fields)
-    made = Entry(tweet, ANN, facts_of(tweet, ANN), 0)
+    made = Entry(tweet, ANN, 0)
     made.count(counts or TweetCounts(), 0)
     return made
 
