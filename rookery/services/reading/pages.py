@@ -50,20 +50,6 @@ def check_limit(limit: int) -> int:
     return limit
 
 
-def page_of_ids(ids: list[int], limit: int) -> Page:
-    """The page of a list whose ids are its positions, from `limit` + 1 of them where it has so
-    many: the one too many shows that there is more."""
-    if len(ids) <= limit:
-        return Page(ids, 0)
-    return Page(ids[:limit], ids[limit - 1])
-
-
-def page_of_rows(rows: Sequence[tuple[int, int]], limit: int) -> Page:
-    """As `page_of_ids`, from (id, position) pairs."""
-    ids = [row[0] for row in rows[:limit]]
-    return Page(ids, rows[limit - 1][1] if len(rows) > limit else 0)
-
-
 def chunk_of_ids(ids: list[int], limit: int) -> Chunk:
     """What a source answers from at most `limit` ids which are their own positions: with so many
     of them, there may be more."""

@@ -12,7 +12,6 @@ from collections.abc import Set as AbstractSet
 
 from rookery.domain.visibility import ACTIVE, NOBODY, SUSPENDED, Viewer, may_see_lists
 from rookery.errors import NotFound, Protected
-from rookery.events.kinds import TweetRecord
 from rookery.models import Tweet, User
 from rookery.services.ports import Invalidation
 from rookery.services.reading.authors import Authors
@@ -26,7 +25,6 @@ from rookery.services.reading.shown import (
     Shown,
     ShownPage,
     Unavailable,
-    record_of,
 )
 from rookery.services.reading.viewers import Known, Viewers
 from rookery.store.engine import Store
@@ -171,15 +169,6 @@ class Reading:
             if not scan.is_on:
                 return ShownPage(scan.found, scan.next_id)
             chunk, shown = await source(scan.position, scan.chunk), None
-
-    # What a stream needs.
-
-    async def records_for(
-        self, viewer_id: int | None, tweet_ids: Sequence[int]
-    ) -> dict[int, TweetRecord]:
-        """What a push or a resumed event shows of these tweets, by id, without those that a list
-        would leave out."""
-        return {each.id: record_of(each) for each in await self.tweets(viewer_id, tweet_ids)}
 
     async def may_watch(self, viewer_id: int | None, tweet_ids: Sequence[int]) -> set[int]:
         """Those of the tweets that the viewer may see, muted or not."""

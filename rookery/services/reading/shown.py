@@ -9,7 +9,6 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import msgspec
 
 from rookery.domain.visibility import Facts
-from rookery.events.kinds import TweetRecord
 from rookery.models import Tweet, TweetCounts, User
 from rookery.store.records.tweets import NO_COUNTS
 
@@ -126,13 +125,3 @@ class ShownPage(NamedTuple):
     @property
     def ids(self) -> list[int]:
         return [each.id for each in self.tweets]
-
-
-def record_of(shown: Shown) -> TweetRecord:
-    """What is shown as one record, without what is only for its author."""
-    referred = shown.original or shown.quoted
-    return TweetRecord(
-        shown.entry.tweet,
-        msgspec.structs.replace(shown.entry.author, email=None, password_hash=None),
-        record_of(referred) if isinstance(referred, Shown) else None,
-    )
