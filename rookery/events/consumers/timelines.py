@@ -8,6 +8,7 @@ from rookery.events.kinds import (
     Event,
     FollowChanged,
     HiddenChanged,
+    TweetChange,
     TweetDeleted,
     TweetEdited,
     TweetPosted,
@@ -20,7 +21,7 @@ from rookery.store.records.tweets import TweetRepository
 LATE_MS = 400
 """After so long an event may come after later ones, since it was tried before."""
 
-EVENT_KINDS: dict[type, EventKind] = {
+EVENT_KINDS: dict[type[TweetChange], EventKind] = {
     TweetPosted: EventKind.TWEET,
     TweetEdited: EventKind.TWEET_EDITED,
     TweetDeleted: EventKind.TWEET_DELETED,
@@ -68,9 +69,7 @@ class Timelines:
 
     name: ClassVar[str] = "timelines"
     kinds: ClassVar[tuple[type[Event], ...]] = (
-        TweetPosted,
-        TweetEdited,
-        TweetDeleted,
+        *EVENT_KINDS,
         FollowChanged,
         HiddenChanged,
     )
@@ -112,7 +111,7 @@ class Timelines:
                 follows.append(event)
             elif isinstance(event, HiddenChanged):
                 hidden.update(event.user_ids)
-            elif isinstance(event, TweetPosted | TweetEdited | TweetDeleted):
+            elif isinstance(event, TweetChange):
                 if not isinstance(event, TweetPosted):
                     changed.append(event.tweet_id)
                 is_listed = self._to.is_celebrity(event.author_id)
@@ -139,7 +138,7 @@ class Timelines:
             await self._to.to_rings([each for each in deliveries if each.event_id in refused])
 
 
-def delivery_of(event: TweetPosted | TweetEdited | TweetDeleted) -> Delivery:
+def delivery_of(event: TweetChange) -> Delivery:
     """What shards are told of a change of a tweet."""
     return Delivery(
         event_id=event.id,

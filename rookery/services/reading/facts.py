@@ -4,7 +4,6 @@ import msgspec
 
 from rookery.domain.visibility import Facts
 from rookery.models import Tweet, User
-from rookery.services.reading.shown import Entry
 
 
 def facts_of(tweet: Tweet, author: User, original: Facts | None = None) -> Facts:
@@ -26,12 +25,3 @@ def mentioned_in(tweet: Tweet) -> frozenset[int]:
     """Ids of the users whom a tweet mentions."""
     mentions = tweet.entities.get("mentions", ())
     return frozenset(int(each["id"]) for each in mentions if each["id"] is not None)
-
-
-def joined_facts(entry: Entry, original: Entry) -> Facts:
-    """The facts of a retweet and its original together, made once for as long as both stay."""
-    joined = entry.joined
-    if joined is None or joined[0] is not original.facts:
-        whole = msgspec.structs.replace(entry.facts, original=original.facts)
-        joined = entry.joined = (original.facts, whole)
-    return joined[1]
