@@ -43,9 +43,9 @@ class Openings(DeferredWork):
         self._users = Users(store.reader)
         self._requests = RequestRepository(store.reader)
 
-    def noting(self, user_id: int) -> Operation:
-        """What notes that there may be requests to approve, in the batch that makes an account
-        public. Call `begin` once it is committed."""
+    def note_operation(self, user_id: int) -> Operation:
+        """Notes that there may be requests to approve, in the batch that makes an account public.
+        Call `begin` once it is committed."""
         return opening_operation(user_id, self._ids())
 
     async def finish(self, user_id: int, steps: int = 0) -> bool:
