@@ -207,7 +207,7 @@ class WarmTimelines:
         if row in self.adjacency:
             if not follows:
                 self.adjacency.remove(row, followee_id)
-            elif not self.hiding.hides(row, followee_id):
+            elif not self.hiding.hides_user(row, followee_id):
                 self.adjacency.add(row, followee_id)
         return True
 

@@ -79,7 +79,7 @@ def profile_view(profile: Profile, viewer_id: int | None) -> UserView:
 
 
 def position_in(list_name: str, query: PageQuery) -> int:
-    """Where the page that is asked for begins; 0: at the newest.
+    """Where the page that is asked for begins: 0 without a cursor.
 
     Raises:
         InvalidCursor: the cursor is none of this list.

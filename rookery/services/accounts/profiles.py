@@ -264,7 +264,7 @@ class Profiles:
         event = PrivacyChanged(id=self._ids(), user_id=changed.id)
         if changed.is_private:
             return (adding(event),)
-        return adding(event), self._openings.noting(changed.id)
+        return adding(event), self._openings.note_operation(changed.id)
 
 
 def _counts_shown(

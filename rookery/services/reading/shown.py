@@ -8,8 +8,6 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import msgspec
 
 from rookery.domain.visibility import Facts, is_restricted
-from rookery.events.encoding import without_secrets
-from rookery.events.kinds import TweetRecord
 from rookery.models import Tweet, TweetCounts, User
 from rookery.services.reading.facts import facts_of
 from rookery.store.records.tweets import NO_COUNTS
@@ -20,12 +18,13 @@ class Entry:
     """A tweet with what showing it takes, the same for every viewer.
 
     `facts` are its own, without those of an original; they are made when somebody asks, which for
-    most tweets nobody does. `refers_to`: ids of what it retweets or
-    quotes, which are entries of their own. `cards` is what a surface rendered of the tweet and its
-    author, by the surface's name; `wholes` the same with counts, as it is shown to who marked
-    nothing, and emptied when the counts change.
-    `is_plain`: nothing but counts and marks is needed to show it to anybody whom nothing is hidden
-    from.
+    most tweets nobody does. `refers_to` are the ids of what it retweets or quotes, which have
+    entries of their own. `is_plain`: whoever hides nothing can be shown it by its counts and marks
+    alone.
+
+    Surfaces keep here what they rendered, by their names: in `cards` the tweet with its author, in
+    `wholes` the same with counts, as it is shown to those who marked nothing. `wholes` are emptied
+    when the counts change.
     """
 
     __slots__ = (
@@ -62,7 +61,7 @@ class Entry:
         self.expire_counts()
 
     def count(self, counts: TweetCounts, until_ms: int) -> None:
-        """Take in counts, to be used until `until_ms`."""
+        """Replace the counts, which may be used until `until_ms`."""
         if counts != self.counts:
             self.counts = counts
             self.wholes.clear()
@@ -90,8 +89,8 @@ class Shown(msgspec.Struct, frozen=True, gc=False):
     """A tweet for one viewer.
 
     `marks` are `Marks` bits; None for somebody who is not signed in. `original` is there for a
-    retweet, and `quoted` for a quote; what is quoted is one level deep. `wholes` are those of the
-    entry, where it is plain and the viewer marked nothing; else None.
+    retweet, and `quoted` for a quote; what is quoted comes without what it quotes itself. `wholes`
+    are those of the entry if it is plain and the viewer marked nothing, otherwise None.
     """
 
     entry: Entry
@@ -129,13 +128,3 @@ class ShownPage(NamedTuple):
     @property
     def ids(self) -> list[int]:
         return [each.id for each in self.tweets]
-
-
-def record_of(shown: Shown) -> TweetRecord:
-    """What is shown as one record, without what is only for its author."""
-    referred = shown.original or shown.quoted
-    return TweetRecord(
-        shown.entry.tweet,
-        without_secrets(shown.entry.author),
-        record_of(referred) if isinstance(referred, Shown) else None,
-    )

@@ -6,9 +6,9 @@ A list comes newest first by `pin_id`, the Snowflake of the moment of pinning.
 from collections.abc import Sequence
 
 from rookery.store.engine import Delete, Expect, Increment, Insert, Operation, Reader
-from rookery.store.schema import PINS, TWEET_COUNTS, TWEETS, USER_COUNTS
+from rookery.store.records.conditions import tweet_exists
+from rookery.store.schema import PINS, TWEET_COUNTS, USER_COUNTS
 
-TWEET_EXISTS = "tweet"
 NOT_PINNED = "not pinned"
 PINNED = "pinned"
 TOO_MANY = "pins"
@@ -20,7 +20,7 @@ def pinning(user_id: int, tweet_id: int, pin_id: int, most: int) -> tuple[Operat
     Conditions: `TWEET_EXISTS`, `NOT_PINNED`, and `TOO_MANY`: with it, the user has at most `most`.
     """
     return (
-        Expect(TWEETS.name, (tweet_id,), True, label=TWEET_EXISTS),
+        tweet_exists(tweet_id),
         Expect(PINS.name, (user_id, tweet_id), False, label=NOT_PINNED),
         Insert(PINS.name, {"user_id": user_id, "tweet_id": tweet_id, "pin_id": pin_id}),
         Increment(TWEET_COUNTS.name, (tweet_id,), {"pins": 1}),

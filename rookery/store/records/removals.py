@@ -108,7 +108,7 @@ class Remains(msgspec.Struct, frozen=True, kw_only=True):
 
 def beginning(tweet: Tweet, token: int) -> Operation:
     """The note that goes with the deletion of `tweet`; `token` is an id made for it."""
-    return noting(
+    return note_operation(
         Removal(
             tweet_id=tweet.id,
             token=token,
@@ -121,8 +121,8 @@ def beginning(tweet: Tweet, token: int) -> Operation:
     )
 
 
-def noting(removal: Removal) -> Operation:
-    """The note itself, in place of a former one."""
+def note_operation(removal: Removal) -> Operation:
+    """What notes that there is something to remove, in place of a former note."""
     return Put(REMOVALS.name, msgspec.structs.asdict(removal))
 
 
@@ -154,7 +154,7 @@ def ending(removal: Removal, remains: Remains, token: int) -> list[Operation]:
         operations.append(Delete(REPLIES.name, (removal.reply_to_id, removal.tweet_id)))
         if (parent := remains.parent) is not None:
             again = Removal(tweet_id=parent.id, token=token, reply_to_id=parent.reply_to_id)
-            operations.append(noting(again))
+            operations.append(note_operation(again))
         else:
             # Whoever deletes the parent meanwhile may still see this reply, and leave it its place.
             key = (removal.reply_to_id,)

@@ -1,9 +1,8 @@
 """Following, and who follows whom."""
 
-from rookery.domain.cursors import decode
 from rookery.errors import Forbidden, NotFound, Protected
 from rookery.http.declaring.endpoint import Auth, Call, endpoint
-from rookery.http.native.presenting import next_cursor, user_views
+from rookery.http.native.presenting import next_cursor, position_in, user_views
 from rookery.http.native.schemas import Answer, IdPath, Message, Nothing, PageQuery
 from rookery.http.native.services import Services
 from rookery.views import UserView
@@ -90,7 +89,7 @@ async def remove_follower(services: Services, call: Call[IdPath, Nothing, Nothin
 )
 async def followers(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> FollowerPage:
     query = call.query
-    before = 0 if query.cursor_text is None else decode("followers", query.cursor_text)
+    before = position_in("followers", query)
     page = await services.graph.followers(call.viewer_id, call.path.number, before, query.limit)
     return FollowerPage(
         followers=await user_views(services, page.ids, call.viewer_id),
@@ -108,7 +107,7 @@ async def followers(services: Services, call: Call[IdPath, PageQuery, Nothing]) 
 )
 async def following(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> FollowingPage:
     query = call.query
-    before = 0 if query.cursor_text is None else decode("following", query.cursor_text)
+    before = position_in("following", query)
     page = await services.graph.following(call.viewer_id, call.path.number, before, query.limit)
     return FollowingPage(
         following=await user_views(services, page.ids, call.viewer_id),

@@ -4,10 +4,15 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from rookery.domain.cursors import decode
 from rookery.errors import Forbidden, IdempotencyMismatch, InvalidText, NotFound
 from rookery.http.declaring.endpoint import Auth, Call, Reply, endpoint
-from rookery.http.native.presenting import next_cursor, posted_json, shown_page_json, user_views
+from rookery.http.native.presenting import (
+    next_cursor,
+    position_in,
+    posted_json,
+    shown_page_json,
+    user_views,
+)
 from rookery.http.native.routes.tweets import MAX_TEXT_CHARS, TWEET_BODY_BYTES
 from rookery.http.native.schemas import (
     Answer,
@@ -95,7 +100,7 @@ async def undo(services: Services, call: Call[IdPath, Nothing, Nothing]) -> Retw
 )
 async def retweeters(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> UserPage:
     query = call.query
-    before = 0 if query.cursor_text is None else decode("retweeters", query.cursor_text)
+    before = position_in("retweeters", query)
     page = await services.retweets.retweeters(call.viewer_id, call.path.number, before, query.limit)
     return UserPage(
         users=await user_views(services, page.ids, call.viewer_id),
@@ -113,7 +118,7 @@ async def retweeters(services: Services, call: Call[IdPath, PageQuery, Nothing])
 )
 async def quotes(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> bytes:
     query = call.query
-    before = 0 if query.cursor_text is None else decode("quotes", query.cursor_text)
+    before = position_in("quotes", query)
     page = await services.retweets.quotes(call.viewer_id, call.path.number, before, query.limit)
     return shown_page_json(b"tweets", page, "quotes")
 

@@ -7,7 +7,8 @@ import pytest
 from rookery.errors import NotFound
 from rookery.events.kinds import FollowChanged, PrivacyChanged
 from rookery.services.accounts.profiles import ProfileChanges
-from rookery.services.graph.openings import LOOK_S, STEP
+from rookery.services.deferred import LOOK_S
+from rookery.services.graph.openings import STEP
 from rookery.services.ports import Invalidation
 from rookery.store.engine import WriteBatch
 from rookery.store.schema import JOBS

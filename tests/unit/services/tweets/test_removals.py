@@ -13,7 +13,8 @@ from rookery.events.kinds import TweetDeleted
 from rookery.ids import first_id_at
 from rookery.messages import Invalidation
 from rookery.models import Identity, Tweet
-from rookery.services.tweets.removals import AWAITED_STEPS, LOOK_S, STEP, Removals
+from rookery.services.deferred import LOOK_S
+from rookery.services.tweets.removals import AWAITED_STEPS, STEP, Removals
 from rookery.services.tweets.tweets import NewTweet
 from rookery.store.engine import Expect, Insert, Put, WriteBatch
 from rookery.store.records.removals import OVERTAKEN
