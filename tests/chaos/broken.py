@@ -10,10 +10,11 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 
-from rookery.actors.gateway import ConnectionServer
+from rookery.actors.gateway import ConnectionServer, Gateway
 from rookery.actors.runtime import Actor, ActorContext, ActorRef, ActorSpec, Runtime
 from rookery.actors.shard import TimelineShard
 from rookery.actors.writer import StoreWriter
+from rookery.compose.gateway import GatewaySurface
 from rookery.compose.streams import StreamSurface
 from rookery.config import Config
 from rookery.domain.delivered import RecentIds
@@ -102,10 +103,37 @@ def _with_lossy_surface(spec: ActorSpec) -> ActorSpec:
     return replace(spec, args=(*spec.args[:-1], compose_lossy))
 
 
+class HeedlessShard(TimelineShard):
+    """Goes on pushing to whom somebody blocked or was muted by, by what it knew at first."""
+
+    async def hidden_changed(self, user_ids: list[int]) -> list[None]:
+        return [None] * len(user_ids)
+
+
+async def compose_trusting(
+    context: ActorContext, config: Config, view: ClusterView, port: int
+) -> GatewaySurface:
+    """A gateway that goes by what it first knew of a viewer, until that is too old."""
+    surface = GatewaySurface(context, config, view, port)
+    surface._services.reading.viewers.changed = _ignore  # type: ignore[method-assign]
+    await surface.open()
+    return surface
+
+
+def _ignore(user_id: int) -> None:
+    pass
+
+
+def _with_trusting_surface(spec: ActorSpec) -> ActorSpec:
+    return replace(spec, args=(*spec.args[:-1], compose_trusting))
+
+
 BUILDS: Mapping[str, tuple[type[Actor], Callable[[ActorSpec], ActorSpec]]] = {
     "acknowledge-early": (StoreWriter, lambda spec: replace(spec, cls=EarlyWriter)),
     "forget-delivered": (TimelineShard, lambda spec: replace(spec, cls=ForgetfulShard)),
     "drop-pushes": (ConnectionServer, _with_lossy_surface),
+    "push-to-hidden": (TimelineShard, lambda spec: replace(spec, cls=HeedlessShard)),
+    "trust-viewers": (Gateway, _with_trusting_surface),
 }
 """What each is called, and which actor it breaks how."""
 

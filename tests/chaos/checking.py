@@ -14,6 +14,8 @@ from tests.chaos.citizens import Citizen, LoggedOut, Town
 from tests.chaos.comparing import compare
 from tests.chaos.faults import Fault, Sort, doubled, leaked, lost, wrong
 from tests.chaos.model import Posted
+from tests.chaos.salon import Salon
+from tests.chaos.salon_checking import last_words, look
 from tests.chaos.snapshot import take
 from tests.integration.server.world import settled
 
@@ -41,16 +43,17 @@ class Verdict(msgspec.Struct):
         return Counter(fault.sort for fault in self.faults)[sort]
 
 
-async def check(town: Town, *, within_s: float = EXACT_WITHIN_S) -> Verdict:
+async def check(town: Town, salon: Salon, *, within_s: float = EXACT_WITHIN_S) -> Verdict:
     """To be called when the load and all injections have ended.
 
     What is late is looked at again until `within_s`; what was seen to be wrong on the way stays.
     """
     began_s = time.monotonic()
     farewells = await _farewells(town)
+    words = await last_words(salon)
     exact_after_s = None
     while True:
-        faults = await _look(town, farewells)
+        faults = [*await _look(town, farewells), *await look(salon, words)]
         now_s = time.monotonic()
         if not faults:
             exact_after_s = now_s - began_s
@@ -60,7 +63,7 @@ async def check(town: Town, *, within_s: float = EXACT_WITHIN_S) -> Verdict:
             break
         await asyncio.sleep(LOOK_AGAIN_S)
     faults += [fault async for fault in _repetitions(town)]
-    return Verdict(town.faults + faults, exact_after_s)
+    return Verdict([*town.faults, *salon.faults, *faults], exact_after_s)
 
 
 async def _farewells(town: Town) -> dict[int, int]:

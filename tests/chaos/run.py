@@ -18,7 +18,9 @@ from tests.chaos.running import Result, counts, run_seed
 
 SHOWN_FAULTS = 10
 Deployment: TypeAlias = Literal["single", "inline", "cluster"]
-Build: TypeAlias = Literal["acknowledge-early", "forget-delivered", "drop-pushes"]
+Build: TypeAlias = Literal[
+    "acknowledge-early", "forget-delivered", "drop-pushes", "push-to-hidden", "trust-viewers"
+]
 
 
 def main(

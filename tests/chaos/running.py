@@ -1,6 +1,7 @@
 """One seed: a server, a load, injections, calm, a verdict."""
 
 import asyncio
+import random
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.chaos.citizens import Citizen, Town
 from tests.chaos.faults import Sort
 from tests.chaos.injecting import Injector, Outcome
 from tests.chaos.probing import Probe
+from tests.chaos.salon import Evening, Salon
 from tests.chaos.schedule import Injection, schedule
 from tests.chaos.sites import ACTIONS_PER_S, DECKS, SITES
 from tests.chaos.town import PEOPLE, STREAMS, Load, prober, settle_in
@@ -55,6 +57,8 @@ class Result(msgspec.Struct):
     acknowledged: int
     unanswered: int
     tweets: int
+    hiding: int
+    """What people of the salon did to each other and was acknowledged."""
     streams: int
     stream_cuts: int
     resets: int
@@ -87,10 +91,12 @@ async def run_seed(
     tell("starting")
     async with SITES[deployment](folder, build) as site, World(site.server) as world:
         town = await settle_in(world, seed, people, streams)
+        salon = Salon(world, random.Random(seed))
+        await salon.open()
         busy = list(town.citizens)
         probers = [await prober(town) for _ in range(PROBERS)]
         reads, posts = Probe(lambda: _read(probers)), Probe(lambda: _post(probers[0]))
-        load = Load(busy, ACTIONS_PER_S[deployment])
+        load, evening = Load(busy, ACTIONS_PER_S[deployment]), Evening(salon)
         injector = Injector(site, lambda: posts.refusals[NO_ROOM])
         failures: list[str] = []
         try:
@@ -103,10 +109,11 @@ async def run_seed(
             failures.append(str(error))
         finally:
             await load.end()
+            await evening.end()
             await reads.end()
             await posts.end()
         tell("checking")
-        verdict = await check(town, within_s=exact_within_s)
+        verdict = await check(town, salon, within_s=exact_within_s)
         injected = _recoveries(outcomes, load.began_s, reads, posts)
         failures += _complaints(injected)
         return Result(
@@ -120,6 +127,7 @@ async def run_seed(
             acknowledged=town.model.acknowledged,
             unanswered=town.model.doubted,
             tweets=len(town.model.tweets),
+            hiding=salon.changes,
             streams=sum(each.watcher is not None for each in town.citizens),
             stream_cuts=sum(each.watcher.cuts for each in town.citizens if each.watcher),
             resets=sum(each.watcher.promise.resets for each in town.citizens if each.watcher),

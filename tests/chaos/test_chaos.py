@@ -22,11 +22,15 @@ PLANS = {
     "acknowledge-early": SERVER_DIES,
     "forget-delivered": WORKER_DIES,
     "drop-pushes": [],
+    "push-to-hidden": [],
+    "trust-viewers": [],
 }
 CAUGHT_AS = {
     "acknowledge-early": Sort.LOST,
     "forget-delivered": Sort.DOUBLED,
     "drop-pushes": Sort.WRONG,
+    "push-to-hidden": Sort.LEAKED,
+    "trust-viewers": Sort.LEAKED,
 }
 SECONDS = 3.5
 
@@ -52,6 +56,7 @@ async def test_a_whole_server_passes(tmp_path: Path) -> None:
     assert result.verdict.faults == []
     assert result.passed
     assert result.acknowledged > 50
+    assert result.hiding > 20
 
 
 @pytest.mark.parametrize("build", BUILDS)
