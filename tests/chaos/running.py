@@ -96,7 +96,8 @@ async def run_seed(
         busy = list(town.citizens)
         probers = [await prober(town) for _ in range(PROBERS)]
         reads, posts = Probe(lambda: _read(probers)), Probe(lambda: _post(probers[0]))
-        load, evening = Load(busy, ACTIONS_PER_S[deployment]), Evening(salon)
+        load = Load(busy, ACTIONS_PER_S[deployment])
+        evening = Evening(salon, ACTIONS_PER_S[deployment])
         injector = Injector(site, lambda: posts.refusals[NO_ROOM])
         failures: list[str] = []
         try:

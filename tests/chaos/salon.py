@@ -16,7 +16,8 @@ from tests.chaos.watching import Watcher
 from tests.integration.server.world import SOON, World, until
 
 GUESTS, PRIVATE = 8, 2
-PACE_S = 0.25
+SHARE = 0.4
+"""How much they do, beside the town's people."""
 WEIGHTS = {
     "post": 6,
     "retweet": 6,
@@ -24,9 +25,9 @@ WEIGHTS = {
     "follow": 6,
     "unfollow": 3,
     "approve": 6,
-    "block": 3,
-    "unblock": 4,
-    "mute": 3,
+    "block": 4,
+    "unblock": 3,
+    "mute": 5,
     "unmute": 4,
     "read": 4,
 }
@@ -92,13 +93,13 @@ class Guest:
         self.watcher = Watcher(stream, lambda: until_answered(lambda: whole_home(self.client)))
         self.salon.world.stack.push_async_callback(self.watcher.aclose)
 
-    async def live(self, has_ended: Callable[[], bool]) -> None:
-        """Do one thing after the other until told to end."""
+    async def live(self, has_ended: Callable[[], bool], pace_s: float) -> None:
+        """Do one thing after the other, one in `pace_s` on the average, until told to end."""
         names, weights = [*WEIGHTS], [*WEIGHTS.values()]
         while not has_ended():
             [name] = self._chance.choices(names, weights)
             await getattr(self, name)()
-            await asyncio.sleep(self._chance.uniform(0.5, 1.5) * PACE_S)
+            await asyncio.sleep(self._chance.uniform(0.5, 1.5) * pace_s)
 
     async def _try(self, act: Awaitable[object]) -> bool:
         """Whether it was acknowledged; a refusal for what is hidden raises."""
@@ -296,9 +297,13 @@ class Guest:
 class Evening:
     """The guests are busy from when this is made until `end`."""
 
-    def __init__(self, salon: Salon) -> None:
+    def __init__(self, salon: Salon, actions_per_s: float) -> None:
+        """`actions_per_s` are those of the town."""
         self._ended = False
-        self._tasks = [asyncio.create_task(g.live(lambda: self._ended)) for g in salon.guests]
+        pace_s = len(salon.guests) / (actions_per_s * SHARE)
+        self._tasks = [
+            asyncio.create_task(each.live(lambda: self._ended, pace_s)) for each in salon.guests
+        ]
 
     async def end(self) -> None:
         """Let everybody finish what they do."""
