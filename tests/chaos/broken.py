@@ -4,17 +4,16 @@ Used by `tests.chaos.driver` only; nothing of this is in the product.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import msgspec
 import numpy as np
 
-from rookery.actors.gateway import ConnectionServer, Gateway
-from rookery.actors.runtime import Actor, ActorContext, ActorRef, ActorSpec, Runtime
+from rookery.actors.gateway import ConnectionServer
+from rookery.actors.runtime import ActorContext, ActorRef, ActorSpec, Runtime
 from rookery.actors.shard import TimelineShard
 from rookery.actors.writer import StoreWriter
-from rookery.compose.gateway import GatewaySurface
 from rookery.compose.streams import StreamSurface
 from rookery.config import Config
 from rookery.domain.delivered import RecentIds
@@ -22,6 +21,7 @@ from rookery.domain.placement import ClusterView
 from rookery.messages import Push
 from rookery.store.engine import Insert, WriteBatch
 from rookery.store.schema import TWEETS
+from tests.chaos.salon.broken import SOCIAL_BUILDS, Build
 
 COMMIT_LATE_S = 0.5
 DROP_EVERY = 20
@@ -103,37 +103,11 @@ def _with_lossy_surface(spec: ActorSpec) -> ActorSpec:
     return replace(spec, args=(*spec.args[:-1], compose_lossy))
 
 
-class HeedlessShard(TimelineShard):
-    """Goes on pushing to whom somebody blocked or was muted by, by what it knew at first."""
-
-    async def hidden_changed(self, user_ids: list[int]) -> list[None]:
-        return [None] * len(user_ids)
-
-
-async def compose_trusting(
-    context: ActorContext, config: Config, view: ClusterView, port: int
-) -> GatewaySurface:
-    """A gateway that goes by what it first knew of a viewer, until that is too old."""
-    surface = GatewaySurface(context, config, view, port)
-    surface._services.reading.viewers.changed = _ignore  # type: ignore[method-assign]
-    await surface.open()
-    return surface
-
-
-def _ignore(user_id: int) -> None:
-    pass
-
-
-def _with_trusting_surface(spec: ActorSpec) -> ActorSpec:
-    return replace(spec, args=(*spec.args[:-1], compose_trusting))
-
-
-BUILDS: Mapping[str, tuple[type[Actor], Callable[[ActorSpec], ActorSpec]]] = {
+BUILDS: Mapping[str, Build] = {
     "acknowledge-early": (StoreWriter, lambda spec: replace(spec, cls=EarlyWriter)),
     "forget-delivered": (TimelineShard, lambda spec: replace(spec, cls=ForgetfulShard)),
     "drop-pushes": (ConnectionServer, _with_lossy_surface),
-    "push-to-hidden": (TimelineShard, lambda spec: replace(spec, cls=HeedlessShard)),
-    "trust-viewers": (Gateway, _with_trusting_surface),
+    **SOCIAL_BUILDS,
 }
 """What each is called, and which actor it breaks how."""
 

@@ -35,8 +35,11 @@ class Site(Protocol):
         """How to start again what nobody else does; None where the server sees to it."""
         ...
 
-    async def restart(self, name: str) -> bool:
-        """Let an actor that has no process of its own die; whether there is another one."""
+    async def restart(self, name: str, *, at_work: bool = False) -> bool:
+        """Let an actor that has no process of its own die; whether there is another one.
+
+        `at_work`: after it has done something, and before it acknowledges that.
+        """
         ...
 
     def proxy(self, name: str) -> Proxy: ...
@@ -78,6 +81,7 @@ class Injector:
         self._acts = {
             "kill": self._kill,
             "restart": self._restart,
+            "interrupt": self._interrupt,
             "pause": self._pause,
             "fill disk of": self._fill_disk,
             "refuse": self._refuse,
@@ -153,8 +157,13 @@ class Injector:
         new = [pid for each, pid in present.items() if each.startswith(kind)]
         return next((pid for pid in new if pid not in before.values()), None)
 
-    async def _restart(self, injection: Injection, outcome: Outcome) -> None:
-        outcome.took_effect = await self._site.restart(injection.target)
+    async def _interrupt(self, injection: Injection, outcome: Outcome) -> None:
+        await self._restart(injection, outcome, at_work=True)
+
+    async def _restart(
+        self, injection: Injection, outcome: Outcome, *, at_work: bool = False
+    ) -> None:
+        outcome.took_effect = await self._site.restart(injection.target, at_work=at_work)
         outcome.effect = "another in its place"
         outcome.ended_s = outcome.replaced_s = time.monotonic()
 

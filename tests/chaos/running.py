@@ -13,7 +13,7 @@ from tests.chaos.citizens import Citizen, Town
 from tests.chaos.faults import Sort
 from tests.chaos.injecting import Injector, Outcome
 from tests.chaos.probing import Probe
-from tests.chaos.salon.guests import Evening, open_salon
+from tests.chaos.salon.guests import SHARE, Evening, open_salon
 from tests.chaos.salon.salon import Salon
 from tests.chaos.schedule import Injection, schedule
 from tests.chaos.sites import ACTIONS_PER_S, DECKS, SITES
@@ -85,11 +85,15 @@ async def run_seed(
     plan: Sequence[Injection] | None = None,
     people: int = PEOPLE,
     streams: int = STREAMS,
+    salon_share: float = SHARE,
     exact_within_s: float = EXACT_WITHIN_S,
     stale_within_s: float = STALE_WITHIN_S,
     tell: Tell = lambda _: None,
 ) -> Result:
-    """Run one seed in an empty folder; `plan` instead of what the seed draws."""
+    """Run one seed in an empty folder; `plan` instead of what the seed draws.
+
+    People of the salon do `salon_share` of what those of the town do.
+    """
     if plan is None:
         plan = schedule(seed, seconds, DECKS[deployment])
     tell("starting")
@@ -100,7 +104,7 @@ async def run_seed(
         probers = [await prober(town) for _ in range(PROBERS)]
         reads, posts = Probe(lambda: _read(probers)), Probe(lambda: _post(probers[0]))
         load = Load(busy, ACTIONS_PER_S[deployment])
-        evening = Evening(salon, ACTIONS_PER_S[deployment])
+        evening = Evening(salon, salon_share * ACTIONS_PER_S[deployment])
         injector = Injector(site, lambda: posts.refusals[NO_ROOM])
         salon.was_calm = injector.was_calm
         failures: list[str] = []

@@ -103,9 +103,9 @@ class Evening:
     """The guests are busy from when this is made until `end`."""
 
     def __init__(self, salon: Salon, actions_per_s: float) -> None:
-        """`actions_per_s` are those of the town."""
+        """`actions_per_s` are those of all guests together."""
         self._salon = salon
-        pace_s = len(salon.members) / (actions_per_s * SHARE)
+        pace_s = len(salon.members) / actions_per_s
         self._tasks = [asyncio.create_task(each.live(pace_s)) for each in guests_of(salon)]
 
     async def end(self) -> None:
