@@ -174,7 +174,8 @@ async def _calm(town: Town, salon: Salon, reads: Probe, posts: Probe) -> None:
 
     async def is_calm() -> bool:
         since_s = time.monotonic() - CALM_S
-        watchers = [each.watcher for each in (*town.citizens, *salon.members)]
+        watchers = [each.watcher for each in town.citizens]
+        watchers += [each.watcher for each in salon.members]
         return all(probe.works_since(since_s) for probe in (reads, posts)) and all(
             watcher.stream.connected for watcher in watchers if watcher is not None
         )

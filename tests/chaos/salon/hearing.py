@@ -63,10 +63,12 @@ def judge_told(
     """All that the stream of a member must have told by now; `shown` are texts by their tweets."""
     now = seeing.over(now_s, now_s)
     for said in seeing.tweets.values():
-        all_along = seeing.over(said.began_s, now_s)
-        if in_home(all_along, member, said).must:
+        if not hears(seeing.over(said.began_s, now_s), member, said).must:
+            continue
+        is_here = is_there(now, said)
+        if is_here.must:
             _judge_told(found, name, said, shown.get(said.id), now)
-        if said.id in shown and _was_heard_to_go(all_along, now, member, said):
+        elif said.id in shown and not is_here.may:
             found.faults.append(leaked(f"{described(said)} still shown to {name} {WHERE}"))
 
 
@@ -76,8 +78,3 @@ def _judge_told(found: Findings, name: str, said: Said, text: str | None, now: O
         found.faults.append(lost(f"not told {name}: {described(said)}"))
     elif text not in now.texts(said):
         found.faults.append(lost(f"told {name} no edit of {described(said)}: it is {text!r}"))
-
-
-def _was_heard_to_go(all_along: Over, now: Over, member: int, said: Said) -> bool:
-    """Whether the tweet is surely gone, and the member must have been told."""
-    return not is_there(now, said).may and hears(all_along, member, said).must

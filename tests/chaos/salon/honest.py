@@ -122,6 +122,10 @@ def _seen(seeing: Seeing, members: list[int], at: Over, viewer: int) -> Seen:
         who = [each.author_id for each in retweets if among_retweeters(at, viewer, each).must]
         return Passed(who, listed(among_quotes, [each for each in every if each.quoted is said]))
 
+    def is_named(who: int, follower: int, followee: int) -> bool:
+        is_apart = who != viewer and are_apart(at, viewer, who).must
+        return at.between("follows", follower, followee).must and not is_apart
+
     def of(other: int) -> Of:
         if at.between("blocks", other, viewer).must:
             return Of(None, "gone", "gone", "gone")
@@ -130,13 +134,8 @@ def _seen(seeing: Seeing, members: list[int], at: Over, viewer: int) -> Seen:
         if is_let_in(at, viewer, other).must:
             timeline = listed(in_timeline, [each for each in every if each.author_id == other])
             lists = [
-                [
-                    each
-                    for each in members
-                    if at.between("follows", *pair(each, other)).must
-                    and (each == viewer or not are_apart(at, viewer, each).must)
-                ]
-                for pair in (lambda one, two: (one, two), lambda one, two: (two, one))
+                [each for each in members if is_named(each, each, other)],
+                [each for each in members if is_named(each, other, each)],
             ]
         return Of(_profile(at, viewer, other, members, every), timeline, *lists)
 

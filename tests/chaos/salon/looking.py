@@ -28,7 +28,7 @@ GATEWAYS = 3
 RECENT = 60
 """So many of the newest tweets are worth a look."""
 DELIVERED_WITHIN_S = 5.0
-"""A post is in the homes of followers so long after its answer, where nothing is harmed."""
+"""A post is in all homes so long after its answer, where nothing is harmed."""
 PAGE = 40
 
 
@@ -106,14 +106,12 @@ def _judge_home(
     salon: Salon, viewer: Member, began_s: float, tweets: Sequence[Tweet], *, is_whole: bool
 ) -> None:
     view = salon.view(viewer, began_s)
-    due = [each for each in salon.seeing.tweets.values() if _is_delivered(salon, viewer, each)]
+    due = [each for each in salon.seeing.tweets.values() if _is_delivered(salon, each)]
     _judge_tweets(salon, view, tweets, due, is_whole, in_home, "at home")
 
 
-def _is_delivered(salon: Salon, viewer: Member, said: Said) -> bool:
-    """Whether it had the time to come to all homes; one's own is there at once."""
-    if said.author_id == viewer.id:
-        return True
+def _is_delivered(salon: Salon, said: Said) -> bool:
+    """Whether it had the time to come to all homes."""
     now = now_s()
     return said.answered_s + DELIVERED_WITHIN_S < now and salon.was_calm(said.began_s, now)
 

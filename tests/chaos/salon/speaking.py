@@ -3,17 +3,18 @@
 import uuid
 from collections.abc import Awaitable, Callable
 
+from rookery.actors.broadcast import WAIT_S
 from rookery.client import NotFound, Tweet
 from tests.chaos.faults import doubled, leaked, lost
-from tests.chaos.salon.asking import REFUSED, Asking, Effect
+from tests.chaos.salon.asking import REFUSED, TOLD_WITHIN_S, Asking, Effect
 from tests.chaos.salon.history import History, Maybe
 from tests.chaos.salon.judging import described
 from tests.chaos.salon.looking import look_at_change
 from tests.chaos.salon.salon import now_s
 from tests.chaos.salon.seeing import Said, sees
 
-POST_TOLD_WITHIN_S = 0.4
-"""As `TOLD_WITHIN_S`, of posts: their author's own timeline is waited for so long."""
+RETWEET_TOLD_WITHIN_S = WAIT_S
+"""As `TOLD_WITHIN_S`, of retweets, which are not told for so long."""
 RECENT = 60
 
 
@@ -24,7 +25,8 @@ class Speaking(Asking):
 
     async def post(self) -> Said | None:
         said = self._new()
-        return await self._say(said, lambda key: self.client.post(said.text.first, **key))
+        text = said.text.first
+        return await self._say(said, lambda key: self.client.post(text, idempotency_key=key))
 
     async def retweet(self) -> Said | None:
         """Retweet something that is to be seen."""
@@ -57,7 +59,9 @@ class Speaking(Asking):
 
         text = said.text.first or None
         try:
-            found = await self._say(said, lambda key: self.client.retweet(shown.id, text, **key))
+            found = await self._say(
+                said, lambda key: self.client.retweet(shown.id, text, idempotency_key=key)
+            )
         except REFUSED as error:
             if due().must:
                 self.fault(lost(f"{self.username} cannot show {described(shown)}: {error}"))
@@ -66,17 +70,16 @@ class Speaking(Asking):
             self.fault(leaked(f"{self.username} could show {described(shown)}"))
         return found
 
-    async def _say(
-        self, said: Said, act: Callable[[dict[str, str]], Awaitable[Tweet]]
-    ) -> Said | None:
+    async def _say(self, said: Said, act: Callable[[str], Awaitable[Tweet]]) -> Said | None:
         """Post something; what is there then, which may be a former retweet of the same.
 
         Raises:
             NotFound, Forbidden: what it shows cannot be shown.
         """
-        key = {"idempotency_key": str(uuid.uuid4())}
+        key = str(uuid.uuid4())
         effect: Effect = (said.alive, (True,))
-        tweet = await self.ask(lambda: act(key), effect, told_within_s=POST_TOLD_WITHIN_S)
+        within_s = TOLD_WITHIN_S if said.original is None else RETWEET_TOLD_WITHIN_S
+        tweet = await self.ask(lambda: act(key), effect, told_within_s=within_s)
         if tweet is None:
             self.seeing.unanswered.append(said)
             return None

@@ -25,10 +25,16 @@ NOW_S = 100.0
 World = tuple[Seeing, Over, dict[int, Seen]]
 
 
-def said(seeing: Seeing, tweet_id: int, author: int, **shows: Said) -> Said:
-    text = "" if "original" in shows else f"text {tweet_id}"
+def said(
+    seeing: Seeing,
+    tweet_id: int,
+    author: int,
+    original: Said | None = None,
+    quoted: Said | None = None,
+) -> Said:
+    text = "" if original is not None else f"text {tweet_id}"
     began_s = float(tweet_id)
-    tweet = Said(tweet_id, author, History(text), began_s=began_s, alive=History(False), **shows)
+    tweet = Said(tweet_id, author, History(text), original, quoted, began_s, alive=History(False))
     tweet.answered_s = began_s + 0.5
     made = tweet.alive.begin(began_s, True)
     tweet.alive.answered(made, tweet.answered_s, is_told=True)

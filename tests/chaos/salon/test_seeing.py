@@ -20,8 +20,10 @@ from tests.chaos.salon.seeing import (
 ANNA, BERT, CARL, DORA = 1, 2, 3, 4
 
 
-def said(tweet_id: int, author: int, **shows: Said) -> Said:
-    return Said(tweet_id, author, History(f"text {tweet_id}"), **shows)
+def said(
+    tweet_id: int, author: int, original: Said | None = None, quoted: Said | None = None
+) -> Said:
+    return Said(tweet_id, author, History(f"text {tweet_id}"), original, quoted)
 
 
 @pytest.fixture
