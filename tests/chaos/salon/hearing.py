@@ -7,13 +7,13 @@ since. Pure.
 
 from collections.abc import Mapping, Sequence
 
-from rookery.client import TweetDeleted, TweetEdited
+from rookery.client import TweetDeleted, TweetEdited, TweetEvent
 from tests.chaos.faults import leaked, lost
 from tests.chaos.salon.judging import Findings, View, described, judge_tweet
 from tests.chaos.salon.seeing import Over, Said, Seeing, hears, in_home, is_there
 from tests.chaos.watching import Heard, Note
 
-WHERE = "by the stream"
+NAMES = {TweetEvent: "posted", TweetEdited: "edited", TweetDeleted: "deleted"}
 
 
 def judge_heard(
@@ -26,13 +26,14 @@ def judge_heard(
             if not isinstance(note.event, TweetDeleted):
                 found.faults.append(leaked(f"told {name}, but nobody said it: {note.event}"))
             continue
+        where = f"as {NAMES[type(note.event)]}, by the stream"
         over = seeing.over(_began_s(said, note.event), note.at_s)
         view = View(member, name, over, over)
         if isinstance(note.event, TweetDeleted):
-            view.judge(found, True, hears, said, f"as deleted, {WHERE}")
+            view.judge(found, True, hears, said, where)
         else:
-            view.judge(found, True, in_home, said, WHERE)
-            judge_tweet(found, view, said, note.event.tweet, WHERE)
+            view.judge(found, True, in_home, said, where)
+            judge_tweet(found, view, said, note.event.tweet, where)
 
 
 def _said_of(seeing: Seeing, event: Heard) -> Said | None:
@@ -69,7 +70,7 @@ def judge_told(
         if is_here.must:
             _judge_told(found, name, said, shown.get(said.id), now)
         elif said.id in shown and not is_here.may:
-            found.faults.append(leaked(f"{described(said)} still shown to {name} {WHERE}"))
+            found.faults.append(leaked(f"{described(said)} still shown to {name} by the stream"))
 
 
 def _judge_told(found: Findings, name: str, said: Said, text: str | None, now: Over) -> None:

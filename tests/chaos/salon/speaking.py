@@ -79,10 +79,16 @@ class Speaking(Asking):
         key = str(uuid.uuid4())
         effect: Effect = (said.alive, (True,))
         within_s = TOLD_WITHIN_S if said.original is None else RETWEET_TOLD_WITHIN_S
-        tweet = await self.ask(lambda: act(key), effect, told_within_s=within_s)
+        self.seeing.unanswered.append(said)
+        try:
+            tweet = await self.ask(lambda: act(key), effect, told_within_s=within_s)
+        except REFUSED:
+            if not said.alive.changes:
+                self.seeing.unanswered.remove(said)
+            raise
         if tweet is None:
-            self.seeing.unanswered.append(said)
             return None
+        self.seeing.unanswered.remove(said)
         said.answered_s = now_s()
         said.id = int(tweet.id)
         said.is_counted = ~self.seeing.over(said.began_s, said.answered_s).is_private(self.id)
