@@ -23,6 +23,8 @@ class Delivery(msgspec.Struct, frozen=True, array_like=True, gc=False):
     original_author_id: int | None = None
     audience: list[int] | None = None
     record: bytes = b""
+    original_conversation_id: int | None = None
+    let_in: list[int] | None = None
 
 
 class Push(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -324,7 +324,7 @@ class WarmTimelines:
         if event == EventKind.TWEET_DELETED:
             # It stays in the rings: who reads it finds no such tweet, and passes it over.
             self._deleted.add(tweet_id)
-        elif event == EventKind.TWEET and tweet_id in self._deleted:
+        elif tweet_id in self._deleted:
             return 0, []
         if listed:
             self._celebrities.deliver(event, tweet_id, author_id, delivery.post_kind)
@@ -333,7 +333,8 @@ class WarmTimelines:
             return 0, []
         if event == EventKind.TWEET and not listed:
             self.rings.deliver(rows, tweet_id, delivery.post_kind)
-        if delivery.audience is None and self.hiding.is_empty:
+        is_for_all = delivery.audience is None and delivery.let_in is None
+        if is_for_all and self.hiding.is_empty:
             return len(rows), self.presence.notify(rows, event, tweet_id)
         return len(rows), self._notify_entitled(rows, delivery)
 
@@ -352,12 +353,23 @@ class WarmTimelines:
             return self.presence.notify(rows, event, tweet_id)
         blocking = self.hiding.blocks.rows(original_author_id)
         if not delivery.post_kind & PostKind.QUOTE:
-            rows = self._without_muting(rows, original_author_id, delivery.author_id)
-            rows = without(rows, blocking)
+            rows = self._entitled_to_original(without(rows, blocking), delivery)
             return self.presence.notify(rows, event, tweet_id)
         blocking = common(rows, blocking)
         recipients = self.presence.notify(without(rows, blocking), event, tweet_id)
         return recipients + self.presence.notify(blocking, event, tweet_id, hides_quote=True)
+
+    def _entitled_to_original(self, rows: Rows, delivery: Delivery) -> Rows:
+        """Those of `rows` who may see what is retweeted, and mute neither its author nor its
+        conversation."""
+        author_id, conversation_id = delivery.original_author_id, delivery.original_conversation_id
+        for muted_id in (author_id, conversation_id):
+            if muted_id is not None:
+                rows = self._without_muting(rows, muted_id, delivery.author_id)
+        if delivery.let_in is None or author_id is None:
+            return rows
+        let_in = self._rows_of(delivery.let_in)
+        return common(rows, np.union1d(self.adjacency.rows(author_id), let_in))
 
     def _without_muting(self, rows: Rows, muted_id: int, author_id: int) -> Rows:
         """`rows` but for those that mute a user or conversation; nobody mutes what is their own."""

@@ -16,7 +16,7 @@ class TweetRecord(msgspec.Struct, frozen=True, array_like=True):
     """A tweet with what showing it takes, so that nobody reads the store to deliver it.
 
     `original` is that of a retweet or a quote; None where it is not there, or not for everybody
-    whom the tweet reaches.
+    whom the tweet reaches: then each of them is shown what they may see of it.
     """
 
     tweet: Tweet
@@ -34,8 +34,10 @@ class _OfTweet(_Event, frozen=True, kw_only=True):
     """A change of a tweet.
 
     `kind` are its `PostKind` bits. `original_author_id` is the author of what it retweets or
-    quotes. `audience`: the only users it may reach, where it is for those it mentions (its author
-    among them); None where followers decide.
+    quotes, `original_conversation_id` the conversation of what it retweets. `audience`: the only
+    users it may reach, where it is for those it mentions (its author among them); None where
+    followers decide. `let_in`: whom what it retweets is for, beside those who follow its author;
+    None where that need not be asked.
     """
 
     tweet_id: int
@@ -44,6 +46,8 @@ class _OfTweet(_Event, frozen=True, kw_only=True):
     kind: int = 0
     original_author_id: int | None = None
     audience: list[int] | None = None
+    original_conversation_id: int | None = None
+    let_in: list[int] | None = None
 
 
 class TweetPosted(_OfTweet, frozen=True, kw_only=True, tag="tweet_posted"):

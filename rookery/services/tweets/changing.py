@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import msgspec
 
+from rookery.domain.visibility import Facts
 from rookery.errors import Forbidden, InvalidRequest, NotFound, Unavailable
-from rookery.models import Identity, PostKind, Tweet
+from rookery.models import Identity, Tweet
 from rookery.services.ports import Invalidation, InvalidationPort
 from rookery.services.reading.reading import Reading
 from rookery.services.turns import ATTEMPTS, Turns
@@ -67,7 +68,7 @@ class Changing:
         for _ in range(ATTEMPTS):
             tweet = await self._deletable(identity, tweet_id)
             standing = await self._tweets.standing(tweet)
-            operations = self.removals.deleting(tweet, standing, await self._limiting(tweet))
+            operations = self.removals.deleting(tweet, standing, await self._facts_shown(tweet))
             if await self._write_if_unchanged(operations, tweet):
                 return tweet
         raise _contended()
@@ -88,10 +89,14 @@ class Changing:
             raise Forbidden("You may only delete your own tweets")
         return tweet
 
-    async def _limiting(self, tweet: Tweet) -> Original | None:
-        """The original of a retweet that was not for everybody: it says whom that reached."""
-        is_limited = tweet.retweet_of_id is not None and tweet.kind & PostKind.RESTRICTED
-        return await self._original(tweet) if is_limited else None
+    async def _facts_shown(self, tweet: Tweet) -> Facts | None:
+        """The facts of what a tweet retweets or quotes, which say whom its end is told."""
+        original = await self._original(tweet)
+        if original is not None:
+            return original.facts
+        if tweet.retweet_of_id is None:
+            return None
+        return await self.removals.facts_of(tweet.retweet_of_id)
 
     async def _original(self, tweet: Tweet) -> Original | None:
         """What a tweet retweets or quotes, if it is still there."""

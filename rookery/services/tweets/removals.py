@@ -13,12 +13,13 @@ from typing import Any
 
 import structlog
 
+from rookery.domain.visibility import Facts
 from rookery.errors import RookeryError
 from rookery.ids import time_ms_of
 from rookery.models import Tweet
 from rookery.services.ports import Invalidation
+from rookery.services.reading.facts import mentioned_in
 from rookery.services.tweets import telling
-from rookery.services.tweets.new_tweets import Original
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
 from rookery.store.records.outbox import adding
 from rookery.store.records.removals import (
@@ -39,6 +40,7 @@ from rookery.store.records.tweets import (
     target_label,
     targets_of,
 )
+from rookery.store.records.users import Users
 
 log = structlog.get_logger(__name__)
 
@@ -72,19 +74,40 @@ class Removals:
         self._on_change = on_change
         self._removals = RemovalRepository(store.reader)
         self._tweets = TweetRepository(store.reader)
+        self._users = Users(store.reader)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def deleting(
-        self, tweet: Tweet, standing: Standing, original: Original | None = None
+        self, tweet: Tweet, standing: Standing, original: Facts | None = None
     ) -> tuple[Operation, ...]:
         """Operations that delete `tweet` and begin its removal; see `store.tweets.deleting`.
 
-        `original` is what it retweeted, where that was not for everybody. Call `begin` once they
-        are committed.
+        `original` is what it retweeted or quoted, as far as it is known. Call `begin` once they are
+        committed.
         """
-        original_author_id = standing.authors.get(tweet.retweet_of_id or tweet.quote_of_id or 0)
-        event = telling.deleted(self._ids(), tweet, original_author_id, original)
-        return (*deleting(tweet, standing), beginning(tweet, self._ids()), adding(event))
+        event = telling.deleted(self._ids(), tweet, original)
+        note = beginning(tweet, self._ids(), mentioned_in(tweet))
+        return (*deleting(tweet, standing), note, adding(event))
+
+    async def facts_of(self, tweet_id: int) -> Facts | None:
+        """The facts of a tweet that is deleted, while its removal is not done."""
+        removal = await self._removals.get(tweet_id)
+        return None if removal is None else await self._facts_of(removal)
+
+    async def _facts_of(self, removal: Removal) -> Facts | None:
+        if removal.author_id is None:
+            return None
+        author = await self._users.get(removal.author_id)
+        if author is None:
+            return None
+        return Facts(
+            author_id=author.id,
+            conversation_id=removal.conversation_id,
+            visibility=removal.visibility,
+            author_is_private=author.is_private,
+            author_status=author.status,
+            mentioned=frozenset(removal.mentioned),
+        )
 
     async def begin(self, tweet_id: int) -> None:
         """Do the first steps now, and the others in the background.
@@ -200,7 +223,7 @@ class Removals:
                 await self._delete_noted(tweet)
                 return None
         if remains.retweets:
-            await self._delete_retweets(remains.retweets)
+            await self._delete_retweets(remains.retweets, await self._facts_of(removal))
         operations = clearing(removal, remains)
         is_last = remains.is_less_than(STEP)
         if is_last:
@@ -210,14 +233,16 @@ class Removals:
         looked_at_again = is_last and not remains.has_replies and remains.parent is not None
         return removal.reply_to_id if looked_at_again else None
 
-    async def _delete_retweets(self, tweet_ids: Sequence[int]) -> None:
+    async def _delete_retweets(self, tweet_ids: Sequence[int], original: Facts | None) -> None:
         """Delete retweets of the deleted tweet, with all that this takes.
 
         Raises:
             ConditionFailed: somebody else changed one of them meanwhile.
         """
         found = [each for each in await self._tweets.get_many(tweet_ids) if each is not None]
-        outcomes = await asyncio.gather(*map(self._delete_retweet, found), return_exceptions=True)
+        outcomes = await asyncio.gather(
+            *(self._delete_retweet(each, original) for each in found), return_exceptions=True
+        )
         gone = [each for each, outcome in zip(found, outcomes, strict=True) if outcome is None]
         if gone:
             lowered = {target for each in gone for target in targets_of(each)}
@@ -237,12 +262,12 @@ class Removals:
         Raises:
             ConditionFailed: somebody else changed it meanwhile.
         """
-        await self._delete_retweet(tweet)
+        await self._delete_retweet(tweet, None)
         await self._on_change(Invalidation(tweets=[tweet.id], counts=targets_of(tweet)))
 
-    async def _delete_retweet(self, tweet: Tweet) -> None:
+    async def _delete_retweet(self, tweet: Tweet, original: Facts | None) -> None:
         targets = targets_of(tweet)
-        operations = self.deleting(tweet, await self._tweets.standing(tweet))
+        operations = self.deleting(tweet, await self._tweets.standing(tweet), original)
         try:
             await self._store.writer.write(WriteBatch(operations))
         except ConditionFailed as failed:

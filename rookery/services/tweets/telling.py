@@ -1,11 +1,22 @@
 """The events that tell of a tweet: posted, edited, deleted. Pure."""
 
-from rookery.domain.visibility import MENTIONED
+from typing import TypedDict
+
+from rookery.domain.visibility import MENTIONED, Facts
 from rookery.events.encoding import tweet_record, without_secrets
 from rookery.events.kinds import TweetDeleted, TweetEdited, TweetPosted, TweetRecord
 from rookery.models import Tweet, User
 from rookery.services.reading.facts import mentioned_in
 from rookery.services.tweets.new_tweets import Original
+
+
+class _Reach(TypedDict):
+    """Whom a change of a tweet reaches; see `rookery.events.kinds`."""
+
+    original_author_id: int | None
+    original_conversation_id: int | None
+    audience: list[int] | None
+    let_in: list[int] | None
 
 
 def posted(tweet: Tweet, author: User, original: Original | None) -> TweetPosted:
@@ -16,9 +27,8 @@ def posted(tweet: Tweet, author: User, original: Original | None) -> TweetPosted
         author_id=tweet.author_id,
         conversation_id=tweet.conversation_id,
         kind=tweet.kind,
-        original_author_id=None if original is None else original.tweet.author_id,
-        audience=audience_of(tweet, original),
         record=tweet_record(tweet, author, record_of(tweet, original)),
+        **_reach(tweet, None if original is None else original.facts),
     )
 
 
@@ -30,38 +40,49 @@ def edited(event_id: int, tweet: Tweet, author: User, original: Original | None)
         author_id=tweet.author_id,
         conversation_id=tweet.conversation_id,
         kind=tweet.kind,
-        original_author_id=None if original is None else original.tweet.author_id,
-        audience=audience_of(tweet, original),
         record=tweet_record(tweet, author, record_of(tweet, original)),
+        **_reach(tweet, None if original is None else original.facts),
     )
 
 
-def deleted(
-    event_id: int, tweet: Tweet, original_author_id: int | None, original: Original | None = None
-) -> TweetDeleted:
-    """A tweet is gone; `original` is what it retweeted, where that was not for everybody."""
+def deleted(event_id: int, tweet: Tweet, original: Facts | None = None) -> TweetDeleted:
+    """A tweet is gone; `original` is what it retweeted or quoted, as far as it is known."""
     return TweetDeleted(
         id=event_id,
         tweet_id=tweet.id,
         author_id=tweet.author_id,
         conversation_id=tweet.conversation_id,
         kind=tweet.kind,
-        original_author_id=original_author_id,
-        audience=audience_of(tweet, original),
+        **_reach(tweet, original),
     )
 
 
-def audience_of(tweet: Tweet, original: Original | None) -> list[int] | None:
-    """The only users whom a tweet may reach; None where followers decide.
+def _reach(tweet: Tweet, original: Facts | None) -> _Reach:
+    """A retweet reaches nobody who may not see what it shows."""
+    shown = original if tweet.retweet_of_id is not None else None
+    return _Reach(
+        original_author_id=None if original is None else original.author_id,
+        original_conversation_id=None if shown is None else shown.conversation_id,
+        audience=_audience(tweet, shown),
+        let_in=_let_in(tweet, shown),
+    )
 
-    A retweet reaches nobody who may not see what it shows.
-    """
-    decides = tweet
-    if original is not None and tweet.retweet_of_id is not None:
-        decides = original.tweet
-    if decides.visibility != MENTIONED:
+
+def _audience(tweet: Tweet, shown: Facts | None) -> list[int] | None:
+    if shown is not None:
+        if shown.visibility != MENTIONED:
+            return None
+        return sorted({shown.author_id, *shown.mentioned})
+    if tweet.visibility != MENTIONED:
         return None
-    return sorted({decides.author_id, *mentioned_in(decides)})
+    return sorted({tweet.author_id, *mentioned_in(tweet)})
+
+
+def _let_in(tweet: Tweet, shown: Facts | None) -> list[int] | None:
+    """Followers of its author may see what one retweets of one's own."""
+    if shown is None or not shown.is_restricted or shown.author_id == tweet.author_id:
+        return None
+    return sorted(shown.mentioned)
 
 
 def record_of(tweet: Tweet, original: Original | None) -> TweetRecord | None:

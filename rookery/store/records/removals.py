@@ -6,10 +6,11 @@ effect on the counts. A step is conditional on what it removes being there, so i
 whoever does it and however often it is tried.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from rookery.domain.visibility import PUBLIC
 from rookery.models import Tombstone, Tweet
 from rookery.store.engine import Delete, Expect, Operation, Put, Reader
 from rookery.store.records.bookmarks import forgetting_bookmark
@@ -37,12 +38,17 @@ still there, it is deleted first: it is one of several retweets of a tweet by th
 class Removal(msgspec.Struct, frozen=True, kw_only=True):
     """A deleted tweet that something may still refer to.
 
-    `token` is new each time that there is a reason to look at it again.
+    `token` is new each time that there is a reason to look at it again. The rest says whom the
+    tweet was for, to whom the end of its retweets is told; without an author it is not known.
     """
 
     tweet_id: int
     token: int = 0
     reply_to_id: int | None = None
+    author_id: int | None = None
+    conversation_id: int = 0
+    visibility: str = PUBLIC
+    mentioned: list[int] = []
 
 
 class Remains(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,9 +69,20 @@ class Remains(msgspec.Struct, frozen=True, kw_only=True):
         return not self.retweets and max(map(len, parts)) < limit
 
 
-def beginning(tweet: Tweet, token: int) -> Operation:
-    """The note that goes with the deletion of `tweet`; `token` is an id made for it."""
-    return noting(Removal(tweet_id=tweet.id, token=token, reply_to_id=tweet.reply_to_id))
+def beginning(tweet: Tweet, token: int, mentioned: Iterable[int] = ()) -> Operation:
+    """The note that goes with the deletion of `tweet`; `token` is an id made for it, `mentioned`
+    are the users whom it mentions."""
+    return noting(
+        Removal(
+            tweet_id=tweet.id,
+            token=token,
+            reply_to_id=tweet.reply_to_id,
+            author_id=tweet.author_id,
+            conversation_id=tweet.conversation_id,
+            visibility=tweet.visibility,
+            mentioned=sorted(mentioned),
+        )
+    )
 
 
 def noting(removal: Removal) -> Operation:

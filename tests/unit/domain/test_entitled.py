@@ -80,6 +80,30 @@ def test_a_retweet_of_somebody_hidden_is_not_heard() -> None:
     assert deliver(shard, event_kind=EventKind.TWEET_DELETED, **retweet) == {4: False}
 
 
+def test_a_retweet_of_what_is_for_some_is_for_these_alone() -> None:
+    """For who follows the author of the original, and whom it mentions."""
+    people = {2: Someone({1}), 3: Someone({1, 9}), 4: Someone({1}), 5: Someone({1, 9}, muted={9})}
+    shard = shard_of(people)
+    shard_without_mutes = shard_of({each: people[each] for each in (2, 3, 4)})
+    retweet = {"author_id": 1, "post_kind": PostKind.RETWEET, "original_author_id": 9}
+    for each in (shard, shard_without_mutes):
+        assert deliver(each, **retweet, let_in=[4, 77]) == {3: False, 4: False}
+
+
+def test_a_retweet_of_what_is_said_in_a_muted_conversation_is_not_heard() -> None:
+    """But by whoever retweets it."""
+    shard = shard_of({1: Someone(muted={101}), 2: Someone({1}, muted={101}), 3: Someone({1})})
+    retweet = {"author_id": 1, "post_kind": PostKind.RETWEET, "original_author_id": 9}
+    assert deliver(shard, **retweet, original_conversation_id=101) == {1: False, 3: False}
+
+
+def test_an_edit_that_comes_after_the_deletion_is_passed_over() -> None:
+    """As the tweet itself is."""
+    shard = shard_of({2: Someone({1})})
+    assert deliver(shard, event_kind=EventKind.TWEET_DELETED, author_id=1) == {2: False}
+    assert deliver(shard, event_kind=EventKind.TWEET_EDITED, author_id=1) == {}
+
+
 def test_a_quote_of_somebody_blocked_comes_without_it() -> None:
     """A quote of somebody muted comes whole."""
     people = {2: Someone({1}, muted={9}), 3: Someone({1}, blocked={9}), 4: Someone({1})}
@@ -181,6 +205,8 @@ PEOPLE = st.fixed_dictionaries({user: someone(user) for user in USERS})
     conversation=st.sampled_from(CONVERSATIONS),
     visibility=st.sampled_from([PUBLIC, FOLLOWERS, MENTIONED]),
     mentioned=st.frozensets(st.sampled_from(USERS)),
+    original_conversation=st.sampled_from(CONVERSATIONS),
+    original_is_private=st.booleans(),
     is_quote=st.booleans(),
     event=st.sampled_from([EventKind.TWEET, EventKind.TWEET_EDITED, EventKind.TWEET_DELETED]),
     changes=st.sets(st.sampled_from(USERS)),
@@ -193,6 +219,8 @@ def test_events_reach_whom_a_list_would_show_the_tweet(
     conversation: int,
     visibility: str,
     mentioned: frozenset[int],
+    original_conversation: int,
+    original_is_private: bool,
     is_quote: bool,
     event: EventKind,
     changes: set[int],
@@ -208,7 +236,12 @@ def test_events_reach_whom_a_list_would_show_the_tweet(
     if original is not None:
         kind = PostKind.QUOTE if is_quote else PostKind.RETWEET
         quoted_author = original if is_quote else None
-        of_original = Facts(author_id=original, conversation_id=conversation)
+        of_original = Facts(
+            author_id=original,
+            conversation_id=original_conversation,
+            author_is_private=original_is_private,
+            mentioned=mentioned,
+        )
         facts = msgspec.structs.replace(facts, original=None if is_quote else of_original)
     facts = msgspec.structs.replace(facts, mentioned=mentioned)
 
@@ -219,6 +252,8 @@ def test_events_reach_whom_a_list_would_show_the_tweet(
         post_kind=kind,
         conversation_id=conversation,
         original_author_id=original,
+        original_conversation_id=None if facts.original is None else original_conversation,
+        let_in=sorted(mentioned) if facts.original and original_is_private else None,
         audience=sorted({author, *mentioned}) if visibility == MENTIONED else None,
     )
 
