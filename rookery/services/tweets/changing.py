@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import msgspec
 
-from rookery.domain.visibility import Facts
 from rookery.errors import Forbidden, InvalidRequest, NotFound, Unavailable
 from rookery.models import Identity, Tweet
 from rookery.services.ports import Invalidation, InvalidationPort
@@ -68,7 +67,8 @@ class Changing:
         for _ in range(ATTEMPTS):
             tweet = await self._deletable(identity, tweet_id)
             standing = await self._tweets.standing(tweet)
-            operations = self.removals.deleting(tweet, standing, await self._facts_shown(tweet))
+            shown = await self.removals.shown_by(tweet, await self._original(tweet))
+            operations = self.removals.deleting(tweet, standing, shown)
             if await self._write_if_unchanged(operations, tweet):
                 return tweet
         raise _contended()
@@ -88,15 +88,6 @@ class Changing:
         if not is_allowed:
             raise Forbidden("You may only delete your own tweets")
         return tweet
-
-    async def _facts_shown(self, tweet: Tweet) -> Facts | None:
-        """The facts of what a tweet retweets or quotes, which say whom its end is told."""
-        original = await self._original(tweet)
-        if original is not None:
-            return original.facts
-        if tweet.retweet_of_id is None:
-            return None
-        return await self.removals.facts_of(tweet.retweet_of_id)
 
     async def _original(self, tweet: Tweet) -> Original | None:
         """What a tweet retweets or quotes, if it is still there."""

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import structlog
 
 from rookery.domain.visibility import Facts
@@ -20,7 +21,9 @@ from rookery.models import Tweet
 from rookery.services.ports import Invalidation
 from rookery.services.reading.facts import mentioned_in
 from rookery.services.tweets import telling
+from rookery.services.tweets.new_tweets import Original
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
+from rookery.store.records.graph import GraphRepository
 from rookery.store.records.outbox import adding
 from rookery.store.records.removals import (
     OVERTAKEN,
@@ -75,6 +78,7 @@ class Removals:
         self._removals = RemovalRepository(store.reader)
         self._tweets = TweetRepository(store.reader)
         self._users = Users(store.reader)
+        self._graph = GraphRepository(store.reader)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def deleting(
@@ -89,10 +93,28 @@ class Removals:
         note = beginning(tweet, self._ids(), mentioned_in(tweet))
         return (*deleting(tweet, standing), note, adding(event))
 
-    async def facts_of(self, tweet_id: int) -> Facts | None:
-        """The facts of a tweet that is deleted, while its removal is not done."""
-        removal = await self._removals.get(tweet_id)
-        return None if removal is None else await self._facts_of(removal)
+    async def shown_by(self, tweet: Tweet, original: Original | None) -> Facts | None:
+        """The facts of what a tweet retweets or quotes, which say whom its end is told.
+
+        `original` is what that is, unless it is deleted: then this knows it until its removal is
+        done.
+        """
+        facts = None if original is None else original.facts
+        if facts is None and tweet.retweet_of_id is not None:
+            removal = await self._removals.get(tweet.retweet_of_id)
+            facts = None if removal is None else await self._facts_of(removal)
+        return await self._with_retweeter(facts, tweet)
+
+    async def _with_retweeter(self, facts: Facts | None, tweet: Tweet) -> Facts | None:
+        """Let in who retweets somebody private and follows them: a mute must not hide one's own."""
+        if facts is None or not facts.is_restricted or tweet.retweet_of_id is None:
+            return facts
+        one, other = tweet.author_id, facts.author_id
+        if one == other:
+            return facts
+        [follows] = await self._graph.follows([(one, other)])
+        let_in = {one} if follows else set()
+        return msgspec.structs.replace(facts, mentioned=facts.mentioned | let_in)
 
     async def _facts_of(self, removal: Removal) -> Facts | None:
         if removal.author_id is None:
@@ -267,7 +289,8 @@ class Removals:
 
     async def _delete_retweet(self, tweet: Tweet, original: Facts | None) -> None:
         targets = targets_of(tweet)
-        operations = self.deleting(tweet, await self._tweets.standing(tweet), original)
+        shown = await self._with_retweeter(original, tweet)
+        operations = self.deleting(tweet, await self._tweets.standing(tweet), shown)
         try:
             await self._store.writer.write(WriteBatch(operations))
         except ConditionFailed as failed:

@@ -4,7 +4,7 @@ import asyncio
 import random
 from functools import partial
 
-from rookery.client import Client, ClientError
+from rookery.client import Client, ClientError, Retries
 from tests.chaos.citizens import TIMEOUT_S, until_answered
 from tests.chaos.salon.looking import read_home, refetched_home
 from tests.chaos.salon.relating import Relating
@@ -72,7 +72,13 @@ async def open_salon(world: World, chance: random.Random) -> Salon:
     salon = Salon(world)
     http = await salon.connect()
     for person in await world.people(GUESTS, "guest"):
-        client = Client(world.url, token=person.session.token, timeout_s=TIMEOUT_S, http=http)
+        client = Client(
+            world.url,
+            token=person.session.token,
+            timeout_s=TIMEOUT_S,
+            retries=Retries(max_attempts=1),  # guests ask again by themselves, and know of it
+            http=http,
+        )
         await world.stack.enter_async_context(client)
         own_chance = random.Random(chance.random())
         salon.members.append(Guest(salon, person.id, person.username, client, own_chance))

@@ -269,6 +269,18 @@ async def test_the_end_of_a_retweet_of_who_turned_private_is_for_followers(
     assert ends_heard(stage, stage.cy) == []
 
 
+async def test_who_retweets_hears_the_end_of_it_whomever_they_mute(stage: Stage) -> None:
+    """Nothing of one's own is muted: Bob's retweet of Dan, whom he mutes, and who is private now."""
+    original = await stage.dan.post("first")
+    await stage.bob.follow(stage.dan)
+    await stage.bob.client.mute(stage.dan.id)
+    retweet = int((await stage.bob.client.retweet(original)).id)
+    await stage.dan.client.update_privacy(is_private=True)
+    await stage.bob.client.undo_retweet(original)
+    await stage.heard(stage.bob)
+    assert retweet in ends_heard(stage, stage.bob)
+
+
 async def edited_quote(stage: Stage, who: Person, quote_id: int) -> dict[str, Any]:
     """What an edited quote shows to somebody of what it quotes."""
     listener = stage.hearing[who]

@@ -265,12 +265,17 @@ async def test_the_end_of_a_retweet_is_told_to_who_could_see_it(is_private: bool
     parent = await server.post(ann)
     new = NewTweet(text="hello @cat", reply_to_id=parent.id)
     tweet = await server.tweets.create(ann, new)
+    dan = await server.sign_up("dan")
+    await server.graph.follow(dan, ann.user_id)
     retweet = (await server.retweets.retweet(bob, tweet.id)).tweet
+    of_follower = (await server.retweets.retweet(dan, tweet.id)).tweet
     await change_user(server, ann, is_private=is_private)
     await server.tweets.delete(ann, tweet.id)
     event = deletion_of(server, retweet.id)
     assert (event.original_author_id, event.original_conversation_id) == (ann.user_id, parent.id)
     assert event.let_in == ([cat.user_id] if is_private else None)
+    let_in = deletion_of(server, of_follower.id).let_in
+    assert let_in == ([cat.user_id, dan.user_id] if is_private else None), "whomever dan mutes"
 
 
 async def test_the_end_of_a_retweet_is_told_to_whom_alone_it_was_for() -> None:
