@@ -270,7 +270,7 @@ async def test_the_end_of_a_retweet_of_who_turned_private_is_for_followers(
 
 
 async def test_who_retweets_hears_the_end_of_it_whomever_they_mute(stage: Stage) -> None:
-    """Nothing of one's own is muted: Bob's retweet of Dan, whom he mutes, and who is private now."""
+    """Nothing of one's own is muted: Bob's retweet of Dan, whom he mutes, and who is private."""
     original = await stage.dan.post("first")
     await stage.bob.follow(stage.dan)
     await stage.bob.client.mute(stage.dan.id)
