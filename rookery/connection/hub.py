@@ -217,7 +217,12 @@ class Hub:
                     self._presence.left(user_id)  # a detach was lost
                     continue
                 for peer in peers:
-                    if peer.session.event(offset, event, now_s):
+                    session = peer.session
+                    if event is None:
+                        is_unsettled = session.event_aside(offset, None, now_s)
+                    else:
+                        is_unsettled = session.event(offset, event, now_s)
+                    if is_unsettled:
                         unsettled.append(peer)
         for peer in unsettled:
             self.settle(peer)

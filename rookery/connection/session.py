@@ -129,13 +129,14 @@ class Session:
                 out.frames.append(frame)
                 out.unsent_bytes = unsent_bytes
                 return len(out.frames) == 1
-        return self._event_aside(offset, event, now_s)
+        return self.event_aside(offset, event, now_s)
 
-    def _event_aside(self, offset: int, event: Event, now_s: float) -> bool:
+    def event_aside(self, offset: int, event: Event | None, now_s: float) -> bool:
+        """As `event`, if it does not pass straight through; None: it is to be fetched."""
         if self.phase is Phase.CLOSED:
             return False
         if self._held is not None:
-            if len(self._held) < self._settings.held_events:
+            if event is not None and len(self._held) < self._settings.held_events:
                 self._held.append((offset, event))
             else:
                 self._seen_offset = max(self._seen_offset, offset)
@@ -145,8 +146,8 @@ class Session:
         if offset <= self.offset:
             self._tally.duplicates += 1
             return False
-        if offset > self.offset + 1:
-            self._tally.gaps += 1
+        if event is None or offset > self.offset + 1:
+            self._tally.gaps += event is not None
             self.request_attach()
             return True
         self._deliver(offset, event, now_s)

@@ -324,7 +324,7 @@ class WarmTimelines:
         if event == EventKind.TWEET_DELETED:
             # It stays in the rings: who reads it finds no such tweet, and passes it over.
             self._deleted.add(tweet_id)
-        elif event == EventKind.TWEET and tweet_id in self._deleted:
+        elif tweet_id in self._deleted:
             return 0, []
         if listed:
             self._celebrities.deliver(event, tweet_id, author_id, delivery.post_kind)

@@ -107,8 +107,8 @@ class Timelines:
         return [e for e in events if not isinstance(e, TweetPosted) or e.tweet_id not in gone]
 
     def _calls(self, events: list[Event]) -> list[Awaitable[Any]]:
-        rings: list[Delivery] = []
-        lists: list[Delivery] = []
+        at_once: list[Delivery] = []
+        edits: list[Delivery] = []
         follows: list[FollowChanged] = []
         changed: list[int] = []
         hidden: set[int] = set()
@@ -123,25 +123,38 @@ class Timelines:
             elif isinstance(event, TweetChange):
                 if not isinstance(event, TweetPosted):
                     changed.append(event.tweet_id)
-                is_listed = self._to.is_celebrity(event.author_id)
-                (lists if is_listed else rings).append(delivery_of(event))
+                (edits if isinstance(event, TweetEdited) else at_once).append(delivery_of(event))
         to = self._to
         calls: list[Awaitable[Any]] = [
             to.follow_changed(each.follower_id, each.followee_id, each.follows) for each in follows
         ]
-        if rings:
-            calls.append(to.to_rings(rings))
-        if lists:
-            calls.append(self._to_lists(lists))
+        if at_once:
+            calls.append(self._deliver(at_once))
         if hidden:
             calls.append(to.hidden_changed(sorted(hidden)))
         if accounts:
             calls.append(to.accounts_changed(sorted(accounts)))
         if changed:
-            calls.append(to.forget(changed))
+            calls.append(self._forget_and_deliver(changed, edits))
         if follows:
             calls.append(to.followers_changed(sorted({each.followee_id for each in follows})))
         return calls
+
+    async def _forget_and_deliver(self, changed: list[int], edits: list[Delivery]) -> None:
+        """Whoever is told of an edit, and then looks, must not find what was cached before it."""
+        await self._to.forget(changed)
+        if edits:
+            await self._deliver(edits)
+
+    async def _deliver(self, deliveries: list[Delivery]) -> None:
+        rings: list[Delivery] = []
+        lists: list[Delivery] = []
+        for each in deliveries:
+            (lists if self._to.is_celebrity(each.author_id) else rings).append(each)
+        await asyncio.gather(
+            *([self._to.to_rings(rings)] if rings else []),
+            *([self._to_lists(lists)] if lists else []),
+        )
 
     async def _to_lists(self, deliveries: list[Delivery]) -> None:
         refused = set(await self._to.to_lists(deliveries))

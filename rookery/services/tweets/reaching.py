@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from rookery.domain.visibility import ACTIVE, Facts
 from rookery.models import Tweet, User
 from rookery.services.reading.facts import facts_of
 from rookery.store.engine import Store
+from rookery.store.records.graph import GraphRepository
 from rookery.store.records.removals import Removal
 from rookery.store.records.tweets import TweetRepository
 from rookery.store.records.users import Users
@@ -26,6 +29,7 @@ class Reaching:
     def __init__(self, store: Store) -> None:
         self._tweets = TweetRepository(store.reader)
         self._users = Users(store.reader)
+        self._graph = GraphRepository(store.reader)
 
     async def of(
         self, tweets: Sequence[Tweet], removal: Removal | None = None, *, is_own: bool = False
@@ -49,7 +53,29 @@ class Reaching:
             author = None if original is None else users.get(original.author_id)
             facts = gone if original is None or author is None else facts_of(original, author)
             reached.append(Reach(facts, _is_suspended(users.get(tweet.author_id))))
-        return reached
+        return await self._with_retweeters(tweets, reached)
+
+    async def _with_retweeters(
+        self, tweets: Sequence[Tweet], reached: Sequence[Reach]
+    ) -> list[Reach]:
+        """Let those in who retweeted somebody private whom they follow: shards do not know that of
+        who mutes that author, and a mute must not hide what is one's own."""
+        edges = {
+            tweet.id: (tweet.author_id, facts.author_id)
+            for tweet, (facts, _) in zip(tweets, reached, strict=True)
+            if tweet.retweet_of_id is not None
+            and facts is not None
+            and facts.is_restricted
+            and facts.author_id != tweet.author_id
+        }
+        if not edges:
+            return list(reached)
+        follows = await self._graph.follows(list(edges.values()))
+        following = {tweet_id for tweet_id, does in zip(edges, follows, strict=True) if does}
+        return [
+            _letting_in(reach, tweet.author_id) if tweet.id in following else reach
+            for tweet, reach in zip(tweets, reached, strict=True)
+        ]
 
     async def _originals(self, tweets: Sequence[Tweet]) -> dict[int, Tweet]:
         wanted = {each.retweet_of_id or each.quote_of_id for each in tweets} - {None}
@@ -71,6 +97,12 @@ def _facts_of_gone(removal: Removal, users: dict[int, User]) -> Facts | None:
         author_status=author.status,
         mentioned=frozenset(removal.mentioned),
     )
+
+
+def _letting_in(reach: Reach, user_id: int) -> Reach:
+    assert reach.original is not None
+    mentioned = reach.original.mentioned | {user_id}
+    return reach._replace(original=msgspec.structs.replace(reach.original, mentioned=mentioned))
 
 
 def _is_suspended(author: User | None) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from rookery.connection.closings import LIMITS
@@ -134,6 +135,26 @@ async def test_a_gap_is_filled_by_attaching_again(world: World) -> None:
 
     await until(lambda: len(peer.messages) == 4)
     assert [message["offset"] for message in peer.messages] == [0, 1, 2, 3]
+
+
+async def test_what_not_everybody_may_see_is_fetched_for_each() -> None:
+    """At once, in its place, as each user may see it."""
+    world = World(replace(SETTINGS, reconcile_interval_s=3600.0))
+    await world.hub.start()
+    one, other = await world.live_peer(1), await world.live_peer(2)
+    quote = record(51, quote_of_id=50)
+    world.tweets.tweets[51] = quote
+    world.tweets.hidden.add((2, 51))
+
+    data = msgspec.msgpack.encode(quote)
+    world.hub.push([world.presence.publish([1, 2], 51, data)])
+    world.hub.push([world.presence.publish([1], 9, kind=EventKind.TWEET_DELETED)])
+
+    await until(lambda: len(one.messages) == 3 and len(other.messages) == 2)
+    assert [message["offset"] for message in one.messages] == [0, 1, 2]
+    assert one.messages[1]["tweet"]["id"] == "51"
+    assert other.messages[1] == {"type": "tweet_unavailable", "offset": 1, "tweetId": "51"}
+    await world.hub.stop()
 
 
 async def test_reconciling_finds_a_lost_push(world: World) -> None:

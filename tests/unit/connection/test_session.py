@@ -154,6 +154,31 @@ def test_a_gap_asks_for_an_attach_and_sends_nothing_beyond_it() -> None:
     assert not session.wants_attach
 
 
+def test_an_event_that_is_to_be_fetched_asks_for_an_attach() -> None:
+    """As a gap does; what comes after it waits, what came before it needs none."""
+    session = live()
+
+    assert not session.event_aside(10, None, NOW_S)
+    assert session.event_aside(11, None, NOW_S)
+    push(session, 12)
+
+    assert taken(session) == []
+    assert session.attach_started() == ("e", 10)
+    session.attached(Attached("e", 12, []), [(11, event(11)), (12, event(12))], NOW_S)
+    assert offsets_of(taken(session)) == [11, 12]
+
+
+def test_an_event_that_is_to_be_fetched_during_an_attach_asks_for_another() -> None:
+    """The answer may have been made before it."""
+    session = make("e", 4)
+    session.attach_started()
+
+    assert not session.event_aside(5, None, NOW_S)
+    session.attached(Attached("e", 4, []), [], NOW_S)
+
+    assert session.wants_attach
+
+
 def test_more_than_can_be_held_is_fetched_again() -> None:
     """Events beyond the bound are dropped, and the session attaches once more for them."""
     session = make("e", 4)

@@ -1,5 +1,6 @@
 """The consumer that brings changes to timelines and connections."""
 
+import asyncio
 from typing import get_args
 
 import pytest
@@ -40,6 +41,7 @@ class Somewhere:
         self.rings: list[Delivery] = []
         self.lists: list[Delivery] = []
         self.told: list[object] = []
+        self.order: list[str] = []
         self.refuses = False
         self.is_away = False
 
@@ -50,6 +52,7 @@ class Somewhere:
         if self.is_away:
             raise ActorUnavailable()
         self.rings += deliveries
+        self.order += [str(each.event_id) for each in deliveries]
 
     async def to_lists(self, deliveries: list[Delivery]) -> list[int]:
         self.lists += deliveries
@@ -68,7 +71,9 @@ class Somewhere:
         self.told.append(("followers", user_ids))
 
     async def forget(self, tweet_ids: list[int]) -> None:
+        await asyncio.sleep(0)
         self.told.append(("forget", tweet_ids))
+        self.order.append("forget")
 
 
 class Scene:
@@ -127,11 +132,19 @@ async def test_changes_of_tweets_are_told_to_caches_too() -> None:
     edited = TweetEdited(id=11, tweet_id=1, author_id=7, conversation_id=1, record=b"new")
     deleted = TweetDeleted(id=12, tweet_id=2, author_id=7, conversation_id=2)
     await scene.handle(edited, deleted)
-    assert [(each.event_kind, each.record) for each in scene.to.rings] == [
-        (EventKind.TWEET_EDITED, b"new"),
-        (EventKind.TWEET_DELETED, b""),
-    ]
+    assert {each.event_kind: each.record for each in scene.to.rings} == {
+        EventKind.TWEET_EDITED: b"new",
+        EventKind.TWEET_DELETED: b"",
+    }
     assert scene.to.told == [("forget", [1, 2])]
+
+
+async def test_an_edit_is_delivered_once_the_caches_have_forgotten() -> None:
+    """Whoever hears of it may look at once; nothing else waits for that."""
+    scene = Scene()
+    edited = TweetEdited(id=11, tweet_id=1, author_id=7, conversation_id=1, record=b"new")
+    await scene.handle(edited, _posted(NOW_ID))
+    assert scene.to.order == [str(NOW_ID), "forget", "11"]
 
 
 async def test_celebrities_tweets_go_into_lists() -> None:
