@@ -83,7 +83,8 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     address: str = ""
 
 
-class Tweet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+# Many are kept, and none can be part of a circle: nothing for the garbage collector to look at.
+class Tweet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A post. `entities` is as `rookery.text` extracted them; mentions carry the user's id.
 
     `is_counted`: whether the counts of the tweet that it replies to or quotes include it. One that

@@ -16,13 +16,11 @@ from rookery.connection.peer import Peer
 from rookery.connection.ports import Attached, PresencePort, TweetPort
 from rookery.connection.session import Phase
 from rookery.connection.settings import StreamSettings
-from rookery.connection.wire import Event
+from rookery.connection.wire import SHOWN_KINDS, Event
 from rookery.errors import RookeryError
-from rookery.models import EventKind
 
 log = structlog.get_logger(__name__)
 
-_WITH_TWEET = frozenset((int(EventKind.TWEET), int(EventKind.TWEET_EDITED)))
 _FIRST_BACKOFF_S = 0.1
 _MAX_BACKOFF_S = 1.0
 
@@ -138,7 +136,7 @@ class Presence:
         """The missed events as the user may see them now."""
         if result.events is None:
             return None
-        wanted = {subject for _, kind, subject in result.events if kind in _WITH_TWEET}
+        wanted = {subject for _, kind, subject in result.events if kind in SHOWN_KINDS}
         tweets = await self._tweets.missed(user_id, list(wanted)) if wanted else {}
         return [
             (offset, Event(kind, subject, tweets.get(subject)))

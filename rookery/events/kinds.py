@@ -87,6 +87,6 @@ class PrivacyChanged(_Event, frozen=True, kw_only=True, tag="privacy_changed"):
     user_id: int
 
 
-Event: TypeAlias = (
-    TweetPosted | TweetEdited | TweetDeleted | FollowChanged | HiddenChanged | PrivacyChanged
-)
+TweetChange: TypeAlias = TweetPosted | TweetEdited | TweetDeleted
+"""What is delivered to the timelines of an author's followers."""
+Event: TypeAlias = TweetChange | FollowChanged | HiddenChanged | PrivacyChanged

@@ -9,6 +9,7 @@ from rookery.events.kinds import (
     FollowChanged,
     HiddenChanged,
     PrivacyChanged,
+    TweetChange,
     TweetDeleted,
     TweetEdited,
     TweetPosted,
@@ -21,7 +22,7 @@ from rookery.store.records.tweets import TweetRepository
 LATE_MS = 400
 """After so long an event may come after later ones, since it was tried before."""
 
-EVENT_KINDS: dict[type, EventKind] = {
+EVENT_KINDS: dict[type[TweetChange], EventKind] = {
     TweetPosted: EventKind.TWEET,
     TweetEdited: EventKind.TWEET_EDITED,
     TweetDeleted: EventKind.TWEET_DELETED,
@@ -73,9 +74,7 @@ class Timelines:
 
     name: ClassVar[str] = "timelines"
     kinds: ClassVar[tuple[type[Event], ...]] = (
-        TweetPosted,
-        TweetEdited,
-        TweetDeleted,
+        *EVENT_KINDS,
         FollowChanged,
         HiddenChanged,
         PrivacyChanged,
@@ -121,7 +120,7 @@ class Timelines:
                 hidden.update(event.user_ids)
             elif isinstance(event, PrivacyChanged):
                 accounts.add(event.user_id)
-            elif isinstance(event, TweetPosted | TweetEdited | TweetDeleted):
+            elif isinstance(event, TweetChange):
                 if not isinstance(event, TweetPosted):
                     changed.append(event.tweet_id)
                 is_listed = self._to.is_celebrity(event.author_id)
@@ -150,7 +149,7 @@ class Timelines:
             await self._to.to_rings([each for each in deliveries if each.event_id in refused])
 
 
-def delivery_of(event: TweetPosted | TweetEdited | TweetDeleted) -> Delivery:
+def delivery_of(event: TweetChange) -> Delivery:
     """What shards are told of a change of a tweet."""
     return Delivery(
         event_id=event.id,

@@ -17,19 +17,12 @@ from rookery.services.checking.rows import (
 )
 from rookery.services.tweets.removals import Removals
 from rookery.store.engine import Collection, Delete, Expect, Store
-from rookery.store.records.removals import TO_BE_DELETED, Removal, noting
-from rookery.store.schema import (
-    BOOKMARKERS,
-    FAVOURITERS,
-    PINS,
-    QUOTES,
-    RETWEETS,
-    TWEETS,
-)
+from rookery.store.records.removals import REFERENCES, TO_BE_DELETED, Removal, noting
+from rookery.store.schema import PINS, QUOTES, RETWEETS, TWEETS
 
 LOOKS = 3
 """So often a fault must be seen before it is one."""
-LISTS = (FAVOURITERS, RETWEETS, QUOTES, BOOKMARKERS)
+LISTS = (RETWEETS, *(each.listed for each in REFERENCES))
 """Lists of a tweet, which go with it by its removal."""
 
 

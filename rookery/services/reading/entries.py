@@ -8,7 +8,6 @@ from rookery.models import Tweet, User
 from rookery.services.batching import Batcher
 from rookery.services.ports import Invalidation
 from rookery.services.reading.authors import Authors
-from rookery.services.reading.facts import facts_of
 from rookery.services.reading.shown import Entry, Shown
 from rookery.store.engine import Store
 from rookery.store.records.tweets import TweetRepository
@@ -110,13 +109,12 @@ class Entries:
         """
         await self._batcher.request([tweet_id])
 
-    def add(self, tweet: Tweet, author: User) -> Entry:
-        """Keep a tweet that was committed just now."""
+    def add(self, tweet: Tweet, author: User) -> Shown:
+        """Keep a tweet that was committed just now; the result is as of `plain`, if it is plain."""
         now_ms = self._clock_ms()
-        entry = Entry(tweet, author, facts_of(tweet, author), now_ms + self._card_ttl_ms)
+        entry = Entry(tweet, author, now_ms + self._card_ttl_ms)
         entry.expire_counts(now_ms + self._counts_ttl_ms)
-        self._put(entry)
-        return entry
+        return self._put(entry)
 
     def invalidate(self, change: Invalidation) -> None:
         """Forget what `change` names, its users also in the cache of authors."""
@@ -178,7 +176,7 @@ class Entries:
         tweets = [tweet for tweet in await self._tweets.get_many(ids) if tweet is not None]
         users = await self._authors.many(tweet.author_id for tweet in tweets)
         return {
-            tweet.id: Entry(tweet, author, facts_of(tweet, author), until_ms)
+            tweet.id: Entry(tweet, author, until_ms)
             for tweet in tweets
             if (author := users.get(tweet.author_id)) is not None
         }
@@ -188,6 +186,8 @@ class Entries:
             if tweet_id not in self._changed and entry.author.id not in self._changed_authors:
                 self._put(entry)
 
-    def _put(self, entry: Entry) -> None:
+    def _put(self, entry: Entry) -> Shown:
         wholes = entry.wholes if entry.is_plain else None
-        self._cache.put(entry.tweet.id, Shown(entry, 0, None, None, wholes))
+        shown = Shown(entry, 0, None, None, wholes)
+        self._cache.put(entry.tweet.id, shown)
+        return shown

@@ -4,7 +4,6 @@ import msgspec
 
 from rookery.domain.visibility import Facts
 from rookery.models import Tweet, User
-from rookery.services.reading.shown import Entry
 
 
 def facts_of(tweet: Tweet, author: User, original: Facts | None = None) -> Facts:
@@ -20,12 +19,3 @@ def facts_of(tweet: Tweet, author: User, original: Facts | None = None) -> Facts
     if not facts.is_restricted:
         return facts  # Everybody may see it: whom it mentions decides nothing.
     return msgspec.structs.replace(facts, mentioned=tweet.mentioned_ids)
-
-
-def joined_facts(entry: Entry, original: Entry) -> Facts:
-    """The facts of a retweet and its original together, made once for as long as both stay."""
-    joined = entry.joined
-    if joined is None or joined[0] is not original.facts:
-        whole = msgspec.structs.replace(entry.facts, original=original.facts)
-        joined = entry.joined = (original.facts, whole)
-    return joined[1]

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
+import msgspec
+
 from rookery.domain.visibility import NOBODY, Facts, Viewer, is_muted, may_see
-from rookery.services.reading.facts import joined_facts
 from rookery.services.reading.shown import Entry
 
 Entries = Mapping[int, Entry]
@@ -16,7 +17,16 @@ def facts_with(entry: Entry, entries: Entries) -> Facts | None:
     if original_id is None:
         return entry.facts
     original = entries.get(original_id)
-    return None if original is None else joined_facts(entry, original)
+    return None if original is None else _joined_facts(entry, original)
+
+
+def _joined_facts(entry: Entry, original: Entry) -> Facts:
+    """The facts of a retweet and its original together, made once for as long as both stay."""
+    joined = entry.joined
+    if joined is None or joined[0] is not original.facts:
+        whole = msgspec.structs.replace(entry.facts, original=original.facts)
+        joined = entry.joined = (original.facts, whole)
+    return joined[1]
 
 
 def is_there(viewer: Viewer, entry: Entry, entries: Entries) -> bool:

@@ -67,9 +67,11 @@ class Reading:
         for user_id in (*change.viewers, *change.users):  # A profile holds the role.
             self.viewers.changed(user_id)
 
-    def add(self, tweet: Tweet, author: User) -> Entry:
-        """Keep a tweet that was committed just now."""
-        return self.entries.add(tweet, author)
+    def add(self, tweet: Tweet, author: User) -> Shown | None:
+        """Keep a tweet that was committed just now; as its author sees it, who has not marked it,
+        where that takes nothing else."""
+        shown = self.entries.add(tweet, author)
+        return shown if shown.entry.is_plain else None
 
     # Tweets.
 
@@ -100,6 +102,9 @@ class Reading:
             NotFound: it is not there, or not for this viewer.
             StoreUnavailable: it is not cached, and cannot be read.
         """
+        plain = self._gathering.plain(viewer_id, [tweet_id])
+        if plain is not None:
+            return plain[0]
         entries, known = await self._gathering.gather(viewer_id, [tweet_id])
         entry = entries.get(tweet_id)
         if entry is None:
@@ -108,12 +113,6 @@ class Reading:
             await self.entries.ask_again(tweet_id)
             raise NotFound(message)
         return _shown(Gathered(entries, known), entry)
-
-    async def created(self, author_id: int, tweet_id: int) -> Shown:
-        """A tweet for its author, who posted it just now and has not marked it: nothing else is
-        asked for a plain one. Raises as `one`."""
-        shown = self.entries.plain([tweet_id], self._steady_ms())
-        return shown[0] if shown else await self.one(author_id, tweet_id)
 
     async def seen_tweet(
         self, viewer_id: int | None, tweet_id: int, message: str = "Tweet not found"

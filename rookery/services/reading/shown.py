@@ -3,29 +3,24 @@
 No I/O.
 """
 
-from enum import IntFlag
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from rookery.domain.visibility import Facts
+from rookery.domain.visibility import Facts, is_restricted
+from rookery.events.encoding import without_secrets
 from rookery.events.kinds import TweetRecord
 from rookery.models import Tweet, TweetCounts, User
+from rookery.services.reading.facts import facts_of
 from rookery.store.records.tweets import NO_COUNTS
-
-
-class Marks(IntFlag):
-    """What a viewer did with a tweet."""
-
-    LIKED = 1
-    RETWEETED = 2
-    BOOKMARKED = 4
+from rookery.store.records.viewers import Marks as Marks
 
 
 class Entry:
     """A tweet with what showing it takes, the same for every viewer.
 
-    `facts` are its own, without those of an original. `refers_to`: ids of what it retweets or
+    `facts` are its own, without those of an original; they are made when somebody asks, which for
+    most tweets nobody does. `refers_to`: ids of what it retweets or
     quotes, which are entries of their own. `cards` is what a surface rendered of the tweet and its
     author, by the surface's name; `wholes` the same with counts, as it is shown to who marked
     nothing, and emptied when the counts change.
@@ -34,12 +29,12 @@ class Entry:
     """
 
     __slots__ = (
+        "_facts",
         "author",
         "card_until_ms",
         "cards",
         "counts",
         "counts_until_ms",
-        "facts",
         "is_plain",
         "is_restricted",
         "joined",
@@ -49,14 +44,15 @@ class Entry:
         "wholes",
     )
 
-    def __init__(self, tweet: Tweet, author: User, facts: Facts, card_until_ms: int) -> None:
+    def __init__(self, tweet: Tweet, author: User, card_until_ms: int) -> None:
         self.tweet = tweet
         self.author = author
-        self.facts = facts
-        self.is_restricted = facts.is_restricted
-        self.refers_to = tuple(
-            each for each in (tweet.retweet_of_id, tweet.quote_of_id) if each is not None
-        )
+        self._facts: Facts | None = None
+        self.is_restricted = is_restricted(tweet.visibility, author.is_private, author.status)
+        self.refers_to: tuple[int, ...] = ()
+        if tweet.retweet_of_id is not None or tweet.quote_of_id is not None:
+            referred = (tweet.retweet_of_id, tweet.quote_of_id)
+            self.refers_to = tuple(each for each in referred if each is not None)
         self.is_plain = not self.is_restricted and not self.refers_to
         self.card_until_ms = card_until_ms
         self.cards: dict[str, Any] = {}
@@ -78,12 +74,19 @@ class Entry:
         self.plain_until_ms = until_ms if self.is_plain else 0
 
     @property
+    def facts(self) -> Facts:
+        if self._facts is None:
+            self._facts = facts_of(self.tweet, self.author)
+        return self._facts
+
+    @property
     def subject_ids(self) -> tuple[int, ...]:
         """What a viewer may hide it by, without what belongs to an original."""
         return self.facts.subject_ids
 
 
-class Shown(msgspec.Struct, frozen=True):
+# As a tweet, of no concern to the garbage collector.
+class Shown(msgspec.Struct, frozen=True, gc=False):
     """A tweet for one viewer.
 
     `marks` are `Marks` bits; None for somebody who is not signed in. `original` is there for a
@@ -133,6 +136,6 @@ def record_of(shown: Shown) -> TweetRecord:
     referred = shown.original or shown.quoted
     return TweetRecord(
         shown.entry.tweet,
-        msgspec.structs.replace(shown.entry.author, email=None, password_hash=None),
+        without_secrets(shown.entry.author),
         record_of(referred) if isinstance(referred, Shown) else None,
     )

@@ -19,10 +19,9 @@ from rookery.domain.generations import Generations
 from rookery.domain.visibility import NOBODY, Viewer
 from rookery.services.batching import Batcher
 from rookery.services.reading.authors import Authors
-from rookery.services.reading.shown import Marks
 from rookery.store.engine import Store
 from rookery.store.records.graph import GraphRepository
-from rookery.store.records.viewers import Hidden, ViewerRepository
+from rookery.store.records.viewers import MARKED, Hidden, ViewerRepository
 
 TTL_MS = 30_000
 CAPACITY = 100_000
@@ -30,7 +29,7 @@ MAX_MARKS = 64
 """Of each kind, the newest ones, by the marked tweets."""
 MAX_HIDDEN = 64
 MODERATORS = frozenset({"moderator", "admin"})
-_BITS = (int(Marks.LIKED), int(Marks.RETWEETED), int(Marks.BOOKMARKED))
+_BITS = tuple(map(int, MARKED))
 _NOTHING: Mapping[int, int] = MappingProxyType({})
 _NO_MUTES: Mapping[int, int | None] = MappingProxyType({})
 EVER = -1

@@ -42,12 +42,17 @@ def deleted(
 
 def _about(tweet: Tweet, original: Facts | None) -> dict[str, Any]:
     """What every event says of a tweet, and of whom it reaches, by the fields' names."""
-    shown = original if tweet.retweet_of_id is not None else None
-    return {
+    about = {
         "tweet_id": tweet.id,
         "author_id": tweet.author_id,
         "conversation_id": tweet.conversation_id,
         "kind": tweet.kind,
+    }
+    if original is None and tweet.visibility != MENTIONED:
+        return about  # Most are for all who follow the author.
+    shown = original if tweet.retweet_of_id is not None else None
+    return {
+        **about,
         "original_author_id": None if original is None else original.author_id,
         "audience": audience_of(tweet, shown),
         "original_conversation_id": None if shown is None else shown.conversation_id,

@@ -45,8 +45,10 @@ def creating(tweet: Tweet) -> list[Operation]:
             POSTS.name, {"author_id": tweet.author_id, "tweet_id": tweet.id, "kind": tweet.kind}
         ),
         *_counting(tweet, 1),
-        *referring(tweet),
     ]
+    targets = _targets(tweet)
+    if targets:
+        operations += referring(tweet)
     if tweet.retweet_of_id is None or tweet.reply_to_id is not None:
         row = {"conversation_id": tweet.conversation_id, "tweet_id": tweet.id}
         operations.append(Insert(CONVERSATIONS.name, row))
@@ -61,7 +63,7 @@ def creating(tweet: Tweet) -> list[Operation]:
                 },
             )
         )
-    for target_id, count in _targets(tweet):
+    for target_id, count in targets:
         operations.append(_exists(target_id))
         if tweet.is_counted:
             operations.append(Increment(TWEET_COUNTS.name, (target_id,), {count: 1}))

@@ -236,12 +236,12 @@ def opened(
     caught_up: Callable[[list[Changed]], object] = lambda _: None,
 ) -> SharedCache | None:
     """The cache of the configured server; None where it has none, which is everywhere but in Redis
-    over MongoDB.
+    over a store that is shared.
 
     Raises:
         ConfigError: redis.url is malformed.
     """
-    if config.store.engine != "mongo" or not config.redis.url:
+    if not config.store.is_shared or not config.redis.url:
         return None
     return SharedCache(config.redis, steady_ms, caught_up)
 

@@ -1,18 +1,10 @@
 """Following on request, blocking, muting and privacy over real HTTP."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from tests.integration.http_world import Client, World, http_world
-
-
-@pytest_asyncio.fixture
-async def world() -> AsyncIterator[World]:
-    async with http_world() as made:
-        yield made
+from tests.integration.http_world import Client, World
 
 
 async def private(world: World, username: str) -> Client:

@@ -61,15 +61,15 @@ class RetweetState(Answer, frozen=True, kw_only=True):
 )
 async def retweet(services: Services, call: Call[IdPath, Nothing, RetweetBody]) -> Reply:
     try:
-        tweet, is_new = await services.retweets.retweet(
+        posted = await services.retweets.retweet(
             call.identity, call.path.number, call.body.comment or "", call.idempotency_key
         )
     except InvalidText as error:
         said = str(error).replace("text", "comment", 1)
         raise InvalidText(said, error.code, "comment") from error
-    rendered = await posted_json(services, call.identity.user_id, tweet.id, is_new)
-    body = b'{"retweetId":"%d","tweet":%b}' % (tweet.id, rendered)
-    return Reply(body, 201 if is_new or tweet.quote_of_id is not None else 200)
+    tweet = posted.tweet
+    body = b'{"retweetId":"%d","tweet":%b}' % (tweet.id, await posted_json(services, posted))
+    return Reply(body, 201 if posted.is_new or tweet.quote_of_id is not None else 200)
 
 
 @endpoint(

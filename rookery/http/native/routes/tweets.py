@@ -121,7 +121,7 @@ class ReplyPage(Answer, frozen=True, kw_only=True):
 )
 async def create(services: Services, call: Call[Nothing, Nothing, NewTweetBody]) -> bytes:
     body = call.body
-    tweet, is_new = await services.tweets.post(
+    posted = await services.tweets.post(
         call.identity,
         NewTweet(
             text=body.text,
@@ -133,13 +133,10 @@ async def create(services: Services, call: Call[Nothing, Nothing, NewTweetBody])
         ),
         call.idempotency_key,
     )
-    created = iso_time(time_ms_of(tweet.id))
-    rendered = await posted_json(services, call.identity.user_id, tweet.id, is_new)
-    return b'{"tweetId":"%d","createdAt":"%b","tweet":%b}' % (
-        tweet.id,
-        created.encode(),
-        rendered,
-    )
+    tweet_id = posted.tweet.id
+    created = iso_time(time_ms_of(tweet_id)).encode()
+    rendered = await posted_json(services, posted)
+    return b'{"tweetId":"%d","createdAt":"%b","tweet":%b}' % (tweet_id, created, rendered)
 
 
 @endpoint(

@@ -5,12 +5,13 @@ from typing import get_args
 import pytest
 
 from rookery.errors import ActorUnavailable
-from rookery.events.consumers.timelines import LATE_MS, Timelines
+from rookery.events.consumers.timelines import EVENT_KINDS, LATE_MS, Timelines
 from rookery.events.kinds import (
     Event,
     FollowChanged,
     HiddenChanged,
     PrivacyChanged,
+    TweetChange,
     TweetDeleted,
     TweetEdited,
     TweetPosted,
@@ -24,6 +25,12 @@ from tests.unit.memory_store import MemoryStore
 
 NOW_MS = 1_790_000_000_000
 CELEBRITY = 99
+
+
+def test_each_change_of_a_tweet_is_delivered() -> None:
+    """As a kind of its own."""
+    assert EVENT_KINDS.keys() == set(get_args(TweetChange))
+    assert sorted(EVENT_KINDS.values()) == sorted(EventKind)
 
 
 class Somewhere:

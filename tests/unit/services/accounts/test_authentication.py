@@ -14,7 +14,7 @@ from tests.unit.services.account_world import (
     PASSWORD,
     Clock,
     World,
-    cheap_passwords,
+    account_world,
     identity_of,
     sign_up_request,
 )
@@ -22,8 +22,8 @@ from tests.unit.services.account_world import (
 
 @pytest.fixture
 def bare_world() -> Iterator[World]:
-    with cheap_passwords() as passwords:
-        yield World(passwords)
+    with account_world() as made:
+        yield made
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ from rookery.store.engine import ConditionFailed, Put, WriteBatch
 from rookery.store.records.devices import ALL_DEVICES
 from rookery.store.records.outbox import stored_event
 from rookery.store.schema import DEVICES, OUTBOX, USERS
-from tests.unit.services.account_world import PASSWORD, World, cheap_passwords
+from tests.unit.services.account_world import PASSWORD, World, account_world
 
 
 @pytest.fixture
 def bare_world() -> Iterator[World]:
-    with cheap_passwords() as passwords:
-        yield World(passwords)
+    with account_world() as made:
+        yield made
 
 
 @pytest.fixture
@@ -56,9 +56,9 @@ async def test_everybody_is_told_of_a_suspension_and_its_end(world: World) -> No
         (world.suspensions.restore, []),
     ):
         world.invalidations.changes.clear()
-        world.timelines.accounts.clear()
+        world.timeline_port.accounts.clear()
         await act("ada")
-        assert world.timelines.accounts == [[session.user.id]]
+        assert world.timeline_port.accounts == [[session.user.id]]
         told = Invalidation(users=[session.user.id], devices=ended)
         assert world.invalidations.changes == [told]
         event = decoded(stored_event(world.store.documents(OUTBOX)[-1]))
@@ -144,7 +144,7 @@ async def test_an_unknown_outcome_is_told(world: World) -> None:
     world.store.before_write = is_cut
     with pytest.raises(Unavailable):
         await world.suspensions.suspend("ada")
-    assert world.timelines.accounts == [[session.user.id]]
+    assert world.timeline_port.accounts == [[session.user.id]]
     assert world.invalidations.devices == [(session.user.id, ALL_DEVICES)]
 
 

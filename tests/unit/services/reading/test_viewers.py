@@ -2,7 +2,7 @@
 
 import asyncio
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rookery.models import Identity
@@ -55,9 +55,9 @@ async def test_marks_of_all_kinds_are_known_of_each_viewer() -> None:
     one, two = await asyncio.gather(marks(viewers, 1, 50, 60, 70), marks(viewers, 2, 50, 60, 70))
     assert one == {50: Marks.LIKED, 60: everything}
     assert two == {70: Marks.BOOKMARKED}
-    assert store.reads == {"select_many": 7}
+    reads = dict(store.reads)
     assert await marks(viewers, 1, 60) == {60: everything}
-    assert store.reads == {"select_many": 7}
+    assert store.reads == reads
 
 
 async def test_what_happened_elsewhere_is_seen_even_if_nobody_tells() -> None:
@@ -72,7 +72,6 @@ async def test_what_happened_elsewhere_is_seen_even_if_nobody_tells() -> None:
 
 
 @given(st.sets(st.integers(1, 60)), st.lists(st.sets(st.integers(1, 60), min_size=1), max_size=6))
-@settings(max_examples=50)
 def test_viewers_with_more_marks_than_are_kept_get_the_same_answers(
     likes: set[int], pages: list[set[int]]
 ) -> None:

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rookery.errors import NotFound, StoreUnavailable
@@ -433,7 +433,6 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(steps)
 def test_counts_equal_lists_after_any_interleaving(
     drawn: list[tuple[str, int, int, int]],
