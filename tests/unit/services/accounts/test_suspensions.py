@@ -1,6 +1,6 @@
 """Suspending accounts: they act no more, and nobody sees them, until they are restored."""
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,16 +12,20 @@ from rookery.store.engine import ConditionFailed, Put, WriteBatch
 from rookery.store.records.devices import ALL_DEVICES
 from rookery.store.records.outbox import stored_event
 from rookery.store.schema import DEVICES, OUTBOX, USERS
-from tests.unit.services.account_world import PASSWORD, World
+from tests.unit.services.account_world import PASSWORD, World, account_world
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
-    world = World()
-    await world.keys.load()
-    world.invalidations.authenticator = world.authenticator
-    yield world
-    await world.close()
+def bare_world() -> Iterator[World]:
+    with account_world() as made:
+        yield made
+
+
+@pytest.fixture
+async def world(bare_world: World) -> World:
+    await bare_world.keys.load()
+    bare_world.invalidations.authenticator = bare_world.authenticator
+    return bare_world
 
 
 async def test_a_suspended_account_is_logged_out_everywhere(world: World) -> None:
