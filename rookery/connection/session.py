@@ -1,10 +1,9 @@
 """One WebSocket session of one (user, device), as a state machine.
 
 Pure: no event loop, no sockets, no clock of its own; `now_s` is an argument of any steady clock.
-The hub feeds it events and passes on what it wants sent.
-
-What a client is promised: each offset of its user's log exactly once and in order, or covered by
-an explicit ``more`` or ``reset`` that stands where they would have stood.
+The hub feeds it events and passes on what it wants sent. A client is promised each offset of its
+user's log exactly once and in order, or covered by an explicit ``more`` or ``reset`` that stands
+where they would have stood.
 
     ATTACHING ──attached──▶ LIVE ──▶ CLOSED
                             │  ▲

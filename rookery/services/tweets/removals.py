@@ -69,7 +69,10 @@ class Removals(DeferredWork):
 
         `is_own`: its author deletes it. Call `begin` once they are committed.
         """
-        (reach,) = await self._reaching.of([tweet], is_own=is_own)
+        gone = None
+        if tweet.retweet_of_id is not None:  # What it shows may be deleted before it is.
+            gone = await self._removals.get(tweet.retweet_of_id)
+        (reach,) = await self._reaching.of([tweet], gone, is_own=is_own)
         return self._deleting(tweet, await self._tweets.standing(tweet), reach)
 
     def _deleting(self, tweet: Tweet, standing: Standing, reach: Reach) -> tuple[Operation, ...]:

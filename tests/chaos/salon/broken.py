@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from rookery.actors.account_changes import Accounts
 from rookery.actors.gateway import Gateway
 from rookery.actors.runtime import Actor, ActorContext, ActorSpec
 from rookery.actors.shard import TimelineShard
@@ -55,13 +56,13 @@ class LoyalShard(TimelineShard):
 class ClingingShard(TimelineShard):
     """Tells nobody that a retweet was taken back, or went with its original."""
 
-    def _deliver(self, batch: list[Delivery], *, listed: bool) -> int:
+    def _deliver(self, batch: list[Delivery], accounts: Accounts, *, listed: bool) -> int:
         told = [
             each
             for each in batch
             if each.event_kind != EventKind.TWEET_DELETED or not each.post_kind & PostKind.RETWEET
         ]
-        return super()._deliver(told, listed=listed)
+        return super()._deliver(told, accounts, listed=listed)
 
 
 # The store.
@@ -127,10 +128,10 @@ def _blocks(batch: WriteBatch) -> bool:
 def trust_viewers(services: Services) -> None:
     """Go by what was first known of a viewer, until that is too old."""
 
-    def changed(user_id: int) -> None:
+    def forget(user_id: int) -> None:
         pass
 
-    services.reading.viewers.changed = changed  # type: ignore[method-assign]
+    services.reading.viewers.forget = forget  # type: ignore[method-assign]
 
 
 def keep_cards(services: Services) -> None:
@@ -183,7 +184,7 @@ def answer_early(services: Services) -> None:
 def forget_requests(services: Services) -> None:
     """Leave the requests to an account that turns public."""
 
-    async def begin(user_id: int) -> None:
+    async def begin(subject_id: int) -> None:
         pass
 
     services.openings.begin = begin  # type: ignore[method-assign]

@@ -20,7 +20,6 @@ from rookery.services.tweets.tweets import NewTweet
 from rookery.store.engine import Expect, Insert, Put, WriteBatch
 from rookery.store.records.outbox import stored_event
 from rookery.store.records.removals import OVERTAKEN
-from rookery.store.records.tweets import Standing
 from rookery.store.schema import (
     BOOKMARKERS,
     BOOKMARKS,
@@ -274,9 +273,10 @@ async def test_the_end_of_a_retweet_is_told_to_who_could_see_it(is_private: bool
     await server.tweets.delete(ann, tweet.id)
     event = deletion_of(server, retweet.id)
     assert (event.original_author_id, event.original_conversation_id) == (ann.user_id, parent.id)
-    assert event.let_in == ([cat.user_id] if is_private else None)
-    let_in = deletion_of(server, of_follower.id).let_in
-    assert let_in == ([cat.user_id, dan.user_id] if is_private else None), "whomever dan mutes"
+    seeing = [ann.user_id, cat.user_id] if is_private else None
+    assert event.original_audience == seeing
+    audience = deletion_of(server, of_follower.id).original_audience
+    assert audience == (seeing and [*seeing, dan.user_id]), "whomever dan mutes"
 
 
 async def test_the_end_of_a_retweet_is_told_to_whom_alone_it_was_for() -> None:
@@ -295,8 +295,8 @@ async def test_a_retweet_that_is_undone_before_its_turn_is_told_alike() -> None:
     ann, bob = await server.sign_up("ann"), await server.sign_up("bob")
     tweet = await server.post(ann)
     retweet = (await server.retweets.retweet(bob, tweet.id)).tweet
-    removals, standing = server.tweets.removals, Standing()
-    await server.store.write(WriteBatch(removals.deleting(tweet, standing)))
+    operations = await server.tweets.removals.deleting(tweet, is_own=True)
+    await server.store.write(WriteBatch(operations))
     assert await server.retweets.undo(bob, tweet.id)
     assert deletion_of(server, retweet.id).original_author_id == ann.user_id
 

@@ -69,10 +69,12 @@ async def test_a_retweet_of_who_turned_private_is_told_to_who_follows_them() -> 
     ann, bob = await people(server)
     tweet = await server.post(ann)
     retweet = (await server.retweets.retweet(bob, tweet.id)).tweet
-    assert (told(server).let_in, told(server).original_conversation_id) == (None, tweet.id)
+    event = told(server)
+    assert (event.original_audience, event.original_conversation_id) == (None, tweet.id)
     await change_user(server, ann, is_private=True)
     await server.tweets.delete(bob, retweet.id)
-    assert (told(server).let_in, told(server).original_author_id) == ([], ann.user_id)
+    event = told(server)
+    assert (event.original_audience, event.original_author_id) == ([ann.user_id], ann.user_id)
 
 
 async def test_a_tweet_for_whom_it_mentions_reaches_nobody_else() -> None:
