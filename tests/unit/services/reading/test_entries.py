@@ -51,7 +51,7 @@ async def test_a_cold_page_is_read_in_one_batch() -> None:
     ids = [(await writer.post(author)).id for author in authors]
     reader.store.reads.clear()
     assert len(await _page(reader, authors[0].user_id, *ids)) == 4
-    assert reader.store.reads == {"get_many": 3, "select_many": 7}
+    assert reader.store.reads == {"get_many": 3, "select_several": 1}
 
 
 async def test_the_order_is_that_of_the_ids_and_missing_ones_are_left_out() -> None:
