@@ -13,7 +13,7 @@ Model:
 Guarantees:
     * `write` is atomic, and durable when it returns. Batches take effect one after another.
     * A read sees every write that returned before the read began, in any process.
-    * A read is of one moment for one call, not across calls.
+    * A read is of one moment for one call, not across calls; `select_several` is as several calls.
 """
 
 from collections.abc import Mapping, Sequence
@@ -172,6 +172,26 @@ def check_limit(operation: DeleteRange) -> None:
         raise ValueError(f"{operation.collection}: a range of 1 to {MOST_DELETED} documents")
 
 
+def checked_limit(limit: int) -> int:
+    """`limit` of a read, if it is one; an engine below might take others for no limit."""
+    if limit < 0:
+        raise ValueError("a limit is not negative")
+    return limit
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """What one `Reader.select_many` reads."""
+
+    collection: Collection
+    fields: tuple[str, ...]
+    prefixes: Sequence[Key]
+    limit: int
+    reverse: bool = False
+    index: str | None = None
+    after: Key | None = None
+    before: Key | None = None
+
+
 class Reader(Protocol):
     """Reads. Raises `StoreUnavailable` where the store cannot answer."""
 
@@ -231,6 +251,13 @@ class Reader(Protocol):
         reverse: bool = False,
     ) -> list[list[Row]]:
         """One `select` per prefix, all at one moment; `limit` is per prefix."""
+        ...
+
+    async def select_several(self, selections: Sequence[Selection]) -> list[list[list[Row]]]:
+        """One `select_many` per selection, in one call, which is cheaper than a call for each.
+
+        Each selection is read at one moment, which need not be that of the others.
+        """
         ...
 
     async def close(self) -> None: ...

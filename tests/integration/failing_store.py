@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 
 from rookery.errors import StoreUnavailable
-from rookery.store.engine import Collection, Document, Key, Reader, Row, Store, WriteBatch, Writer
+from rookery.store.engine import (
+    Collection,
+    Document,
+    Key,
+    Reader,
+    Row,
+    Selection,
+    Store,
+    WriteBatch,
+    Writer,
+)
 
 
 class FailingStore:
@@ -107,6 +117,10 @@ class FailingStore:
             limit=limit,
             reverse=reverse,
         )
+
+    async def select_several(self, selections: Sequence[Selection]) -> list[list[list[Row]]]:
+        self._check()
+        return await self._store.reader.select_several(selections)
 
     async def write(self, batch: WriteBatch) -> None:
         self._check()

@@ -33,6 +33,7 @@ from rookery.store.engine import (
     Operation,
     Put,
     Row,
+    Selection,
     WriteBatch,
     check_increment,
     check_limit,
@@ -170,6 +171,16 @@ class MemoryStore:
         reverse: bool = False,
     ) -> list[list[Row]]:
         await self._begin_read("select_many")
+        return self._lists(
+            Selection(collection, fields, prefixes, limit, reverse, index, after, before)
+        )
+
+    async def select_several(self, selections: Sequence[Selection]) -> list[list[list[Row]]]:
+        await self._begin_read("select_several")
+        return [self._lists(each) for each in selections]
+
+    def _lists(self, selection: Selection) -> list[list[Row]]:
+        collection, fields, prefixes, limit, reverse, index, after, before = selection
         self._check_fields(collection, fields)
         return [
             [

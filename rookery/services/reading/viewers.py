@@ -6,7 +6,6 @@ viewers are all there are. The others are looked up for the tweets of a page, an
 value. So is whether the viewer follows authors whose tweets are not for everybody.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from types import MappingProxyType
@@ -249,23 +248,18 @@ class Viewers:
         self._loading = True
         try:
             until_ms = self._steady_ms() + self._ttl_ms
-            most = self._max_hidden
-            marked, hidden = await asyncio.gather(
-                self._repository.marked(user_ids, self._max_marks),
-                self._repository.hidden(user_ids, most),
-            )
+            found = await self._repository.many(user_ids, self._max_marks, self._max_hidden)
         finally:
             self._loading = False
         now_ms = self._clock_ms()
         loaded: dict[int, KnownViewer] = {}
-        for at, user_id in enumerate(user_ids):
-            is_whole = hidden[at].longest < most
-            known = loaded[user_id] = KnownViewer(user_id, hidden[at], is_whole, now_ms, until_ms)
-            lists = [kind[at] for kind in marked]
-            full = [tweet_ids[-1] for tweet_ids in lists if len(tweet_ids) >= self._max_marks]
-            if any(lists):
+        for user_id, (marked, hidden) in zip(user_ids, found, strict=True):
+            is_whole = hidden.longest < self._max_hidden
+            known = loaded[user_id] = KnownViewer(user_id, hidden, is_whole, now_ms, until_ms)
+            if any(marked):
+                full = (ids[-1] for ids in marked if len(ids) >= self._max_marks)
                 known.marked_from = max(full, default=0)
-                known.add_marks(lists)
+                known.add_marks(marked)
             # What was read before a change of the viewer may lack it.
             if user_id not in self._changed:
                 self._cache.put(user_id, known)

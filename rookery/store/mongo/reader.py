@@ -18,7 +18,7 @@ from pymongo.errors import DocumentTooLarge, PyMongoError
 
 from rookery import config
 from rookery.errors import StoreUnavailable
-from rookery.store.engine import Collection, Document, Key, Row
+from rookery.store.engine import Collection, Document, Key, Row, Selection, checked_limit
 from rookery.store.mongo.client import MAJORITY, SNAPSHOT, Cancellable, Connection
 from rookery.store.mongo.migrations import VERSION, stored_version
 from rookery.store.mongo.shapes import Shape, Stored, shapes
@@ -107,34 +107,60 @@ class MongoReader:
         limit: int,
         reverse: bool = False,
     ) -> list[list[Row]]:
-        if not prefixes:
-            return []
-        shape = self._shape(collection)
-        width = len(prefixes[0])
-        if any(len(prefix) != width for prefix in prefixes):
-            raise ValueError("the prefixes differ in length")
-        if width == 0:
-            rows = await self.select(
-                collection,
-                fields,
-                index=index,
-                after=after,
-                before=before,
-                limit=limit,
-                reverse=reverse,
-            )
-            return [list(rows) for _ in prefixes]
-        if not _checked_limit(limit):
-            shape.projection(fields)
-            return [[] for _ in prefixes]
-        pipeline = _grouped(shape, fields, prefixes, index, after, before, limit, reverse)
-        groups: list[list[Row]] = [[] for _ in prefixes]
-        async with self._reading() as database:
-            cursor = await database.aggregate(pipeline, batchSize=_batch(len(prefixes)))
-            async with cursor:
-                async for found in cursor:
-                    groups[found["n"]] = _rows(shape, fields, found["rows"])
+        [groups] = await self.select_several(
+            [Selection(collection, fields, prefixes, limit, reverse, index, after, before)]
+        )
         return groups
+
+    async def select_several(self, selections: Sequence[Selection]) -> list[list[list[Row]]]:
+        found: list[list[list[Row]]] = [[[] for _ in each.prefixes] for each in selections]
+        asked: list[tuple[int, Selection]] = []
+        for at, each in enumerate(selections):
+            width = len(each.prefixes[0]) if each.prefixes else 0
+            if any(len(prefix) != width for prefix in each.prefixes):
+                raise ValueError("the prefixes differ in length")
+            shape = self._shape(each.collection)
+            if not each.prefixes:
+                continue
+            if not checked_limit(each.limit):
+                shape.projection(each.fields)
+            elif width:
+                asked.append((at, each))
+            else:
+                found[at] = await self._whole(each)
+        if asked:
+            await self._read_lists(asked, found)
+        return found
+
+    async def _whole(self, selection: Selection) -> list[list[Row]]:
+        """The rows of a selection whose prefixes are empty: the same for each."""
+        collection, fields, prefixes, limit, reverse, index, after, before = selection
+        rows = await self.select(
+            collection,
+            fields,
+            index=index,
+            after=after,
+            before=before,
+            limit=limit,
+            reverse=reverse,
+        )
+        return [list(rows) for _ in prefixes]
+
+    async def _read_lists(
+        self, asked: Sequence[tuple[int, Selection]], found: list[list[list[Row]]]
+    ) -> None:
+        """Put the lists of the selections that are asked for into their places, by one command."""
+        pipeline: list[Stored] = []
+        for at, selection in asked:
+            lists = _grouped(self._shape(selection.collection), at, selection)
+            pipeline += [{"$unionWith": {"pipeline": lists}}] if pipeline else lists
+        count = sum(len(selection.prefixes) for _, selection in asked)
+        fields = {at: (self._shape(each.collection), each.fields) for at, each in asked}
+        async with self._reading() as database:
+            cursor = await database.aggregate(pipeline, batchSize=_batch(count))
+            async with cursor:
+                async for each in cursor:
+                    found[each["at"]][each["n"]] = _rows(*fields[each["at"]], each["rows"])
 
     async def close(self) -> None:
         """Close the connection, if nobody else uses it; later reads raise."""
@@ -159,7 +185,7 @@ class MongoReader:
     ) -> list[Stored]:
         order = shape.order(index)
         where = shape.where(order, prefix, after, before)
-        if not _checked_limit(limit):  # MongoDB would take 0 for no limit
+        if not checked_limit(limit):  # MongoDB would take 0 for no limit
             return []
         async with self._reading() as database:
             cursor = database[shape.name].find(where, projection)
@@ -191,17 +217,9 @@ class MongoReader:
         self._is_ready = True
 
 
-def _grouped(
-    shape: Shape,
-    fields: Sequence[str],
-    prefixes: Sequence[Key],
-    index: str | None,
-    after: Key | None,
-    before: Key | None,
-    limit: int,
-    reverse: bool,
-) -> list[Stored]:
-    """A pipeline that yields {n, rows} for each prefix: one walk along the index for each."""
+def _grouped(shape: Shape, at: int, selection: Selection) -> list[Stored]:
+    """A pipeline that yields {at, n, rows} for each prefix: one walk along the index for each."""
+    _, fields, prefixes, limit, reverse, index, after, before = selection
     width = len(prefixes[0])
     order = shape.order(index)
     rest = order[width:]
@@ -220,7 +238,7 @@ def _grouped(
         inner.append({"$sort": sort})
     inner += [{"$limit": limit}, {"$project": shape.projection(fields)}]
     asked = [
-        {"n": number, **{f"v{place}": _wide(value) for place, value in enumerate(prefix)}}
+        {"at": at, "n": number, **{f"v{place}": _wide(value) for place, value in enumerate(prefix)}}
         for number, prefix in enumerate(prefixes)
     ]
     return [
@@ -235,7 +253,7 @@ def _grouped(
                 "as": "rows",
             }
         },
-        {"$project": {"n": 1, "rows": 1}},
+        {"$project": {"at": 1, "n": 1, "rows": 1}},
     ]
 
 
@@ -260,9 +278,3 @@ def _wide(value: Any) -> Any:
 def _batch(count: int) -> int:
     """A size of batch that fetches `count` documents at once."""
     return min(count + 1, _LARGEST_BATCH)
-
-
-def _checked_limit(limit: int) -> int:
-    if limit < 0:
-        raise ValueError("a limit is not negative")
-    return limit

@@ -1,15 +1,25 @@
 """Whose posts a home timeline takes, and what its user hides: all that a warm row needs to know."""
 
-import asyncio
+from typing import TypeAlias
 
 import msgspec
 
-from rookery.store.engine import Collection, Key, Reader, Row
-from rookery.store.records.graph import GraphRepository
-from rookery.store.schema import BLOCKED_BY, BLOCKS, MUTED_CONVERSATIONS, MUTES
+from rookery.store.engine import Collection, Reader, Row, Selection
+from rookery.store.records.graph import MAX_FOLLOWEES
+from rookery.store.schema import BLOCKED_BY, BLOCKS, FOLLOWEES, MUTED_CONVERSATIONS, MUTES
 
-PAGE = 1000
-"""Almost nobody hides more; a read of so many rows is a small one for every engine."""
+FIRST_ROWS = 1000
+"""Almost nobody follows or hides more; a read of so many is a small one for every engine."""
+FURTHER_ROWS = 20_000
+_Source: TypeAlias = tuple[Collection, tuple[str, ...]]
+_SOURCES: tuple[_Source, ...] = (
+    (FOLLOWEES, ("followee_id",)),
+    (MUTES, ("muted_id", "expires_ms")),
+    (MUTED_CONVERSATIONS, ("conversation_id",)),
+    (BLOCKS, ("blocked_id",)),
+    (BLOCKED_BY, ("blocker_id",)),
+)
+"""The first field is what follows the user in the key."""
 
 
 class HomeSources(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +41,6 @@ class HomeSourceRepository:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._graph = GraphRepository(reader)
 
     async def of(self, user_id: int, now_ms: int) -> HomeSources:
         """The sources of a user's home timeline at `now_ms`.
@@ -41,37 +50,35 @@ class HomeSourceRepository:
         Raises:
             StoreUnavailable: the store does not answer.
         """
-        followees, mutes, conversations, blocked, blocking = await asyncio.gather(
-            self._graph.home_authors(user_id),
-            self._all(MUTES, ("muted_id", "expires_ms"), user_id),
-            self._all(MUTED_CONVERSATIONS, ("conversation_id",), user_id),
-            self._all(BLOCKS, ("blocked_id",), user_id),
-            self._all(BLOCKED_BY, ("blocker_id",), user_id),
+        firsts = await self._reader.select_several(
+            [Selection(each, fields, [(user_id,)], FIRST_ROWS) for each, fields in _SOURCES]
         )
+        for source, [rows] in zip(_SOURCES, firsts, strict=True):
+            if len(rows) == FIRST_ROWS:
+                await self._go_on(source, user_id, rows)
+        [followees], [mutes], [conversations], [blocked], [blocking] = firsts
+        # Loaded data may have users who follow themselves; the API refuses that.
+        authors = {user_id, *(followee_id for (followee_id,) in followees)}
         if not (mutes or conversations or blocked or blocking):
-            return HomeSources(author_ids=followees)
+            return HomeSources(author_ids=sorted(authors))
         lasting = [(muted, end) for muted, end in mutes if end is None or end > now_ms]
         muted_users = {muted for muted, _ in lasting} - {user_id}
         blocks = frozenset(other for (other,) in (*blocked, *blocking)) - {user_id}
         hidden = blocks | muted_users
         return HomeSources(
-            author_ids=[each for each in followees if each not in hidden],
+            author_ids=sorted(authors - hidden),
             muted=frozenset(muted_users.union(each for (each,) in conversations)),
             blocked=blocks,
             until_ms=min((end for _, end in lasting if end is not None), default=None),
         )
 
-    async def _all(
-        self, collection: Collection, fields: tuple[str, ...], user_id: int
-    ) -> list[Row]:
-        """Everything that a user's part of a collection holds; the first field is its key."""
-        rows: list[Row] = []
-        after: Key | None = None
+    async def _go_on(self, source: _Source, user_id: int, rows: list[Row]) -> None:
+        """Add to `rows`, the first of a user's part of a collection, what is behind them."""
+        collection, fields = source
+        limit = MAX_FOLLOWEES - FIRST_ROWS if collection is FOLLOWEES else FURTHER_ROWS
         while True:
-            page = await self._reader.select(
-                collection, fields, (user_id,), after=after, limit=PAGE
-            )
+            key = (rows[-1][0],)
+            page = await self._reader.select(collection, fields, (user_id,), after=key, limit=limit)
             rows += page
-            if len(page) < PAGE:
-                return rows
-            after = (page[-1][0],)
+            if len(page) < limit or collection is FOLLOWEES:
+                return

@@ -8,7 +8,7 @@ from enum import IntFlag
 from types import MappingProxyType
 from typing import NamedTuple
 
-from rookery.store.engine import Collection, Reader
+from rookery.store.engine import Collection, Reader, Row, Selection
 from rookery.store.schema import (
     BLOCKED_BY,
     BLOCKS,
@@ -36,6 +36,13 @@ MARKED: Mapping[Marks, tuple[Collection, str]] = MappingProxyType(
     }
 )
 """For each mark its collection, and the field of the marked tweet there."""
+HIDDEN: tuple[tuple[Collection, tuple[str, ...]], ...] = (
+    (BLOCKS, ("blocked_id",)),
+    (BLOCKED_BY, ("blocker_id",)),
+    (MUTES, ("muted_id", "expires_ms")),
+    (MUTED_CONVERSATIONS, ("conversation_id",)),
+)
+"""The collections of what is hidden, and what is read of them, in the order of `Hidden`."""
 
 
 class Hidden(NamedTuple):
@@ -55,45 +62,45 @@ class Hidden(NamedTuple):
         return max(len(self.blocks), len(self.blocked_by), len(self.mutes), len(self.conversations))
 
 
+class ViewerRecord(NamedTuple):
+    """What is stored of one viewer: what is hidden, and for each of `MARKED` the tweets, newest
+    first."""
+
+    marked: Sequence[Sequence[int]]
+    hidden: Hidden
+
+
+NOTHING = ViewerRecord(((),) * len(MARKED), Hidden([], [], [], []))
+"""Of most viewers."""
+
+
 class ViewerRepository:
     """Reads marks and hidden ids by viewer."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 
-    async def marked(self, user_ids: Sequence[int], limit: int) -> list[list[list[int]]]:
-        """For each of `MARKED`, for each user, the marked tweets, newest first, at most `limit`."""
+    async def many(
+        self, user_ids: Sequence[int], max_marks: int, max_hidden: int
+    ) -> list[ViewerRecord]:
+        """For each user the newest marks, at most `max_marks` of each kind, and what is hidden, at
+        most `max_hidden` of each kind; in one read."""
         prefixes = [(user_id,) for user_id in user_ids]
-        found = []
-        for collection, field in MARKED.values():
-            lists = await self._reader.select_many(
-                collection, (field,), prefixes, limit=limit, reverse=True
-            )
-            found.append([[tweet_id for (tweet_id,) in rows] for rows in lists])
-        return found
+        found = await self._reader.select_several(
+            [
+                *(
+                    Selection(each, (field,), prefixes, max_marks, True)
+                    for each, field in MARKED.values()
+                ),
+                *(Selection(each, fields, prefixes, max_hidden) for each, fields in HIDDEN),
+            ]
+        )
+        return [_record(lists) if any(lists) else NOTHING for lists in zip(*found, strict=True)]
 
     async def marked_among(self, user_id: int, tweet_ids: Sequence[int]) -> list[set[int]]:
         """For each of `MARKED`, those of `tweet_ids` that the user marked so."""
         keys = [(user_id, tweet_id) for tweet_id in tweet_ids]
         return [await self._present(collection, keys) for collection, _ in MARKED.values()]
-
-    async def hidden(self, user_ids: Sequence[int], limit: int) -> list[Hidden]:
-        """What each user hides, and by whom each is hidden; at most `limit` of each kind."""
-        prefixes = [(user_id,) for user_id in user_ids]
-        many = self._reader.select_many
-        blocks = await many(BLOCKS, ("blocked_id",), prefixes, limit=limit)
-        blocked_by = await many(BLOCKED_BY, ("blocker_id",), prefixes, limit=limit)
-        mutes = await many(MUTES, ("muted_id", "expires_ms"), prefixes, limit=limit)
-        conversations = await many(MUTED_CONVERSATIONS, ("conversation_id",), prefixes, limit=limit)
-        return [
-            Hidden(
-                [each for (each,) in blocks[at]],
-                [each for (each,) in blocked_by[at]],
-                [(each, expires_ms) for each, expires_ms in mutes[at]],
-                [each for (each,) in conversations[at]],
-            )
-            for at in range(len(user_ids))
-        ]
 
     async def hidden_among(self, user_id: int, ids: Sequence[int]) -> Hidden:
         """What of `ids`, which are of users and conversations, a user hides or is hidden by."""
@@ -116,3 +123,17 @@ class ViewerRepository:
     async def _present(self, collection: Collection, keys: Sequence[tuple[int, int]]) -> set[int]:
         documents = await self._reader.get_many(collection, keys)
         return {key[1] for key, each in zip(keys, documents, strict=True) if each is not None}
+
+
+def _record(lists: Sequence[list[Row]]) -> ViewerRecord:
+    """From the rows of one viewer, collection by collection."""
+    *marked, blocks, blocked_by, mutes, conversations = lists
+    return ViewerRecord(
+        [[tweet_id for (tweet_id,) in rows] for rows in marked],
+        Hidden(
+            [each for (each,) in blocks],
+            [each for (each,) in blocked_by],
+            [(each, expires_ms) for each, expires_ms in mutes],
+            [each for (each,) in conversations],
+        ),
+    )

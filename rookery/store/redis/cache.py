@@ -278,6 +278,7 @@ class CachedReader:
         self.range = reader.range
         self.select = reader.select
         self.select_many = reader.select_many
+        self.select_several = reader.select_several
 
     async def get(self, collection: Collection, key: Key) -> Document | None:
         [document] = await self.get_many(collection, [key])

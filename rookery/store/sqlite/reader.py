@@ -3,11 +3,12 @@
 Imports no writer. Where a read runs is decided by its size, and always for the event loop's sake:
 
 Small ones (all but a few) run right on the event loop. They take 7 µs for a document and 30 to
-40 µs for a page; handing them to a thread costs more than that.
+40 µs for a page; handing them to a thread costs more than that. Several small ones in one call
+share what a transaction costs, and yield to the event loop when they have brought many rows.
 
-Large `select_many` (the cold start of a shard) runs in a thread, as statements that hand over
-hundreds of rows in one step. A thread that steps row by row has to win Python's lock back after
-each row, at up to 5 ms a time while the event loop is busy: 20 rows took 85 ms that way.
+Large selections of many prefixes (the cold start of a shard) run in a thread, as statements that
+hand over hundreds of rows in one step. A thread that steps row by row has to win Python's lock back
+after each row, at up to 5 ms a time while the event loop is busy: 20 rows took 85 ms that way.
 
 Other large reads, which need a step for each document, therefore stay on the event loop, and
 yield to it between slices.
@@ -15,30 +16,25 @@ yield to it between slices.
 
 import asyncio
 import sqlite3
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from rookery.errors import StoreUnavailable
-from rookery.store.engine import Collection, Document, Key, Row
+from rookery.store.engine import Collection, Document, Key, Row, Selection, checked_limit
 from rookery.store.sqlite.connection import open_for_reading
 from rookery.store.sqlite.migrations import VERSION
+from rookery.store.sqlite.selections import SMALL_ROWS, Execute, Lists
 from rookery.store.sqlite.tables import Table, tables
-
-SMALL_ROWS = 1000
-"""A read of at most so many rows holds the event loop for its whole length (about 1 ms)."""
 
 _SLICE_ROWS = 500
 _LARGE_AT_ONCE = 2
 _KEY_COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-_Execute: TypeAlias = Callable[..., sqlite3.Cursor]
 _T = TypeVar("_T")
-_Shape: TypeAlias = tuple[str | None, int, int, int, bool]
-"""Index, fields of the prefix, of `after` and of `before`, and whether in reverse."""
-_PREFIX_COUNTS = (128, 64, 32, 16, 8, 4, 2, 1)
 
 
 class SqliteReader:
@@ -142,27 +138,38 @@ class SqliteReader:
         limit: int,
         reverse: bool = False,
     ) -> list[list[Row]]:
-        if not prefixes:
-            return []
-        table = self._table(collection)
-        width = len(prefixes[0])
-        shape: _Shape = (index, width, len(after or ()), len(before or ()), reverse)
-        if any(len(prefix) != width for prefix in prefixes):
-            raise ValueError("the prefixes differ in length")
-        bounds = (*(after or ()), *(before or ()), _limit(limit))
-        if len(prefixes) * limit <= SMALL_ROWS or not width:
-            sql = table.select_sql(fields, *shape)
+        [lists] = await self.select_several(
+            [Selection(collection, fields, prefixes, limit, reverse, index, after, before)]
+        )
+        return lists
+
+    async def select_several(self, selections: Sequence[Selection]) -> list[list[list[Row]]]:
+        found: list[list[list[Row]]] = [[] for _ in selections]
+        small: deque[tuple[int, Lists]] = deque()
+        large: list[tuple[int, Lists]] = []
+        for at, selection in enumerate(selections):
+            if selection.prefixes:
+                lists = Lists(self._table(selection.collection), selection)
+                (small if lists.is_small else large).append((at, lists))
+        while small:
             try:
                 with _moment(self._connection()) as execute:
-                    return [execute(sql, (*prefix, *bounds)).fetchall() for prefix in prefixes]
+                    rows = 0
+                    while small and rows < SMALL_ROWS:
+                        at, lists = small.popleft()
+                        found[at] = lists.read(execute)
+                        rows += sum(map(len, found[at]))
             except (sqlite3.Error, OSError) as error:
                 raise self._failure(error) from error
-        named: dict[str, Any] = {f"a{i}": value for i, value in enumerate(after or ())}
-        named |= {f"b{i}": value for i, value in enumerate(before or ())}
-        named["limit"] = limit
-        async with self._large_connection() as connection:
-            read = partial(_grouped, connection, table, fields, prefixes, shape, named)
-            return await self._in_thread(connection, read)
+            if small:
+                await asyncio.sleep(0)
+        if large:
+            async with self._large_connection() as connection:
+                read = partial(_read_grouped, connection, [lists for _, lists in large])
+                groups = await self._in_thread(connection, read)
+            for (at, _), group in zip(large, groups, strict=True):
+                found[at] = group
+        return found
 
     async def close(self) -> None:
         """Wait for the large reads under way and close the file; later reads raise."""
@@ -181,7 +188,7 @@ class SqliteReader:
             raise ValueError(f"unknown collection {collection.name!r}") from None
 
     async def _rows(self, sql: str, values: tuple[Any, ...], limit: int) -> list[Row]:
-        parameters = (*values, _limit(limit))
+        parameters = (*values, checked_limit(limit))
         if limit <= SMALL_ROWS:
             try:
                 return self._connection().execute(sql, parameters).fetchall()
@@ -249,7 +256,7 @@ class SqliteReader:
 
 
 @contextmanager
-def _moment(connection: sqlite3.Connection) -> Iterator[_Execute]:
+def _moment(connection: sqlite3.Connection) -> Iterator[Execute]:
     """All statements inside see one moment, which also saves each its locking (4 of 7 µs)."""
     execute = connection.cursor().execute
     execute("BEGIN")
@@ -260,7 +267,7 @@ def _moment(connection: sqlite3.Connection) -> Iterator[_Execute]:
             execute("COMMIT")
 
 
-def _find(execute: _Execute, table: Table, keys: Sequence[Key], found: dict[Key, Row]) -> None:
+def _find(execute: Execute, table: Table, keys: Sequence[Key], found: dict[Key, Row]) -> None:
     width = len(table.key)
     parameters = [value for key in keys for value in key]
     for row in execute(table.many_sql(len(keys)), parameters).fetchall():
@@ -280,32 +287,7 @@ def _chunks(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
         yield chunk + chunk[-1:] * (size - len(chunk))
 
 
-def _grouped(
-    connection: sqlite3.Connection,
-    table: Table,
-    fields: tuple[str, ...],
-    prefixes: Sequence[Key],
-    shape: _Shape,
-    named: dict[str, Any],
-) -> list[list[Row]]:
-    """The rows of each prefix, in few steps; runs in a thread."""
-    decode = table.decoder(fields).decode
-    result: list[list[Row]] = []
+def _read_grouped(connection: sqlite3.Connection, all_lists: list[Lists]) -> list[list[list[Row]]]:
+    """The rows of each prefix of each selection; runs in a thread."""
     with _moment(connection) as execute:
-        start = 0
-        while start < len(prefixes):
-            size = next(count for count in _PREFIX_COUNTS if count <= len(prefixes) - start)
-            sql = table.grouped_sql(fields, size, *shape)
-            values = [value for prefix in prefixes[start : start + size] for value in prefix]
-            parameters = {f"p{i}": value for i, value in enumerate(values)} | named
-            rows = decode(execute(sql, parameters).fetchone()[0])
-            rows.sort()
-            result += [group for _, group in rows]
-            start += size
-    return result
-
-
-def _limit(limit: int) -> int:
-    if limit < 0:
-        raise ValueError("a limit is not negative")  # SQLite would take it for no limit
-    return limit
+        return [lists.read_grouped(execute) for lists in all_lists]

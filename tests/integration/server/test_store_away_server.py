@@ -11,7 +11,7 @@ from rookery.errors import StoreUnavailable
 from rookery.store.sqlite import SqliteReader, SqliteWriter
 from tests.integration.server.world import ServerThread, World, newest_first, settled, until
 
-READS = ("get", "get_many", "range", "select", "select_many")
+READS = ("get", "get_many", "range", "select", "select_many", "select_several")
 
 
 class Switch:

@@ -14,7 +14,7 @@ from rookery.models import Identity, Tweet, User
 from rookery.services.ports import Invalidation, TimelineSlice
 from rookery.services.tweets.tweets import NewTweet
 from rookery.services.use_cases import Ground, UseCases
-from rookery.store.engine import Collection, Document, Key, Row, WriteBatch
+from rookery.store.engine import Collection, Document, Key, Row, Selection, WriteBatch
 from rookery.store.records.outbox import stored_event
 from rookery.store.records.users import Users
 from rookery.store.schema import OUTBOX
@@ -36,7 +36,8 @@ class Clock:
 
 
 class PausableStore(MemoryStore):
-    """`get_many` and `select_many` of a collection on hold read at once, and answer later."""
+    """`get_many`, `select_many` and `select_several` of a collection on hold read at once, and
+    answer later."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,6 +92,12 @@ class PausableStore(MemoryStore):
             reverse=reverse,
         )
         await self._pause(collection)
+        return lists
+
+    async def select_several(self, selections: Sequence[Selection]) -> list[list[list[Row]]]:
+        lists = await super().select_several(selections)
+        for each in selections:
+            await self._pause(each.collection)
         return lists
 
 

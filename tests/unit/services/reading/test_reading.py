@@ -323,7 +323,7 @@ async def test_what_was_known_last_is_shown_while_the_store_is_away(
     async def away(*args: Any, **options: Any) -> None:
         raise StoreUnavailable()
 
-    for name in ("get", "get_many", "select", "select_many"):
+    for name in ("get", "get_many", "select", "select_many", "select_several"):
         monkeypatch.setattr(made.store, name, away)
     made.clock.now_ms += 3_600_000
     assert await made.listed(ANN, known) == [known]

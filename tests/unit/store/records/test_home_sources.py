@@ -71,9 +71,18 @@ async def test_nobody_hides_themselves() -> None:
 
 
 async def test_whoever_hides_very_many_hides_them_all(monkeypatch: Any) -> None:
-    """They are read page by page."""
-    monkeypatch.setattr(home_sources, "PAGE", 3)
+    """They are read page by page, as whom they follow is."""
+    monkeypatch.setattr(home_sources, "FIRST_ROWS", 3)
+    monkeypatch.setattr(home_sources, "FURTHER_ROWS", 4)
     store = await following(*range(2, 12))
     for each in range(2, 11):
         await mute(store, each)
     assert (await sources(store)).author_ids == [1, 11]
+
+
+async def test_a_row_needs_one_read() -> None:
+    """However many kinds of hiding there are."""
+    store = await following(2, 3)
+    await mute(store, 2)
+    await sources(store)
+    assert store.reads == {"select_several": 1}
