@@ -12,10 +12,10 @@ from typing import Any
 
 from aiohttp import ClientSession
 
+from rookery.compose.surfaces import application_of
 from rookery.config import Limits as LimitSettings
 from rookery.config import load
 from rookery.errors import Unavailable
-from rookery.http.native.app import application_of
 from rookery.http.native.services import Services
 from rookery.http.protocol.message import Request, Response
 from rookery.http.protocol.server import serve

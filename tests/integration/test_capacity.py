@@ -57,9 +57,21 @@ def test_freed_memory_goes_back(case: str, least: int, most: int) -> None:
     assert least <= int(told) <= most
 
 
-def test_an_operators_own_settings_of_malloc_stand() -> None:
-    """Whatever is set in the environment is not changed."""
+@pytest.mark.skipif(sys.platform != "linux", reason="of glibc alone")
+@pytest.mark.parametrize(
+    ("name", "value", "arranged"),
+    [
+        ("MALLOC_ARENA_MAX", "2", True),  # as actors have it
+        ("MALLOC_TRIM_THRESHOLD_", "65536", False),
+        ("MALLOC_MMAP_THRESHOLD_", "65536", False),
+        ("GLIBC_TUNABLES", "glibc.malloc.mmap_threshold=65536", False),
+    ],
+)
+def test_an_operators_own_thresholds_stand(name: str, value: str, arranged: bool) -> None:
+    """What the environment sets about the same thing is not changed; all else is no reason."""
     program = "from rookery.capacity import return_freed_memory; print(return_freed_memory())"
-    environment = os.environ | {"MALLOC_ARENA_MAX": "2"}
-    told = subprocess.check_output([sys.executable, "-c", program], text=True, env=environment)
-    assert told == "False\n"
+    environment = {each: kept for each, kept in os.environ.items() if "MALLOC" not in each}
+    told = subprocess.check_output(
+        [sys.executable, "-c", program], text=True, env=environment | {name: value}
+    )
+    assert told.strip() == str(arranged)

@@ -8,7 +8,6 @@ from rookery.models import Tweet, User
 from rookery.services.batching import Batcher
 from rookery.services.ports import Invalidation
 from rookery.services.reading.authors import Authors
-from rookery.services.reading.facts import facts_of
 from rookery.services.reading.shown import Entry, Shown
 from rookery.store.engine import Store
 from rookery.store.records.tweets import TweetRepository
@@ -19,11 +18,11 @@ MAX_GONE = 20_000
 
 
 class Entries:
-    """At most `capacity` tweets.
+    """Reads tweets by id, and keeps at most `capacity` of them.
 
-    After `invalidate` (or `add`) returns, no request that begins later gets what was before, even
+    A request that begins after `invalidate` or `add` returned does not get the former value, even
     if a read was under way. Where an invalidation did not arrive, counts are at most
-    `counts_ttl_ms` old and all else `card_ttl_ms`.
+    `counts_ttl_ms` old and everything else `card_ttl_ms`.
     """
 
     def __init__(
@@ -53,8 +52,8 @@ class Entries:
         return len(self._cache)
 
     def plain(self, ids: Sequence[int], now_ms: int) -> list[Shown] | None:
-        """Each of `ids` as it is shown to who marked none of them; None unless all of them are
-        here, fresh and plain."""
+        """Each of `ids` as it is shown to whoever marked none of them; None unless all are cached,
+        fresh and plain."""
         young = self._cache.young
         found: list[Shown] = []
         for tweet_id in ids:
@@ -103,20 +102,19 @@ class Entries:
         return found
 
     async def ask_again(self, tweet_id: int) -> None:
-        """Ask the store for a tweet whether it is cached or not, as for one that is not there.
+        """Ask the store for a tweet even if it is cached, as for one that is not there.
 
-        For a viewer who may not know that it is there: an answer from the cache would be the
-        faster one, and tell.
+        For a viewer who may not know that it is there: an answer from the cache would come sooner,
+        and so tell of it.
         """
         await self._batcher.request([tweet_id])
 
-    def add(self, tweet: Tweet, author: User) -> Entry:
-        """Keep a tweet that was committed just now."""
+    def add(self, tweet: Tweet, author: User) -> Shown:
+        """Keep a tweet that was committed just now. If it is plain, the result is as of `plain`."""
         now_ms = self._clock_ms()
-        entry = Entry(tweet, author, facts_of(tweet, author), now_ms + self._card_ttl_ms)
+        entry = Entry(tweet, author, now_ms + self._card_ttl_ms)
         entry.expire_counts(now_ms + self._counts_ttl_ms)
-        self._put(entry)
-        return entry
+        return self._put(entry)
 
     def invalidate(self, change: Invalidation) -> None:
         """Forget what `change` names, its users also in the cache of authors."""
@@ -178,7 +176,7 @@ class Entries:
         tweets = [tweet for tweet in await self._tweets.get_many(ids) if tweet is not None]
         users = await self._authors.many(tweet.author_id for tweet in tweets)
         return {
-            tweet.id: Entry(tweet, author, facts_of(tweet, author), until_ms)
+            tweet.id: Entry(tweet, author, until_ms)
             for tweet in tweets
             if (author := users.get(tweet.author_id)) is not None
         }
@@ -188,6 +186,8 @@ class Entries:
             if tweet_id not in self._changed and entry.author.id not in self._changed_authors:
                 self._put(entry)
 
-    def _put(self, entry: Entry) -> None:
+    def _put(self, entry: Entry) -> Shown:
         wholes = entry.wholes if entry.is_plain else None
-        self._cache.put(entry.tweet.id, Shown(entry, 0, None, None, wholes))
+        shown = Shown(entry, 0, None, None, wholes)
+        self._cache.put(entry.tweet.id, shown)
+        return shown

@@ -3,25 +3,35 @@
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
+import msgspec
+
 from rookery.domain.visibility import NOBODY, Facts, Viewer, is_muted, may_see
-from rookery.services.reading.facts import joined_facts
 from rookery.services.reading.shown import Entry
 
 Entries = Mapping[int, Entry]
 
 
-def facts_with(entry: Entry, entries: Entries) -> Facts | None:
-    """The facts of an entry, an original's included; None for a retweet whose original is gone."""
+def whole_facts(entry: Entry, entries: Entries) -> Facts | None:
+    """The facts of an entry and its original; None for a retweet whose original is gone."""
     original_id = entry.tweet.retweet_of_id
     if original_id is None:
         return entry.facts
     original = entries.get(original_id)
-    return None if original is None else joined_facts(entry, original)
+    return None if original is None else _joined_facts(entry, original)
 
 
-def is_there(viewer: Viewer, entry: Entry, entries: Entries) -> bool:
+def _joined_facts(entry: Entry, original: Entry) -> Facts:
+    """The facts of a retweet and its original together, made once for as long as both stay."""
+    joined = entry.joined
+    if joined is None or joined[0] is not original.facts:
+        whole = msgspec.structs.replace(entry.facts, original=original.facts)
+        joined = entry.joined = (original.facts, whole)
+    return joined[1]
+
+
+def is_visible(viewer: Viewer, entry: Entry, entries: Entries) -> bool:
     """Whether the viewer may see the tweet at all."""
-    facts = facts_with(entry, entries)
+    facts = whole_facts(entry, entries)
     return facts is not None and may_see(viewer, facts)
 
 
@@ -29,7 +39,7 @@ def is_listed(
     viewer: Viewer, entry: Entry, entries: Entries, asked_for: AbstractSet[int] = NOBODY
 ) -> bool:
     """Whether a list shows the tweet to the viewer; `asked_for` as of `is_muted`."""
-    facts = facts_with(entry, entries)
+    facts = whole_facts(entry, entries)
     return facts is not None and may_see(viewer, facts) and not is_muted(viewer, facts, asked_for)
 
 
@@ -38,6 +48,6 @@ def restricted_authors(entries: Iterable[Entry]) -> list[int]:
     return [entry.facts.author_id for entry in entries if entry.is_restricted]
 
 
-def subjects(entries: Iterable[Entry]) -> list[int]:
-    """The users and conversations that tweets may be hidden by."""
+def subject_ids_of(entries: Iterable[Entry]) -> list[int]:
+    """The users and conversations that hide tweets if a viewer hides them."""
     return [each for entry in entries for each in entry.subject_ids]

@@ -1,4 +1,4 @@
-"""Everything that showing tweets to a viewer takes, from the caches or in a few batched reads."""
+"""Gathers what it takes to show tweets to a viewer, from the caches or in a few batched reads."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -6,24 +6,24 @@ from typing import NamedTuple
 from rookery.domain.outage import Outage
 from rookery.errors import StoreUnavailable
 from rookery.services.reading.entries import Entries
-from rookery.services.reading.filters import restricted_authors, subjects
+from rookery.services.reading.filters import restricted_authors, subject_ids_of
 from rookery.services.reading.shown import Entry, Shown
-from rookery.services.reading.viewers import EVER, Known, Viewers
+from rookery.services.reading.viewers import ANY_AGE, KnownViewer, Viewers
 
 
 class Gathered(NamedTuple):
     """The entries of some tweets and of all that they refer to, by id, without those that are
-    gone; and the viewer, where somebody is signed in, with all that decides about these."""
+    gone; and what is known of the viewer, if somebody is signed in: all that decides about them."""
 
     entries: dict[int, Entry]
-    known: Known | None
+    known: KnownViewer | None
 
 
 class Gathering:
     """Looks things up for `Reading`.
 
-    While the store cannot be asked, what is cached is used on, however old; where anything of what
-    is asked for is missing then, that is `StoreUnavailable`.
+    While the store does not answer, cached values are used however old they are. If one is missing,
+    that is `StoreUnavailable`.
     """
 
     def __init__(self, entries: Entries, viewers: Viewers, steady_ms: Callable[[], int]) -> None:
@@ -33,19 +33,19 @@ class Gathering:
         self._outage = Outage()
 
     def plain(self, viewer_id: int | None, ids: Sequence[int]) -> list[Shown] | None:
-        """Each of `ids` as the viewer sees it, where that takes no read and nothing to decide."""
+        """Each of `ids` as the viewer sees it; None unless that takes no read and no decision."""
         now_ms = self._steady_ms()
         if viewer_id is None:
             shown = self._entries.plain(ids, now_ms)
             return None if shown is None else [Shown(each.entry, None) for each in shown]
-        known = self._viewers.known(viewer_id, now_ms)
+        known = self._viewers.cached(viewer_id, now_ms)
         if known is None or not known.hides_nothing:
             return None
         shown = self._entries.plain(ids, now_ms)
         marks = known.marks
         if shown is None or not marks:
             return shown
-        if known.unmarked(ids):
+        if known.missing_marks(ids):
             return None
         return [
             Shown(each.entry, marks[tweet_id]) if tweet_id in marks else each
@@ -53,7 +53,7 @@ class Gathering:
         ]
 
     async def gather(self, viewer_id: int | None, ids: Sequence[int]) -> Gathered:
-        """All that showing `ids` to a viewer takes.
+        """Gather what it takes to show `ids` to a viewer.
 
         Raises:
             StoreUnavailable: something that is not cached cannot be read.
@@ -63,14 +63,14 @@ class Gathering:
         if found is not None:
             return found
         if not self._outage.may_ask(now_ms):
-            found = self._at_hand(viewer_id, ids, EVER)
+            found = self._at_hand(viewer_id, ids, ANY_AGE)
             if found is not None:
                 return found
         try:
             found = await self._read(viewer_id, ids, now_ms)
         except StoreUnavailable:
             self._outage.failed(self._steady_ms())
-            found = self._at_hand(viewer_id, ids, EVER)
+            found = self._at_hand(viewer_id, ids, ANY_AGE)
             if found is None:
                 raise
             return found
@@ -78,10 +78,10 @@ class Gathering:
         return found
 
     def _at_hand(self, viewer_id: int | None, ids: Sequence[int], now_ms: int) -> Gathered | None:
-        """What is cached, if it is all that is needed."""
+        """What is cached, if nothing is missing."""
         known = None
         if viewer_id is not None:
-            known = self._viewers.known(viewer_id, now_ms)
+            known = self._viewers.cached(viewer_id, now_ms)
             if known is None:
                 return None
         found: dict[int, Entry] = {}
@@ -100,7 +100,7 @@ class Gathering:
     async def _read(self, viewer_id: int | None, ids: Sequence[int], now_ms: int) -> Gathered:
         known = pending = None
         if viewer_id is not None:
-            known = self._viewers.known(viewer_id, now_ms)
+            known = self._viewers.cached(viewer_id, now_ms)
             pending = None if known else self._viewers.request(viewer_id)
         found: dict[int, Entry] = {}
         for level in _levels(ids, found):
@@ -112,29 +112,29 @@ class Gathering:
             known = (await pending)[viewer_id]
         assert known is not None
         await self._viewers.look_up_marks(known, found)
-        if not known.hides_all_known:
-            await self._viewers.look_up_hidden(known, subjects(found.values()))
+        if not known.knows_all_hidden:
+            await self._viewers.look_up_hidden(known, subject_ids_of(found.values()))
         restricted = restricted_authors(found.values())
         if restricted:
             await self._viewers.look_up_authors(known, restricted)
         return Gathered(found, known)
 
 
-def _is_enough(known: Known, found: Mapping[int, Entry]) -> bool:
-    """Whether all that decides about these entries was looked up."""
-    if known.unmarked(found):
+def _is_enough(known: KnownViewer, found: Mapping[int, Entry]) -> bool:
+    """Whether everything that decides about these entries was looked up."""
+    if known.missing_marks(found):
         return False
-    if not known.hides_all_known and known.unhidden(subjects(found.values())):
+    if not known.knows_all_hidden and known.missing_hidden(subject_ids_of(found.values())):
         return False
     restricted = restricted_authors(found.values())
-    return not restricted or (known.knows_role and not known.unfollowed(restricted))
+    return not restricted or (known.knows_role and not known.missing_follows(restricted))
 
 
 def _levels(ids: Sequence[int], found: Mapping[int, Entry]) -> Iterator[Sequence[int]]:
-    """What has to be read, level by level, each of which must be in `found` before the next.
+    """What has to be read, level by level; a level must be in `found` before the next is taken.
 
-    Below the tweets themselves what they retweet and quote, and below a retweet's original what
-    that quotes; what is quoted is shown without what it quotes itself.
+    First the tweets themselves, then what they retweet and quote, then what the originals of
+    retweets quote. What is quoted is shown without what it quotes itself.
     """
     yield ids
     shown = [found[tweet_id] for tweet_id in ids if tweet_id in found]

@@ -1,10 +1,11 @@
 """One way for every list of tweets and for every single one.
 
-A *source* gives ids; what is known about them (*facts*, counts) and about the viewer (hidden ids,
-*marks*) is looked up in a few batched reads, mostly from caches; *filters* leave out what the
-viewer may not or does not want to see; the rest comes out as `Shown`, for a surface to render.
-Where nobody is hidden from the viewer and nothing is restricted, there is nothing to filter, which
-one look at each entry tells.
+A *source* gives ids. What is known of these tweets (*facts*, counts) and of the viewer (hidden ids,
+*marks*) is looked up, mostly in caches, otherwise in a few batched reads. *Filters* leave out what
+the viewer may not see, or does not want to. The rest are `Shown`, for a surface to render.
+
+If the viewer hides nothing and no tweet is restricted, nothing is filtered: one look at each entry
+tells.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,12 +13,11 @@ from collections.abc import Set as AbstractSet
 
 from rookery.domain.visibility import ACTIVE, NOBODY, SUSPENDED, Viewer, may_see_lists
 from rookery.errors import NotFound, Protected
-from rookery.events.kinds import TweetRecord
 from rookery.models import Tweet, User
 from rookery.services.ports import Invalidation
 from rookery.services.reading.authors import Authors
 from rookery.services.reading.entries import Entries
-from rookery.services.reading.filters import is_listed, is_there
+from rookery.services.reading.filters import is_listed, is_visible
 from rookery.services.reading.gathering import Gathered, Gathering
 from rookery.services.reading.pages import Page, Scan, Source, check_limit
 from rookery.services.reading.shown import (
@@ -26,13 +26,12 @@ from rookery.services.reading.shown import (
     Shown,
     ShownPage,
     Unavailable,
-    record_of,
 )
-from rookery.services.reading.viewers import Known, Viewers
+from rookery.services.reading.viewers import KnownViewer, Viewers
 from rookery.store.engine import Store
 
 ANYBODY = Viewer()
-Keep = Callable[[Viewer, User], bool]
+UserFilter = Callable[[Viewer, User], bool]
 
 
 class Reading:
@@ -51,7 +50,7 @@ class Reading:
         capacity: int,
         authors: Authors | None = None,
     ) -> None:
-        """`shown` is what tweets and users are read from, which may be a little behind `store`.
+        """`shown` is where tweets and users are read from. It may be a little behind `store`.
 
         Caches live by `steady_ms`, which does not step; timed mutes end by `clock_ms`.
         """
@@ -65,11 +64,13 @@ class Reading:
         """Forget what `change` names."""
         self.entries.invalidate(change)  # and, through it, authors
         for user_id in (*change.viewers, *change.users):  # A profile holds the role.
-            self.viewers.changed(user_id)
+            self.viewers.forget(user_id)
 
-    def add(self, tweet: Tweet, author: User) -> Entry:
-        """Keep a tweet that was committed just now."""
-        return self.entries.add(tweet, author)
+    def add(self, tweet: Tweet, author: User) -> Shown | None:
+        """Keep a tweet that was committed just now. The result is how its author sees it, who has
+        not marked it; None where that takes more than the tweet."""
+        shown = self.entries.add(tweet, author)
+        return shown if shown.entry.is_plain else None
 
     # Tweets.
 
@@ -94,35 +95,32 @@ class Reading:
     async def one(
         self, viewer_id: int | None, tweet_id: int, message: str = "Tweet not found"
     ) -> Shown:
-        """A tweet that is asked for by itself; what the viewer muted is shown.
+        """A tweet that somebody asks for by its id. What the viewer muted is shown.
 
         Raises:
             NotFound: it is not there, or not for this viewer.
             StoreUnavailable: it is not cached, and cannot be read.
         """
+        plain = self._gathering.plain(viewer_id, [tweet_id])
+        if plain is not None:
+            return plain[0]
         entries, known = await self._gathering.gather(viewer_id, [tweet_id])
         entry = entries.get(tweet_id)
         if entry is None:
             raise NotFound(message)
-        if not is_there(_viewer(known), entry, entries):
+        if not is_visible(_viewer(known), entry, entries):
             await self.entries.ask_again(tweet_id)
             raise NotFound(message)
         return _shown(Gathered(entries, known), entry)
 
-    async def created(self, author_id: int, tweet_id: int) -> Shown:
-        """A tweet for its author, who posted it just now and has not marked it: nothing else is
-        asked for a plain one. Raises as `one`."""
-        shown = self.entries.plain([tweet_id], self._steady_ms())
-        return shown[0] if shown else await self.one(author_id, tweet_id)
-
     async def seen_tweet(
         self, viewer_id: int | None, tweet_id: int, message: str = "Tweet not found"
     ) -> Tweet:
-        """The tweet, for a use-case that is about it; as `one`."""
+        """As `one`, for a use-case that is about the tweet."""
         return (await self.one(viewer_id, tweet_id, message)).entry.tweet
 
     async def places(self, viewer_id: int | None, ids: Sequence[int]) -> list[Place]:
-        """Each of `ids`, or what stands in its place; what the viewer muted is shown."""
+        """Each of `ids` as it is shown, or what stands in its place. What is muted is shown."""
         if not ids:
             return []
         gathered = await self._gathering.gather(viewer_id, ids)
@@ -132,7 +130,7 @@ class Reading:
             entry = entries.get(tweet_id)
             if entry is None:
                 found.append(Unavailable(tweet_id, "deleted"))
-            elif is_there(viewer, entry, entries):
+            elif is_visible(viewer, entry, entries):
                 found.append(_shown(gathered, entry))
             else:
                 found.append(Unavailable(tweet_id, "hidden"))
@@ -172,15 +170,6 @@ class Reading:
                 return ShownPage(scan.found, scan.next_id)
             chunk, shown = await source(scan.position, scan.chunk), None
 
-    # What a stream needs.
-
-    async def records_for(
-        self, viewer_id: int | None, tweet_ids: Sequence[int]
-    ) -> dict[int, TweetRecord]:
-        """What a push or a resumed event shows of these tweets, by id, without those that a list
-        would leave out."""
-        return {each.id: record_of(each) for each in await self.tweets(viewer_id, tweet_ids)}
-
     async def may_watch(self, viewer_id: int | None, tweet_ids: Sequence[int]) -> set[int]:
         """Those of the tweets that the viewer may see, muted or not."""
         if not tweet_ids:
@@ -190,7 +179,7 @@ class Reading:
         return {
             tweet_id
             for tweet_id in tweet_ids
-            if (entry := entries.get(tweet_id)) is not None and is_there(viewer, entry, entries)
+            if (entry := entries.get(tweet_id)) is not None and is_visible(viewer, entry, entries)
         }
 
     # Users.
@@ -216,7 +205,7 @@ class Reading:
             await self.viewers.look_up_hidden(known, [user_id])
             if user.status != ACTIVE:
                 await self.viewers.look_up_authors(known, ())
-        if not _is_user_there(known, user):
+        if not _is_user_visible(known, user):
             await self.authors.ask_again(user_id)
             raise NotFound("User not found")
         return user
@@ -240,11 +229,13 @@ class Reading:
         return user
 
     async def visible_users(
-        self, viewer_id: int | None, user_ids: Sequence[int], keep: Keep | None = None
+        self, viewer_id: int | None, user_ids: Sequence[int], keep: UserFilter | None = None
     ) -> list[int]:
-        """Those of the users that a list shows to the viewer, in order: in no block with the
-        viewer, and accounts in use. `keep`, where given, must hold as well; it may ask the viewer
-        about follows of private accounts."""
+        """Those of the users that a list shows to the viewer, in order.
+
+        They have active accounts, are in no block with the viewer, and pass `keep` where it is
+        given, which may look at whether the viewer follows private accounts.
+        """
         if not user_ids:
             return []
         users = await self.authors.many(user_ids)
@@ -271,7 +262,7 @@ class Reading:
         source: Source,
         before: int,
         limit: int,
-        keep: Keep | None = None,
+        keep: UserFilter | None = None,
     ) -> Page:
         """A page of a list of users, as `page`, with the filter of `visible_users`."""
         scan = Scan[int](before, limit)
@@ -282,11 +273,11 @@ class Reading:
         return Page(scan.found, scan.next_id)
 
 
-def _viewer(known: Known | None) -> Viewer:
+def _viewer(known: KnownViewer | None) -> Viewer:
     return ANYBODY if known is None else known.viewer
 
 
-def _is_user_there(known: Known | None, user: User) -> bool:
+def _is_user_visible(known: KnownViewer | None, user: User) -> bool:
     if user.status != ACTIVE:
         return known is not None and known.viewer.is_moderator and user.status == SUSPENDED
     return known is None or user.id not in known.blocked_by
@@ -301,7 +292,7 @@ def _listed(
     if (known is None or known.hides_nothing) and not any(
         entry.is_restricted for entry in entries.values()
     ):
-        # Nothing to filter but retweets whose originals are gone.
+        # Only retweets whose originals are gone have to be left out.
         return [
             _shown(gathered, entry)
             for entry in found
@@ -313,7 +304,7 @@ def _listed(
 
 
 def _shown(gathered: Gathered, entry: Entry, is_quoted: bool = False) -> Shown:
-    """An entry that the viewer may see, with the viewer's marks and what it refers to."""
+    """An entry that the viewer may see, with the viewer's marks and the tweets it refers to."""
     entries, known = gathered
     tweet = entry.tweet
     marks = None if known is None else known.marks.get(tweet.id, 0)
@@ -333,6 +324,6 @@ def _quoted(gathered: Gathered, tweet_id: int) -> Place:
     entry = entries.get(tweet_id)
     if entry is None:
         return Unavailable(tweet_id, "deleted")
-    if not is_there(_viewer(known), entry, entries):
+    if not is_visible(_viewer(known), entry, entries):
         return Unavailable(tweet_id, "hidden")
     return _shown(gathered, entry, is_quoted=True)

@@ -3,43 +3,37 @@
 No I/O.
 """
 
-from enum import IntFlag
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from rookery.domain.visibility import Facts
-from rookery.events.kinds import TweetRecord
+from rookery.domain.visibility import Facts, is_restricted
 from rookery.models import Tweet, TweetCounts, User
+from rookery.services.reading.facts import facts_of
 from rookery.store.records.tweets import NO_COUNTS
-
-
-class Marks(IntFlag):
-    """What a viewer did with a tweet."""
-
-    LIKED = 1
-    RETWEETED = 2
-    BOOKMARKED = 4
+from rookery.store.records.viewers import Marks as Marks
 
 
 class Entry:
     """A tweet with what showing it takes, the same for every viewer.
 
-    `facts` are its own, without those of an original. `refers_to`: ids of what it retweets or
-    quotes, which are entries of their own. `cards` is what a surface rendered of the tweet and its
-    author, by the surface's name; `wholes` the same with counts, as it is shown to who marked
-    nothing, and emptied when the counts change.
-    `is_plain`: nothing but counts and marks is needed to show it to anybody whom nothing is hidden
-    from.
+    `facts` are its own, without those of an original; they are made when somebody asks, which for
+    most tweets nobody does. `refers_to` are the ids of what it retweets or quotes, which have
+    entries of their own. `is_plain`: whoever hides nothing can be shown it by its counts and marks
+    alone.
+
+    Surfaces keep here what they rendered, by their names: in `cards` the tweet with its author, in
+    `wholes` the same with counts, as it is shown to those who marked nothing. `wholes` are emptied
+    when the counts change.
     """
 
     __slots__ = (
+        "_facts",
         "author",
         "card_until_ms",
         "cards",
         "counts",
         "counts_until_ms",
-        "facts",
         "is_plain",
         "is_restricted",
         "joined",
@@ -49,14 +43,15 @@ class Entry:
         "wholes",
     )
 
-    def __init__(self, tweet: Tweet, author: User, facts: Facts, card_until_ms: int) -> None:
+    def __init__(self, tweet: Tweet, author: User, card_until_ms: int) -> None:
         self.tweet = tweet
         self.author = author
-        self.facts = facts
-        self.is_restricted = facts.is_restricted
-        self.refers_to = tuple(
-            each for each in (tweet.retweet_of_id, tweet.quote_of_id) if each is not None
-        )
+        self._facts: Facts | None = None
+        self.is_restricted = is_restricted(tweet.visibility, author.is_private, author.status)
+        self.refers_to: tuple[int, ...] = ()
+        if tweet.retweet_of_id is not None or tweet.quote_of_id is not None:
+            referred = (tweet.retweet_of_id, tweet.quote_of_id)
+            self.refers_to = tuple(each for each in referred if each is not None)
         self.is_plain = not self.is_restricted and not self.refers_to
         self.card_until_ms = card_until_ms
         self.cards: dict[str, Any] = {}
@@ -66,7 +61,7 @@ class Entry:
         self.expire_counts()
 
     def count(self, counts: TweetCounts, until_ms: int) -> None:
-        """Take in counts, to be used until `until_ms`."""
+        """Replace the counts, which may be used until `until_ms`."""
         if counts != self.counts:
             self.counts = counts
             self.wholes.clear()
@@ -78,17 +73,24 @@ class Entry:
         self.plain_until_ms = until_ms if self.is_plain else 0
 
     @property
+    def facts(self) -> Facts:
+        if self._facts is None:
+            self._facts = facts_of(self.tweet, self.author)
+        return self._facts
+
+    @property
     def subject_ids(self) -> tuple[int, ...]:
         """What a viewer may hide it by, without what belongs to an original."""
         return self.facts.subject_ids
 
 
-class Shown(msgspec.Struct, frozen=True):
+# As a tweet, of no concern to the garbage collector.
+class Shown(msgspec.Struct, frozen=True, gc=False):
     """A tweet for one viewer.
 
     `marks` are `Marks` bits; None for somebody who is not signed in. `original` is there for a
-    retweet, and `quoted` for a quote; what is quoted is one level deep. `wholes` are those of the
-    entry, where it is plain and the viewer marked nothing; else None.
+    retweet, and `quoted` for a quote; what is quoted comes without what it quotes itself. `wholes`
+    are those of the entry if it is plain and the viewer marked nothing, otherwise None.
     """
 
     entry: Entry
@@ -126,13 +128,3 @@ class ShownPage(NamedTuple):
     @property
     def ids(self) -> list[int]:
         return [each.id for each in self.tweets]
-
-
-def record_of(shown: Shown) -> TweetRecord:
-    """What is shown as one record, without what is only for its author."""
-    referred = shown.original or shown.quoted
-    return TweetRecord(
-        shown.entry.tweet,
-        msgspec.structs.replace(shown.entry.author, email=None, password_hash=None),
-        record_of(referred) if isinstance(referred, Shown) else None,
-    )

@@ -3,7 +3,9 @@
 Reads only. Each kind of mark and of hiding is a collection whose key begins with the viewer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from enum import IntFlag
+from types import MappingProxyType
 from typing import NamedTuple
 
 from rookery.store.engine import Collection, Reader
@@ -17,12 +19,23 @@ from rookery.store.schema import (
     RETWEETED,
 )
 
-MARKED: tuple[tuple[Collection, str], ...] = (
-    (FAVOURITES, "tweet_id"),
-    (RETWEETED, "original_id"),
-    (BOOKMARKS, "tweet_id"),
+
+class Marks(IntFlag):
+    """What a viewer did with a tweet."""
+
+    LIKED = 1
+    RETWEETED = 2
+    BOOKMARKED = 4
+
+
+MARKED: Mapping[Marks, tuple[Collection, str]] = MappingProxyType(
+    {
+        Marks.LIKED: (FAVOURITES, "tweet_id"),
+        Marks.RETWEETED: (RETWEETED, "original_id"),
+        Marks.BOOKMARKED: (BOOKMARKS, "tweet_id"),
+    }
 )
-"""The collections of marks, and the field of the marked tweet, in the order of their bits."""
+"""For each mark its collection, and the field of the marked tweet there."""
 
 
 class Hidden(NamedTuple):
@@ -52,7 +65,7 @@ class ViewerRepository:
         """For each of `MARKED`, for each user, the marked tweets, newest first, at most `limit`."""
         prefixes = [(user_id,) for user_id in user_ids]
         found = []
-        for collection, field in MARKED:
+        for collection, field in MARKED.values():
             lists = await self._reader.select_many(
                 collection, (field,), prefixes, limit=limit, reverse=True
             )
@@ -62,7 +75,7 @@ class ViewerRepository:
     async def marked_among(self, user_id: int, tweet_ids: Sequence[int]) -> list[set[int]]:
         """For each of `MARKED`, those of `tweet_ids` that the user marked so."""
         keys = [(user_id, tweet_id) for tweet_id in tweet_ids]
-        return [await self._present(collection, keys) for collection, _ in MARKED]
+        return [await self._present(collection, keys) for collection, _ in MARKED.values()]
 
     async def hidden(self, user_ids: Sequence[int], limit: int) -> list[Hidden]:
         """What each user hides, and by whom each is hidden; at most `limit` of each kind."""

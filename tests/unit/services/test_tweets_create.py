@@ -9,7 +9,7 @@ from rookery.errors import IdempotencyMismatch, InvalidText, NotFound
 from rookery.events.encoding import read_record, without_secrets
 from rookery.events.kinds import TweetPosted
 from rookery.models import PostKind, Tweet, TweetCounts
-from rookery.services.tweets.tweets import NewTweet
+from rookery.services.tweets.tweets import NewTweet, Posted
 from rookery.store.engine import Put, WriteBatch
 from rookery.store.schema import IDEMPOTENCY, OUTBOX, TWEETS
 from tests.unit.services.server import Server
@@ -165,7 +165,7 @@ async def test_a_repetition_gets_the_tweet_as_it_is_now() -> None:
     new = NewTweet(text="once @ann")
     tweet = await server.tweets.create(ann, new, "key")
     edited = await server.tweets.edit(ann, tweet.id, "edited")
-    assert await server.tweets.post(ann, new, "key") == (edited, False)
+    assert await server.tweets.post(ann, new, "key") == Posted(edited, False)
 
 
 async def test_a_repetition_after_the_deletion_is_not_found() -> None:
