@@ -8,7 +8,7 @@ PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 LOCKED := --require-hashes --only-binary :all:
 SOURCES := rookery bench tests tools main.py
 
-.PHONY: help install install-dev lock swagger-ui services run test test-parts test-servers test-nodes test-unit chaos chaos-single chaos-cluster strangers check format tlds bench clean
+.PHONY: help install install-dev lock swagger-ui services run test test-servers test-loads test-integration test-contract test-properties test-nodes test-unit chaos chaos-single chaos-cluster strangers check format tlds bench clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -64,19 +64,31 @@ run: install ## Install, and start the server on its embedded defaults
 
 test: install-dev services ## Install what tests need, and run them all
 	$(BIN)/python -m pytest tests/unit -n 2 $(PYTEST_ARGS)
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-parts test-servers
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target $(PARTS)
 	$(BIN)/python -m pytest tests/strangers $(PYTEST_ARGS)
 
-# Both mostly wait for processes and disks; what they print comes when each is done.
+# They mostly wait for processes and disks; what they print comes when each is done. The longest
+# come first.
+PARTS := test-servers test-loads test-integration test-contract test-properties
 LOADS := $(addprefix tests/integration/,test_bench.py test_bench_capacity.py test_bench_nchan.py test_locust.py)
 
-test-parts:
-	$(BIN)/python -m pytest tests/contract tests/integration --ignore=tests/integration/server \
+test-servers:
+	$(BIN)/python -m pytest tests/integration/server $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/cluster -m "not slow" $(PYTEST_ARGS)
+
+test-loads:
+	$(BIN)/python -m pytest tests/chaos $(LOADS) $(PYTEST_ARGS)
+
+test-integration:
+	$(BIN)/python -m pytest tests/integration --ignore=tests/integration/server \
 		$(LOADS:%=--ignore=%) $(PYTEST_ARGS)
 
-test-servers:
-	$(BIN)/python -m pytest tests/integration/server tests/chaos $(LOADS) $(PYTEST_ARGS)
-	$(BIN)/python -m pytest tests/cluster -m "not slow" $(PYTEST_ARGS)
+test-contract:
+	$(BIN)/python -m pytest tests/contract $(PYTEST_ARGS)
+
+# What unit tests try with few examples.
+test-properties:
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest tests/unit -m hypothesis $(PYTEST_ARGS)
 
 test-nodes: install-dev services ## Nodes that join, die and are restarted under load (minutes; run it alone)
 	$(BIN)/python -m pytest tests/cluster -m slow $(PYTEST_ARGS)

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from rookery.config import Redis
 from rookery.events.encoding import StoredEvent, encoded
 from rookery.events.kinds import TweetPosted
+from rookery.events.relay import IDLE_WAIT_S
 from rookery.ids import first_id_at
 from rookery.store import clock_ms
 from rookery.store.engine import WriteBatch
@@ -107,7 +108,7 @@ class Scene:
         while len(taken) < count:
             left_s = until_s - time.monotonic()
             assert left_s > 0, f"{len(taken)} of {count} entries within {within_s} s"
-            taken += ids(await self.queue.take(LIMIT, left_s))
+            taken += ids(await self.queue.take(LIMIT, min(left_s, IDLE_WAIT_S)))  # as the relay
         return taken
 
 

@@ -84,6 +84,25 @@ async def test_increments_add_up(engine: Engine) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "second",
+    [
+        (Insert("items", {"id": 2}), Insert("items", {"id": 2})),
+        (Put("items", {"id": 2}), Insert("items", {"id": 2})),
+        (Increment("items", (2,), {"score": 1}),),
+    ],
+    ids=["inserts", "put and insert", "increment"],
+)
+async def test_of_two_operations_that_fail_the_first_is_named(
+    engine: Engine, second: tuple[Operation, ...]
+) -> None:
+    """Although only the second one fails by the batch alone."""
+    await engine.write(Insert("links", {"source": 1, "target": 1}))
+    with pytest.raises(ConditionFailed) as failed:
+        await engine.write(Insert("links", {"source": 1, "target": 1}), *second)
+    assert failed.value.label == "links"
+
+
 async def test_increment_in_a_collection_with_body_keeps_the_body(engine: Engine) -> None:
     """Counters may stand beside undeclared fields."""
     await engine.write(Insert("items", {"id": 1, "text": "t"}))

@@ -159,24 +159,33 @@ def places_to_read(
     """The documents whose state decides who fails.
 
     An `Insert` counts on there being none, and is refused by the server otherwise. Its place is
-    read as well where other operations of the group go to the same one, where an increment of its
-    batch may fail (of two that fail, the first one is named), and where `inserts`.
+    read as well where other operations of the group go to the same one, where `inserts`, and where
+    its batch may fail of something else that is read: of two that fail, the first one is named.
     """
     wanted: set[Place] = set()
     touched: set[Place] = set()
     inserted: set[Place] = set()
+    contended: set[Place] = set()
     for made in plans:
         wanted.update(place for place, _ in made.checks)
-        steps = [step for step in made.steps if isinstance(step, Step)]
-        failing = {step.place for step in steps if _may_fail(shapes, step)}
-        wanted |= failing
-        for step in steps:
-            is_read = inserts or bool(failing) or step.place in touched
-            if step.place in inserted or (step.is_insert and is_read):
+        for step in made.steps:
+            if isinstance(step, RangeStep):
+                continue
+            if step.place in inserted or (step.is_insert and step.place in touched):
+                contended.add(step.place)
+            if _may_fail(shapes, step):
                 wanted.add(step.place)
             touched.add(step.place)
             if step.is_insert:
                 inserted.add(step.place)
+    wanted |= inserted if inserts else contended
+    for made in plans:
+        steps = [step for step in made.steps if isinstance(step, Step)]
+        added = {step.place for step in steps if step.is_insert}
+        absent = {place for place, expect in made.checks if not expect.present}
+        may_exist = added & wanted - (absent - contended)
+        if may_exist or any(_may_fail(shapes, step) for step in steps):
+            wanted |= added
     return wanted
 
 

@@ -69,6 +69,29 @@ def test_what_decides_an_outcome_is_read() -> None:
     assert places_to_read(SHAPES, batches, inserts=False) == {("items", (n,)) for n in (1, 2, 3)}
 
 
+@pytest.mark.parametrize(
+    "others",
+    [
+        [planned(Put("items", {"id": 2}))],
+        [planned(Delete("items", (2,)))],
+        [planned(Expect("items", (2,), False), Put("items", {"id": 3}))],
+    ],
+)
+def test_inserts_beside_one_that_is_read_are_read_too(others: list[Plan]) -> None:
+    """Of two that fail the first is named, whichever of the two other batches look at."""
+    batch = planned(Insert("items", {"id": 1}), Insert("items", {"id": 2}))
+    wanted = places_to_read(SHAPES, [batch, *others], inserts=False)
+    assert {ONE, ("items", (2,))} <= wanted
+
+
+def test_an_insert_of_what_must_not_be_there_costs_no_more_reads() -> None:
+    """It cannot fail by itself any more."""
+    batch = planned(
+        Expect("items", (1,), False), Insert("items", {"id": 1}), Insert("items", {"id": 2})
+    )
+    assert places_to_read(SHAPES, [batch], inserts=False) == {ONE}
+
+
 def test_many_increments_become_one_write() -> None:
     """A counter that everybody raises is written once a group."""
     states = group(*(planned(Increment("counts", ("w", 1), {"seen": 1})) for _ in range(100)))
