@@ -60,6 +60,9 @@ class Result(msgspec.Struct):
     tweets: int
     hiding: int
     """Changes that people of the salon made and were acknowledged."""
+    told: int
+    """Those of them that every process knew of when they were answered: nothing excuses it to show
+    what was before."""
     judged: int
     """What was shown to them, or not, of which it was sure that it had to be so."""
     streams: int
@@ -140,6 +143,7 @@ async def run_seed(
             unanswered=town.model.doubted,
             tweets=len(town.model.tweets),
             hiding=salon.changes,
+            told=salon.told,
             judged=salon.found.judged,
             streams=sum(each.watcher is not None for each in town.citizens),
             stream_cuts=sum(each.watcher.cuts for each in town.citizens if each.watcher),

@@ -74,6 +74,7 @@ async def test_a_whole_server_passes(tmp_path: Path) -> None:
     assert result.passed
     assert result.acknowledged > 50
     assert result.hiding > 20
+    assert result.told > 10
     assert result.judged > 1_000
 
 
