@@ -60,6 +60,9 @@ class Result(msgspec.Struct):
     tweets: int
     hiding: int
     """Changes that people of the salon made and were acknowledged."""
+    told: int
+    """Those of them that every process knew of when they were answered: nothing excuses it to show
+    what was before."""
     judged: int
     """What was shown to them, or not, of which it was sure that it had to be so."""
     streams: int
@@ -86,13 +89,15 @@ async def run_seed(
     people: int = PEOPLE,
     streams: int = STREAMS,
     salon_share: float = SHARE,
+    salon_changes: int = 0,
     exact_within_s: float = EXACT_WITHIN_S,
     stale_within_s: float = STALE_WITHIN_S,
     tell: Tell = lambda _: None,
 ) -> Result:
     """Run one seed in an empty folder; `plan` instead of what the seed draws.
 
-    People of the salon do `salon_share` of what those of the town do.
+    People of the salon do `salon_share` of what those of the town do, and make `salon_changes` at
+    least, however long that takes.
     """
     if plan is None:
         plan = schedule(seed, seconds, DECKS[deployment])
@@ -112,6 +117,7 @@ async def run_seed(
             outcomes = await _inject(plan, injector, load.began_s, tell)
             left_s = load.began_s + seconds - time.monotonic()
             await asyncio.sleep(max(0.0, left_s))
+            await evening.has_made(salon_changes)
             tell("waiting for calm")
             await _calm(town, salon, reads, posts)
         except AssertionError as error:
@@ -137,6 +143,7 @@ async def run_seed(
             unanswered=town.model.doubted,
             tweets=len(town.model.tweets),
             hiding=salon.changes,
+            told=salon.told,
             judged=salon.found.judged,
             streams=sum(each.watcher is not None for each in town.citizens),
             stream_cuts=sum(each.watcher.cuts for each in town.citizens if each.watcher),

@@ -98,6 +98,7 @@ class Asking(Member):
             value = values[number] if values is not None else None
             history.answered(change, now, is_told=is_told, value=value)
         self.salon.changes += 1
+        self.salon.told += is_told
 
     def complain(self, error: ClientError) -> None:
         if isinstance(error, Unauthorized):

@@ -9,11 +9,13 @@ from tests.chaos.citizens import TIMEOUT_S, until_answered
 from tests.chaos.salon.looking import read_home, refetched_home
 from tests.chaos.salon.relating import Relating
 from tests.chaos.salon.salon import Salon
+from tests.chaos.salon.seeing import Bond
 from tests.chaos.salon.speaking import Speaking
 from tests.chaos.watching import Watcher
 from tests.integration.server.world import SOON, World, until
 
 GUESTS, PRIVATE = 8, 2
+BUSY_WITHIN_S = 30.0
 SHARE = 0.25
 """How much they do, beside the town's people."""
 
@@ -33,7 +35,7 @@ WEIGHTS = {
     "unblock": 4,
     "mute": 4,
     "unmute": 4,
-    "turn": 2,
+    "turn": 3,
     "read": 4,
 }
 """How often each is done."""
@@ -67,7 +69,7 @@ class Guest(Speaking, Relating):
 async def open_salon(world: World, chance: random.Random) -> Salon:
     """A salon whose guests are signed up, the first of them private, each with a live stream.
 
-    They follow whom they may at once.
+    They follow whom they may at once, and ask the others to.
     """
     salon = Salon(world)
     http = await salon.connect()
@@ -86,10 +88,12 @@ async def open_salon(world: World, chance: random.Random) -> Salon:
         await until_answered(partial(member.client.update_privacy, is_private=True))
         salon.seeing.private(member.id).settle(True)
     for member in salon.members:
-        for other in salon.members[PRIVATE:]:
+        for other in salon.members:
             if other is not member:
                 await until_answered(partial(member.client.follow, other.id))
-                salon.seeing.bond("follows", member.id, other.id).settle(True)
+                is_private = other in salon.members[:PRIVATE]
+                bond: Bond = "asks" if is_private else "follows"
+                salon.seeing.bond(bond, member.id, other.id).settle(True)
     for guest in guests_of(salon):
         guest.watch()
     await until(partial(are_live, salon), what="live streams")
@@ -113,6 +117,18 @@ class Evening:
         self._salon = salon
         pace_s = len(salon.members) / actions_per_s
         self._tasks = [asyncio.create_task(each.live(pace_s)) for each in guests_of(salon)]
+
+    async def has_made(self, changes: int) -> None:
+        """Return once the guests have made so many changes.
+
+        Raises:
+            AssertionError: it takes too long.
+        """
+
+        async def are_made() -> bool:
+            return self._salon.changes >= changes
+
+        await until(are_made, within_s=BUSY_WITHIN_S, what=f"{changes} changes in the salon")
 
     async def end(self) -> None:
         """Let everybody finish what they do."""

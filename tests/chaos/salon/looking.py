@@ -23,7 +23,7 @@ from tests.chaos.salon.judging import (
 from tests.chaos.salon.salon import Member, Salon, now_s
 from tests.chaos.salon.seeing import Said, Standing, in_home, in_timeline, sees
 
-GATEWAYS = 3
+GATEWAYS = 4
 """So many connections ask the same, which mostly meet all gateways."""
 RECENT = 60
 """So many of the newest tweets are worth a look."""

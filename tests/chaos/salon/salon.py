@@ -45,6 +45,8 @@ class Salon:
         self.has_ended = False
         self.changes = 0
         """Acknowledged ones, of how they stand to each other and of what they said."""
+        self.told = 0
+        """Those of them that everybody knew of when they were answered."""
         self._locks: defaultdict[tuple[int, int], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def member(self, user_id: int) -> Member:
