@@ -25,6 +25,8 @@ class PostKind(IntFlag):
     QUOTE = 8
     RESTRICTED = 16
     """Not for everybody; whether for whom, the facts say."""
+    MENTIONED = 32
+    """For whom it mentions alone, as a message is: its author's profile does not count it."""
 
 
 class EventKind(IntEnum):
@@ -110,6 +112,12 @@ class Tweet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fa
     @property
     def created_ms(self) -> int:
         return time_ms_of(self.id)
+
+    @property
+    def mentioned_ids(self) -> frozenset[int]:
+        """Ids of the users whom it mentions."""
+        mentions = self.entities.get("mentions", ())
+        return frozenset(int(each["id"]) for each in mentions if each["id"] is not None)
 
 
 class Tombstone(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ The shards are behind `PresencePort`.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -67,6 +67,13 @@ class Presence:
             task = asyncio.get_running_loop().create_task(self._attach(peer))
             self._tasks[peer] = task
             task.add_done_callback(lambda done: self._attach_ended(peer, done))
+
+    def doubt_pushes(self, user_ids: Collection[int] | None) -> None:
+        """Have sessions that are attaching fetch what was pushed to them meanwhile; those of these
+        users, or all where it is None."""
+        for peer in self._tasks:
+            if user_ids is None or peer.session.identity.user_id in user_ids:
+                peer.session.doubt_held()
 
     def _attach_ended(self, peer: Peer, task: asyncio.Task[None]) -> None:
         self._tasks.pop(peer, None)

@@ -18,10 +18,4 @@ def facts_of(tweet: Tweet, author: User, original: Facts | None = None) -> Facts
     )
     if not facts.is_restricted:
         return facts  # Everybody may see it: whom it mentions decides nothing.
-    return msgspec.structs.replace(facts, mentioned=mentioned_in(tweet))
-
-
-def mentioned_in(tweet: Tweet) -> frozenset[int]:
-    """Ids of the users whom a tweet mentions."""
-    mentions = tweet.entities.get("mentions", ())
-    return frozenset(int(each["id"]) for each in mentions if each["id"] is not None)
+    return msgspec.structs.replace(facts, mentioned=tweet.mentioned_ids)

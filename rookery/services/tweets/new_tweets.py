@@ -4,13 +4,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from rookery.domain.visibility import PUBLIC, Facts, is_restricted
+from rookery.domain.visibility import MENTIONED, PUBLIC, Facts, is_restricted
 from rookery.models import PostKind, Tweet, User
 from rookery.services.reading.facts import facts_of
 from rookery.services.reading.shown import Shown
 from rookery.services.tweets.composing import StoredEntities, kind_of
 
-_RESTRICTED = int(PostKind.RESTRICTED)
+_RESTRICTED, _MENTIONED = int(PostKind.RESTRICTED), int(PostKind.MENTIONED)
 
 
 class NewTweet(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,10 +93,14 @@ def tweet_of(
     )
     kind = kind_of(tweet)
     is_for_some = is_restricted(tweet.visibility, author.is_private, author.status)
+    is_for_named = tweet.visibility == MENTIONED
     if is_retweet and original is not None:
         is_for_some = is_for_some or original.facts.is_restricted
+        is_for_named = original.facts.visibility == MENTIONED
     if is_for_some:
         kind |= _RESTRICTED
+    if is_for_named:
+        kind |= _MENTIONED
     if not kind:
         return tweet
     # Who sees the count of a tweet also sees that of its retweets, whoever made them.

@@ -14,7 +14,7 @@ from rookery.models import Tweet
 from rookery.services.deferred import DeferredWork, Note
 from rookery.services.ports import Invalidation
 from rookery.services.tweets import telling
-from rookery.services.tweets.new_tweets import Original
+from rookery.services.tweets.reaching import Reach, Reaching
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
 from rookery.store.records.outbox import adding
 from rookery.store.records.removals import (
@@ -62,17 +62,23 @@ class Removals(DeferredWork):
         self._on_change = on_change
         self._removals = RemovalRepository(store.reader)
         self._tweets = TweetRepository(store.reader)
+        self._reaching = Reaching(store)
 
-    def deleting(
-        self, tweet: Tweet, standing: Standing, original: Original | None = None
-    ) -> tuple[Operation, ...]:
+    async def deleting(self, tweet: Tweet, *, is_own: bool) -> tuple[Operation, ...]:
         """Operations that delete `tweet` and begin its removal; see `store.tweets.deleting`.
 
-        `original` is what it retweeted, where that was not for everybody. Call `begin` once they
-        are committed.
+        `is_own`: its author deletes it. Call `begin` once they are committed.
         """
-        original_author_id = standing.authors.get(tweet.retweet_of_id or tweet.quote_of_id or 0)
-        event = telling.deleted(self._ids(), tweet, original_author_id, original)
+        gone = None
+        if tweet.retweet_of_id is not None:  # What it shows may be deleted before it is.
+            gone = await self._removals.get(tweet.retweet_of_id)
+        (reach,) = await self._reaching.of([tweet], gone, is_own=is_own)
+        return self._deleting(tweet, await self._tweets.standing(tweet), reach)
+
+    def _deleting(self, tweet: Tweet, standing: Standing, reach: Reach) -> tuple[Operation, ...]:
+        event = telling.deleted(
+            self._ids(), tweet, reach.original, is_for_nobody=reach.is_for_nobody
+        )
         return (*deleting(tweet, standing), beginning(tweet, self._ids()), adding(event))
 
     async def finish(self, tweet_id: int, steps: int = 0) -> bool:
@@ -125,7 +131,7 @@ class Removals(DeferredWork):
                 await self._delete_noted(tweet)
                 return None
         if remains.retweets:
-            await self._delete_retweets(remains.retweets)
+            await self._delete_retweets(removal, remains.retweets)
         operations = clearing(removal, remains)
         is_last = remains.is_less_than(STEP)
         if is_last:
@@ -135,14 +141,17 @@ class Removals(DeferredWork):
         looked_at_again = is_last and not remains.has_replies and remains.parent is not None
         return removal.reply_to_id if looked_at_again else None
 
-    async def _delete_retweets(self, tweet_ids: Sequence[int]) -> None:
+    async def _delete_retweets(self, removal: Removal, tweet_ids: Sequence[int]) -> None:
         """Delete retweets of the deleted tweet, with all that this takes.
 
         Raises:
             ConditionFailed: somebody else changed one of them meanwhile.
         """
         found = [each for each in await self._tweets.get_many(tweet_ids) if each is not None]
-        outcomes = await asyncio.gather(*map(self._delete_retweet, found), return_exceptions=True)
+        reached = await self._reaching.of(found, removal)
+        outcomes = await asyncio.gather(
+            *map(self._delete_retweet, found, reached), return_exceptions=True
+        )
         gone = [each for each, outcome in zip(found, outcomes, strict=True) if outcome is None]
         if gone:
             lowered = {target for each in gone for target in targets_of(each)}
@@ -162,12 +171,13 @@ class Removals(DeferredWork):
         Raises:
             ConditionFailed: somebody else changed it meanwhile.
         """
-        await self._delete_retweet(tweet)
+        (reach,) = await self._reaching.of([tweet])
+        await self._delete_retweet(tweet, reach)
         await self._on_change(Invalidation(tweets=[tweet.id], counts=targets_of(tweet)))
 
-    async def _delete_retweet(self, tweet: Tweet) -> None:
+    async def _delete_retweet(self, tweet: Tweet, reach: Reach) -> None:
         targets = targets_of(tweet)
-        operations = self.deleting(tweet, await self._tweets.standing(tweet))
+        operations = self._deleting(tweet, await self._tweets.standing(tweet), reach)
         try:
             await self._store.writer.write(WriteBatch(operations))
         except ConditionFailed as failed:

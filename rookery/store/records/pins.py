@@ -3,6 +3,8 @@
 A list comes newest first by `pin_id`, the Snowflake of the moment of pinning.
 """
 
+from collections.abc import Sequence
+
 from rookery.store.engine import Delete, Expect, Increment, Insert, Operation, Reader
 from rookery.store.records.conditions import tweet_exists
 from rookery.store.schema import PINS, TWEET_COUNTS, USER_COUNTS
@@ -70,6 +72,12 @@ class PinRepository:
             reverse=True,
         )
         return [(tweet_id, pin_id) for tweet_id, pin_id in rows]
+
+    async def of_users(self, user_ids: Sequence[int], limit: int) -> list[list[int]]:
+        """Of each of these users the ids of at most `limit` tweets that they pinned."""
+        prefixes = [(user_id,) for user_id in user_ids]
+        lists = await self._reader.select_many(PINS, ("tweet_id",), prefixes, limit=limit)
+        return [[tweet_id for (tweet_id,) in rows] for rows in lists]
 
     async def is_pinned(self, user_id: int, tweet_id: int) -> bool:
         """Whether the user pinned the tweet."""

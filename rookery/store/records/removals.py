@@ -38,12 +38,18 @@ still there, it is deleted first: it is one of several retweets of a tweet by th
 class Removal(msgspec.Struct, frozen=True, kw_only=True):
     """A deleted tweet that something may still refer to.
 
-    `token` is new each time that there is a reason to look at it again.
+    `token` is new each time that there is a reason to look at it again. The rest says who might
+    see the tweet, and so its retweets, which are still to be told of; nothing where that is not
+    known.
     """
 
     tweet_id: int
     token: int = 0
     reply_to_id: int | None = None
+    author_id: int | None = None
+    conversation_id: int = 0
+    visibility: str = "public"
+    mentioned: list[int] = []
 
 
 Forgetting: TypeAlias = Callable[[int, int], Iterable[Operation]]
@@ -102,7 +108,17 @@ class Remains(msgspec.Struct, frozen=True, kw_only=True):
 
 def beginning(tweet: Tweet, token: int) -> Operation:
     """The note that goes with the deletion of `tweet`; `token` is an id made for it."""
-    return note_operation(Removal(tweet_id=tweet.id, token=token, reply_to_id=tweet.reply_to_id))
+    return note_operation(
+        Removal(
+            tweet_id=tweet.id,
+            token=token,
+            reply_to_id=tweet.reply_to_id,
+            author_id=tweet.author_id,
+            conversation_id=tweet.conversation_id,
+            visibility=tweet.visibility,
+            mentioned=sorted(tweet.mentioned_ids),
+        )
+    )
 
 
 def note_operation(removal: Removal) -> Operation:

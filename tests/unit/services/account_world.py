@@ -60,10 +60,11 @@ class World(UseCases):
         self.store = MemoryStore()
         self.invalidations = RecordedInvalidations()
         self.ids = Snowflakes(1, self.clock)
+        self.timeline_port = ColdTimelines()
         self._ground = Ground(
             store=self.store,
             shown=self.store,
-            timelines=ColdTimelines(),
+            timelines=self.timeline_port,
             invalidations=self.invalidations,
             next_id=self.ids.next_id,
             clock_ms=self.clock,

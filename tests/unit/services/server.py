@@ -100,6 +100,7 @@ class ColdTimelines:
     def __init__(self) -> None:
         self.changes: list[tuple[int, int, bool]] = []
         self.hidden: list[list[int]] = []
+        self.accounts: list[list[int]] = []
         self.posts: list[tuple[int, int, int]] = []
         self.failure: Exception | None = None
 
@@ -118,6 +119,9 @@ class ColdTimelines:
         self.hidden.append(list(user_ids))
         if self.failure is not None:
             raise self.failure
+
+    async def accounts_changed(self, user_ids: Sequence[int]) -> None:
+        self.accounts.append(list(user_ids))
 
 
 class WarmTimelines(ColdTimelines):

@@ -53,7 +53,6 @@ async def _unfollow(services: Services, call: Call[IdPath, Nothing, Nothing]) ->
     "/users/{id}/unfollow",
     "Stop following a user, or asking to; no error if one does neither",
     answers={200: FollowState},
-    errors=(NotFound,),
 )
 async def unfollow(services: Services, call: Call[IdPath, Nothing, Nothing]) -> FollowState:
     return await _unfollow(services, call)
@@ -64,7 +63,6 @@ async def unfollow(services: Services, call: Call[IdPath, Nothing, Nothing]) -> 
     "/users/{id}/follow",
     "Stop following a user, or asking to; no error if one does neither",
     answers={200: FollowState},
-    errors=(NotFound,),
 )
 async def delete(services: Services, call: Call[IdPath, Nothing, Nothing]) -> FollowState:
     return await _unfollow(services, call)
@@ -75,7 +73,6 @@ async def delete(services: Services, call: Call[IdPath, Nothing, Nothing]) -> Fo
     "/users/{id}/follower",
     "End that a user follows oneself; no error if they do not",
     answers={200: Message},
-    errors=(NotFound,),
 )
 async def remove_follower(services: Services, call: Call[IdPath, Nothing, Nothing]) -> Message:
     await services.graph.remove_follower(call.identity, call.path.number)

@@ -81,11 +81,12 @@ def profiles_hide_nobody(patch: pytest.MonkeyPatch) -> None:
 
 
 def everybody_can_be_acted_on(patch: pytest.MonkeyPatch) -> None:
-    """Followed, muted, blocked, approved: also by who is blocked."""
+    """Followed and approved: also by who is blocked, and who is suspended."""
 
-    async def look(self: Any, user_id: int, other_id: int) -> Any:
+    async def look(self: Any, user_id: int, other_id: int) -> people.Other:
+        people._check_others(user_id, other_id)
         other = await self._users.get(other_id)
-        return other, await self._relations.pair(user_id, other_id)
+        return people.Other(other, True, await self._relations.pair(user_id, other_id))
 
     patch.setattr(people.People, "look", look)
 
