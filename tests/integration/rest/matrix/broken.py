@@ -29,7 +29,7 @@ def lists_hide_nothing(patch: pytest.MonkeyPatch) -> None:
 
 
 def single_tweets_are_not_hidden(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(reading, "is_there", _always(True))
+    patch.setattr(reading, "is_visible", _always(True))
 
 
 def mutes_do_not_count(patch: pytest.MonkeyPatch) -> None:
@@ -38,7 +38,7 @@ def mutes_do_not_count(patch: pytest.MonkeyPatch) -> None:
 
 def nobody_is_blocked_from_profiles_lists(patch: pytest.MonkeyPatch) -> None:
     """Nor is anybody suspended, where lists of a person are read."""
-    patch.setattr(reading, "_is_user_there", _always(True))
+    patch.setattr(reading, "_is_user_visible", _always(True))
 
 
 def private_lists_are_open(patch: pytest.MonkeyPatch) -> None:
