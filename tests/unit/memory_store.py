@@ -68,7 +68,8 @@ class MemoryStore:
 
     `before_write`, where set, is awaited with each batch before it is looked at: a test lets a
     rival write there, or raises to play a store that fails. `batches` holds every batch that took
-    effect, `reads` counts the read calls by method name.
+    effect, `reads` counts the read calls by method name, `lookups` what an engine has to look up
+    for them: one each, but for a call that makes several selections.
     """
 
     def __init__(self, collections: Sequence[Collection] = COLLECTIONS) -> None:
@@ -79,6 +80,7 @@ class MemoryStore:
         self.before_write: Callable[[WriteBatch], Awaitable[None]] | None = None
         self.batches: list[WriteBatch] = []
         self.reads: dict[str, int] = {}
+        self.lookups = 0
 
     @property
     def reader(self) -> "MemoryStore":
@@ -109,8 +111,9 @@ class MemoryStore:
         """Have the store be as it was when `saved` was taken; `batches` stay."""
         self._tables = dict(saved)
 
-    async def _begin_read(self, method: str) -> None:
+    async def _begin_read(self, method: str, lookups: int = 1) -> None:
         self.reads[method] = self.reads.get(method, 0) + 1
+        self.lookups += lookups
         await asyncio.sleep(0)
 
     async def get(self, collection: Collection, key: Key) -> Document | None:
@@ -176,7 +179,7 @@ class MemoryStore:
         )
 
     async def select_several(self, selections: Sequence[Selection]) -> list[list[list[Row]]]:
-        await self._begin_read("select_several")
+        await self._begin_read("select_several", len(selections))
         return [self._lists(each) for each in selections]
 
     def _lists(self, selection: Selection) -> list[list[Row]]:

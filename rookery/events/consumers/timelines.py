@@ -107,8 +107,8 @@ class Timelines:
         return [e for e in events if not isinstance(e, TweetPosted) or e.tweet_id not in gone]
 
     def _calls(self, events: list[Event]) -> list[Awaitable[Any]]:
-        at_once: list[Delivery] = []
-        edits: list[Delivery] = []
+        posts: list[Delivery] = []
+        changes: list[Delivery] = []
         follows: list[FollowChanged] = []
         changed: list[int] = []
         hidden: set[int] = set()
@@ -123,28 +123,31 @@ class Timelines:
             elif isinstance(event, TweetChange):
                 if not isinstance(event, TweetPosted):
                     changed.append(event.tweet_id)
-                (edits if isinstance(event, TweetEdited) else at_once).append(delivery_of(event))
+                is_post = isinstance(event, TweetPosted)
+                (posts if is_post else changes).append(delivery_of(event))
         to = self._to
         calls: list[Awaitable[Any]] = [
             to.follow_changed(each.follower_id, each.followee_id, each.follows) for each in follows
         ]
-        if at_once:
-            calls.append(self._deliver(at_once))
+        if posts:
+            calls.append(self._deliver(posts))
         if hidden:
             calls.append(to.hidden_changed(sorted(hidden)))
         if accounts:
             calls.append(to.accounts_changed(sorted(accounts)))
         if changed:
-            calls.append(self._forget_and_deliver(changed, edits))
+            calls.append(self._forget_and_deliver(changed, changes))
         if follows:
             calls.append(to.followers_changed(sorted({each.followee_id for each in follows})))
         return calls
 
-    async def _forget_and_deliver(self, changed: list[int], edits: list[Delivery]) -> None:
-        """Whoever is told of an edit, and then looks, must not find what was cached before it."""
+    async def _forget_and_deliver(self, changed: list[int], changes: list[Delivery]) -> None:
+        """Whoever is told of an edit, and then looks, must not find what was cached before it.
+
+        Deletions go with the edits, or they would overtake them.
+        """
         await self._to.forget(changed)
-        if edits:
-            await self._deliver(edits)
+        await self._deliver(changes)
 
     async def _deliver(self, deliveries: list[Delivery]) -> None:
         rings: list[Delivery] = []
