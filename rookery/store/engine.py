@@ -18,7 +18,7 @@ Guarantees:
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
@@ -179,7 +179,7 @@ def checked_limit(limit: int) -> int:
     return limit
 
 
-class Selection(NamedTuple):
+class Selection(msgspec.Struct, frozen=True):
     """What one `Reader.select_many` reads."""
 
     collection: Collection

@@ -168,16 +168,21 @@ class MemoryStore:
         return [self._lists(each) for each in selections]
 
     def _lists(self, selection: Selection) -> list[list[Row]]:
-        collection, fields, prefixes, limit, reverse, index, after, before = selection
-        self._check_fields(collection, fields)
+        self._check_fields(selection.collection, selection.fields)
         return [
             [
-                tuple(document[name] for name in fields)
+                tuple(document[name] for name in selection.fields)
                 for document in self._ordered(
-                    collection, prefix, index, after, before, limit, reverse
+                    selection.collection,
+                    prefix,
+                    selection.index,
+                    selection.after,
+                    selection.before,
+                    selection.limit,
+                    selection.reverse,
                 )
             ]
-            for prefix in prefixes
+            for prefix in selection.prefixes
         ]
 
     def _ordered(

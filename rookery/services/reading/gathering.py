@@ -6,8 +6,8 @@ from typing import NamedTuple
 from rookery.domain.outage import Outage
 from rookery.errors import StoreUnavailable
 from rookery.services.reading.entries import Entries
-from rookery.services.reading.filters import restricted_authors, subjects
-from rookery.services.reading.shown import Entry, Shown
+from rookery.services.reading.filters import authors, needs_role, restricted, subjects
+from rookery.services.reading.shown import Entry
 from rookery.services.reading.viewers import EVER, Known, Viewers
 
 
@@ -31,26 +31,6 @@ class Gathering:
         self._viewers = viewers
         self._steady_ms = steady_ms
         self._outage = Outage()
-
-    def plain(self, viewer_id: int | None, ids: Sequence[int]) -> list[Shown] | None:
-        """Each of `ids` as the viewer sees it, where that takes no read and nothing to decide."""
-        now_ms = self._steady_ms()
-        if viewer_id is None:
-            shown = self._entries.plain(ids, now_ms)
-            return None if shown is None else [Shown(each.entry, None) for each in shown]
-        known = self._viewers.known(viewer_id, now_ms)
-        if known is None or not known.hides_nothing:
-            return None
-        shown = self._entries.plain(ids, now_ms)
-        marks = known.marks
-        if shown is None or not marks:
-            return shown
-        if known.unmarked(ids):
-            return None
-        return [
-            Shown(each.entry, marks[tweet_id]) if tweet_id in marks else each
-            for tweet_id, each in zip(ids, shown, strict=True)
-        ]
 
     async def gather(self, viewer_id: int | None, ids: Sequence[int]) -> Gathered:
         """All that showing `ids` to a viewer takes.
@@ -93,7 +73,7 @@ class Gathering:
                     found[tweet_id] = entry
                 elif not (is_referred and self._entries.is_gone(tweet_id)):
                     return None
-        if known is not None and not _is_enough(known, found):
+        if known is not None and not is_enough(known, found):
             return None
         return Gathered(found, known)
 
@@ -114,20 +94,24 @@ class Gathering:
         await self._viewers.look_up_marks(known, found)
         if not known.hides_all_known:
             await self._viewers.look_up_hidden(known, subjects(found.values()))
-        restricted = restricted_authors(found.values())
-        if restricted:
-            await self._viewers.look_up_authors(known, restricted)
+        narrow = restricted(found.values())
+        if narrow:
+            await self._viewers.look_up_follows(known, authors(narrow))
+            if needs_role(narrow):
+                await self._viewers.look_up_role(known)
         return Gathered(found, known)
 
 
-def _is_enough(known: Known, found: Mapping[int, Entry]) -> bool:
+def is_enough(known: Known, found: Mapping[int, Entry]) -> bool:
     """Whether all that decides about these entries was looked up."""
     if known.unmarked(found):
         return False
     if not known.hides_all_known and known.unhidden(subjects(found.values())):
         return False
-    restricted = restricted_authors(found.values())
-    return not restricted or (known.knows_role and not known.unfollowed(restricted))
+    narrow = restricted(found.values())
+    return not narrow or (
+        not known.unfollowed(authors(narrow)) and (known.knows_role or not needs_role(narrow))
+    )
 
 
 def _levels(ids: Sequence[int], found: Mapping[int, Entry]) -> Iterator[Sequence[int]]:

@@ -39,9 +39,10 @@ EVER = -1
 class Known:
     """What is known of one viewer.
 
+    `hides_users_alone` says that no conversation is muted, and that all hidden users are known.
     `viewer` is complete but for follows, the role, and (unless `hides_all_known`) hidden ids, all
-    of which `Viewers.look_up` adds. `marks` are `Marks` bits by tweet: complete from tweet
-    `marked_from` up, below that for what was looked up.
+    of which `Viewers` looks up where it decides. `marks` are `Marks` bits by tweet: complete from
+    tweet `marked_from` up, below that for what was looked up.
     """
 
     __slots__ = (
@@ -50,8 +51,10 @@ class Known:
         "_mutes",
         "_subjects_looked_up",
         "blocked_by",
+        "hidden",
         "hides_all_known",
         "hides_nothing",
+        "hides_users_alone",
         "knows_role",
         "marked_from",
         "marks",
@@ -66,6 +69,7 @@ class Known:
         """`now_ms` is the time of day, by which mutes end."""
         self.until_ms = until_ms
         self.hides_all_known = is_whole
+        self.hides_users_alone = is_whole and not hidden.conversations
         self.knows_role = False
         # Of most viewers nothing is kept: what is empty is shared.
         self.marks: Mapping[int, int] = _NOTHING
@@ -91,9 +95,12 @@ class Known:
                 for each, expires_ms in self._mutes.items()
                 if expires_ms is None or expires_ms > now_ms
             }
-        self._renew(muted=frozenset(self._mutes) if self._mutes else NOBODY)
+        if self._mutes or self.viewer.muted:
+            self._renew(muted=frozenset(self._mutes) if self._mutes else NOBODY)
         self.mute_ends_ms = min((ms for ms in self._mutes.values() if ms is not None), default=0)
         self.hides_nothing = self.hides_all_known and self.viewer.hides_nothing
+        blocked, muted = self.viewer.blocked, self.viewer.muted
+        self.hidden = blocked | muted if blocked and muted else blocked or muted
 
     def unmarked(self, tweet_ids: Iterable[int]) -> list[int]:
         """Those of `tweet_ids` whose marks have to be looked up."""
@@ -235,12 +242,14 @@ class Viewers:
             hidden = await self._repository.hidden_among(known.user_id, missing)
             known.hide(hidden, missing, self._clock_ms())
 
-    async def look_up_authors(self, known: Known, author_ids: Iterable[int]) -> None:
-        """Have `known` know what decides about restricted tweets of these authors: whether the
-        viewer follows them, and the viewer's role."""
+    async def look_up_role(self, known: Known) -> None:
+        """Have `known` know the viewer's role, which decides about accounts that are not active."""
         if not known.knows_role:
             users = await self._authors.many([known.user_id])
             known.set_role(users[known.user_id].role if known.user_id in users else "user")
+
+    async def look_up_follows(self, known: Known, author_ids: Iterable[int]) -> None:
+        """Have `known` know whether the viewer follows these authors."""
         missing = list(dict.fromkeys(known.unfollowed(author_ids)))
         if missing:
             edges = [(known.user_id, each) for each in missing]

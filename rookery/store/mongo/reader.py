@@ -134,17 +134,16 @@ class MongoReader:
 
     async def _whole(self, selection: Selection) -> list[list[Row]]:
         """The rows of a selection whose prefixes are empty: the same for each."""
-        collection, fields, prefixes, limit, reverse, index, after, before = selection
         rows = await self.select(
-            collection,
-            fields,
-            index=index,
-            after=after,
-            before=before,
-            limit=limit,
-            reverse=reverse,
+            selection.collection,
+            selection.fields,
+            index=selection.index,
+            after=selection.after,
+            before=selection.before,
+            limit=selection.limit,
+            reverse=selection.reverse,
         )
-        return [list(rows) for _ in prefixes]
+        return [list(rows) for _ in selection.prefixes]
 
     async def _read_lists(
         self, asked: Sequence[tuple[int, Selection]], found: list[list[list[Row]]]
@@ -219,11 +218,11 @@ class MongoReader:
 
 def _grouped(shape: Shape, at: int, selection: Selection) -> list[Stored]:
     """A pipeline that yields {at, n, rows} for each prefix: one walk along the index for each."""
-    _, fields, prefixes, limit, reverse, index, after, before = selection
+    prefixes = selection.prefixes
     width = len(prefixes[0])
-    order = shape.order(index)
+    order = shape.order(selection.index)
     rest = order[width:]
-    bounds = shape.where(rest, (), after, before)
+    bounds = shape.where(rest, (), selection.after, selection.before)
     # The first field by equality, which finds the index; the others by expression.
     further: list[Stored] = []
     for place in range(1, width):
@@ -234,9 +233,9 @@ def _grouped(shape: Shape, at: int, selection: Selection) -> list[Stored]:
     if further:
         bounds["$expr"] = {"$and": further}
     inner: list[Stored] = [{"$match": bounds}] if bounds else []
-    if sort := shape.sort(order, width, reverse):
+    if sort := shape.sort(order, width, selection.reverse):
         inner.append({"$sort": sort})
-    inner += [{"$limit": limit}, {"$project": shape.projection(fields)}]
+    inner += [{"$limit": selection.limit}, {"$project": shape.projection(selection.fields)}]
     asked = [
         {"at": at, "n": number, **{f"v{place}": _wide(value) for place, value in enumerate(prefix)}}
         for number, prefix in enumerate(prefixes)

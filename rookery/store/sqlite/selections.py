@@ -23,14 +23,16 @@ class Lists:
     """
 
     def __init__(self, table: Table, selection: Selection) -> None:
-        _, self._fields, prefixes, limit, reverse, index, after, before = selection
         self._table = table
-        self._prefixes = prefixes
+        self._fields = selection.fields
+        self._prefixes = prefixes = selection.prefixes
+        self._after, self._before = selection.after or (), selection.before or ()
+        self._limit = limit = checked_limit(selection.limit)
         width = len(prefixes[0])
         if any(len(prefix) != width for prefix in prefixes):
             raise ValueError("the prefixes differ in length")
-        self._shape: _Shape = (index, width, len(after or ()), len(before or ()), reverse)
-        self._after, self._before, self._limit = after or (), before or (), checked_limit(limit)
+        widths = (width, len(self._after), len(self._before))
+        self._shape: _Shape = (selection.index, *widths, selection.reverse)
         self.is_small = len(prefixes) * limit <= SMALL_ROWS or not width
 
     def read(self, execute: Execute) -> list[list[Row]]:
