@@ -82,6 +82,13 @@ class Entries:
             found.append(common)
         return found
 
+    def whole(self, ids: Sequence[int], now_ms: int) -> dict[int, Entry] | None:
+        """The entries of `ids` and of all that they show, by id; None as `common`."""
+        tweets = self.common(ids, now_ms)
+        if tweets is None:
+            return None
+        return {part.tweet.id: part for tweet in tweets for part in tweet.parts}
+
     def _common(self, tweet_id: int, now_ms: int) -> Common | None:
         common = self._cache.get(tweet_id)
         if common is None:

@@ -64,15 +64,18 @@ class Gathering:
             known = self._viewers.known(viewer_id, now_ms)
             if known is None:
                 return None
-        found: dict[int, Entry] = {}
-        for level in _levels(ids, found):
-            is_referred = level is not ids
-            for tweet_id in level:
-                entry = self._entries.get(tweet_id, now_ms)
-                if entry is not None:
-                    found[tweet_id] = entry
-                elif not (is_referred and self._entries.is_gone(tweet_id)):
-                    return None
+        # However old: what was joined before a change is not to be had.
+        found = None if now_ms == EVER else self._entries.whole(ids, now_ms)
+        if found is None:
+            found = {}
+            for level in _levels(ids, found):
+                is_referred = level is not ids
+                for tweet_id in level:
+                    entry = self._entries.get(tweet_id, now_ms)
+                    if entry is not None:
+                        found[tweet_id] = entry
+                    elif not (is_referred and self._entries.is_gone(tweet_id)):
+                        return None
         if known is not None and not is_enough(known, found):
             return None
         return Gathered(found, known)
@@ -82,10 +85,12 @@ class Gathering:
         if viewer_id is not None:
             known = self._viewers.known(viewer_id, now_ms)
             pending = None if known else self._viewers.request(viewer_id)
-        found: dict[int, Entry] = {}
-        for level in _levels(ids, found):
-            is_referred = level is not ids
-            found |= await self._entries.read(level, now_ms, is_referred=is_referred)
+        found = self._entries.whole(ids, now_ms)
+        if found is None:
+            found = {}
+            for level in _levels(ids, found):
+                is_referred = level is not ids
+                found |= await self._entries.read(level, now_ms, is_referred=is_referred)
         if viewer_id is None:
             return Gathered(found, None)
         if pending is not None:
