@@ -9,7 +9,7 @@ from typing import Any
 
 from bench import poster, sockets
 from bench.report import Options, Result, below, machine, percentile, promise
-from bench.server import Server
+from bench.server import Server, cpu_us_each
 from bench.world import Plan, World, build
 
 AUTHORS_A_GROUP = 5
@@ -63,7 +63,10 @@ async def run(options: Options, *, posts_s: Sequence[float] = ()) -> AsyncIterat
 async def _repeat(
     options: Options, shape: Shape, world: World, server: Server, conditions: dict[str, Any]
 ) -> Result:
+    cpu_s = server.cpu_s()
     runs = [await _measure(options, shape, world, server) for _ in range(options.repeats)]
+    posts = options.repeats * int(shape.rate * _whole_s(options))
+    cpu_us = cpu_us_each(cpu_s, server.cpu_s(), posts * shape.followers)
     p50s, p95s, p99s = (sorted(values) for values in zip(*runs, strict=True))
     middle = len(runs) // 2
     return Result(
@@ -87,6 +90,7 @@ async def _repeat(
             "sessions": shape.sessions,
             "frames_s": shape.rate * shape.followers,
             "seconds": _seconds(options),
+            "cpu_us_each": cpu_us,
         },
         checked={"each_frame_once": True},
         machine=conditions,
@@ -95,6 +99,11 @@ async def _repeat(
 
 def _seconds(options: Options) -> float:
     return options.seconds if options.is_small else max(LEAST_S, options.seconds)
+
+
+def _whole_s(options: Options) -> float:
+    """With the warm-up."""
+    return _seconds(options) * 1.25
 
 
 async def _measure(
@@ -111,12 +120,11 @@ async def _measure(
         for author in authors
     ]
     heads = [sockets.handshake(world.tokens[user]) for user in range(shape.sessions)]
-    warm_up_s = _seconds(options) / 4
     job = poster.Job(
         port=server.http_port,
         requests=requests,
         rate=shape.rate,
-        seconds=warm_up_s + _seconds(options),
+        seconds=_whole_s(options),
     )
     posts = int(job.rate * job.seconds)
     receiving = sockets.Job(
@@ -133,7 +141,7 @@ async def _measure(
         received = await receivers.received()
     due = {tweet_id: due_s for tweet_id, due_s, _ in posted.tweets}
     arrivals: dict[str, int] = dict.fromkeys(due, 0)
-    measured_from_s = min(due.values()) + warm_up_s
+    measured_from_s = min(due.values()) + _whole_s(options) - _seconds(options)
     times_ms = []
     for tweet_id, at_s in received.tweets:
         arrivals[tweet_id] += 1

@@ -10,10 +10,12 @@ from time import monotonic, perf_counter
 from typing import Any
 
 import msgspec
+import psutil
 
 from bench import children, nchan, sockets
 from bench.actors import config, running
 from bench.report import Options, Result, at_least, machine, measured, promise
+from bench.server import cpu_s_of, cpu_us_each
 from bench.world import Plan, World, build
 from rookery.actors import names
 from rookery.actors.runtime import ActorRef, Runtime
@@ -105,7 +107,9 @@ class _Push:
             their_port = await broadcaster.answer(int)
             for _ in range(options.repeats):
                 heads = [sockets.handshake(token) for token in self.tokens]
+                cpu_s = _cpu_s()
                 rate, received = await _rounds(options, self.port, heads, 1, burst, self._deliver)
+                cpu_us = cpu_us_each(cpu_s, _cpu_s(), received.least * sessions)
                 merged += _check(received)
                 rates.append(rate)
                 heads = [sockets.handshake() for _ in range(sessions)]
@@ -132,6 +136,7 @@ class _Push:
                 "seconds": options.seconds,
                 "nchan": nchan_rate or nchan.missing(),
                 "times_nchan": times_nchan,
+                "cpu_us_each": cpu_us,
             },
             checked={"merged": merged},
             machine=conditions,
@@ -172,6 +177,12 @@ def _promise(
     else:
         demands |= at_least("times nchan", times_nchan, REQUIRED_TIMES_NCHAN)
     return promise(options, demands)
+
+
+def _cpu_s() -> dict[str, float]:
+    """The processor time of the actors, which are processes below this one (or in it)."""
+    own = psutil.Process()
+    return cpu_s_of([own, *own.children(recursive=True)])
 
 
 async def _rounds(

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -115,13 +115,8 @@ class Server:
         return everything[:1] if self._runtime == "inline" else named
 
     def cpu_s(self) -> dict[str, float]:
-        """The processor time used so far, by class of actors (or by program)."""
-        used: defaultdict[str, float] = defaultdict(float)
-        for process in self.processes():
-            with suppress(psutil.NoSuchProcess):
-                times = process.cpu_times()
-                used[name_of(process)] += times.user + times.system
-        return used
+        """See `cpu_s_of`."""
+        return cpu_s_of(self.processes())
 
     async def __aexit__(self, *_: object) -> None:
         processes = self.processes() if self._process.poll() is None else []
@@ -147,6 +142,16 @@ def name_of(process: psutil.Process) -> str:
     if command and command[0].startswith("ray::"):
         return command[0].removeprefix("ray::").partition(".")[0]
     return process.name()
+
+
+def cpu_s_of(processes: Iterable[psutil.Process]) -> dict[str, float]:
+    """The processor time that these used so far, by class of actors (or by program)."""
+    used: defaultdict[str, float] = defaultdict(float)
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            used[name_of(process)] += times.user + times.system
+    return used
 
 
 def cpu_us_each(before: dict[str, float], after: dict[str, float], count: int) -> dict[str, float]:

@@ -16,6 +16,8 @@ _LARGE_BYTES = 1 << 20
 """Blocks from this size on have pages of their own, which go back to the kernel with them."""
 _TRIM_BYTES = 4 << 20
 """So much may lie free at the heap's end, or it would be grown and cut all the time."""
+_THRESHOLDS_SET = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")
+"""Variables of the environment by which somebody else has set the thresholds."""
 
 
 def raise_file_limit() -> int:
@@ -61,10 +63,10 @@ def return_freed_memory() -> bool:
 
     glibc raises its thresholds with the largest block that was ever freed, up to 32 MB: after a few
     large bodies everything of that size comes from the heap, where one small block that lives on
-    keeps all below it (mallopt(3), "dynamic mmap threshold"). Whoever set a threshold in the
-    environment keeps it.
+    keeps all below it (mallopt(3), "dynamic mmap threshold"). Thresholds that are set in the
+    environment stand; the number of arenas, which actors are given there, is none.
     """
-    if any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ):
+    if any(name in os.environ for name in _THRESHOLDS_SET):
         return False
     try:
         mallopt = ctypes.CDLL(None).mallopt

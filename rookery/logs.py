@@ -7,13 +7,29 @@ is lost: where the log's disk is full, nobody who logs may fail for that.
 
 import logging
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
-from typing import TextIO, cast
+from typing import Protocol, TextIO, cast
 
 import structlog
 from structlog.typing import Processor
 
 from rookery.redaction import redacted
+
+log = structlog.get_logger(__name__)
+
+
+class ReachedLimit(Protocol):
+    """`limit` was reached `times` times from `address`."""
+
+    @property
+    def limit(self) -> str: ...
+
+    @property
+    def address(self) -> str: ...
+
+    @property
+    def times(self) -> int: ...
 
 
 class _Lossy:
@@ -54,3 +70,15 @@ def configure(level: str) -> None:
         processors=shared,
         logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Lossy())),
     )
+
+
+def warn_of_limits(surface: str, reached: Iterable[ReachedLimit]) -> None:
+    """Log the limits that clients of a surface (``rest``, ``stream``) have reached."""
+    for each in reached:
+        log.warning(
+            "limit reached",
+            surface=surface,
+            limit=each.limit,
+            address=each.address,
+            times=each.times,
+        )

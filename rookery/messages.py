@@ -23,6 +23,8 @@ class Delivery(msgspec.Struct, frozen=True, array_like=True, gc=False):
     original_author_id: int | None = None
     audience: list[int] | None = None
     record: bytes = b""
+    original_conversation_id: int | None = None
+    original_audience: list[int] | None = None
 
 
 class Push(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -30,8 +32,7 @@ class Push(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `event_kind` is an `EventKind`. `record` is a `rookery.events.kinds.TweetRecord` as MessagePack;
     empty where there is nothing to show. `user_ids` and `offsets` are parallel little-endian int64
-    arrays. `hides_quote`: there is a block between each of these users and the author of the tweet
-    that the record quotes.
+    arrays. `hides_quote`: none of these users may see the tweet that the record quotes.
     """
 
     event_kind: int
@@ -65,10 +66,11 @@ class TimelineSlice(msgspec.Struct, frozen=True, array_like=True):
 class Invalidation(msgspec.Struct, frozen=True, array_like=True):
     """What caches must forget.
 
-    `devices`: (user id, device id) that were revoked. `sign_ins`: (user id, device id, session)
-    that ended because the device signed in anew. `tweets`: ids that were edited or deleted.
-    `counts`: ids of tweets whose counts changed. `users`: ids whose profile changed. `viewers`: ids
-    of users who marked something, or whose hidden ids, follows or role changed.
+    `devices`: (user id, device id) that were revoked; with an empty device id all of the user's.
+    `sign_ins`: (user id, device id, session) that ended because the device signed in anew.
+    `tweets`: ids that were edited or deleted. `counts`: ids of tweets whose counts changed.
+    `users`: ids whose profile changed. `viewers`: ids of users who marked something, or whose
+    hidden ids, follows or role changed.
     """
 
     devices: list[tuple[int, str]] = []

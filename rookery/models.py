@@ -25,6 +25,8 @@ class PostKind(IntFlag):
     QUOTE = 8
     RESTRICTED = 16
     """Not for everybody; whether for whom, the facts say."""
+    MENTIONED = 32
+    """For whom it mentions alone, as a message is: its author's profile does not count it."""
 
 
 class EventKind(IntEnum):
@@ -81,7 +83,8 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     address: str = ""
 
 
-class Tweet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+# Many are kept, and none can be part of a circle: nothing for the garbage collector to look at.
+class Tweet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A post. `entities` is as `rookery.text` extracted them; mentions carry the user's id.
 
     `is_counted`: whether the counts of the tweet that it replies to or quotes include it. One that
@@ -109,6 +112,12 @@ class Tweet(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def created_ms(self) -> int:
         return time_ms_of(self.id)
+
+    @property
+    def mentioned_ids(self) -> frozenset[int]:
+        """Ids of the users whom it mentions."""
+        mentions = self.entities.get("mentions", ())
+        return frozenset(int(each["id"]) for each in mentions if each["id"] is not None)
 
 
 class Tombstone(msgspec.Struct, frozen=True, kw_only=True):

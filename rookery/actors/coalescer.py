@@ -122,6 +122,11 @@ class Coalescer(Generic[I, O]):
         if sender is not None:
             await asyncio.wait([sender], timeout=max(0.1, until - self._loop.time()))
 
+    @property
+    def pending(self) -> int:
+        """Items that were submitted and not yet answered."""
+        return self._queue.pending
+
     def figures(self) -> dict[str, float]:
         """Counters since the start, and `batch_mean` since the last call of `figures`."""
         queue = self._queue

@@ -14,7 +14,7 @@ from rookery.messages import Delivery, Invalidation
 from rookery.store.leases import steady_ms
 from rookery.store.redis import cache as cache_redis
 from rookery.store.redis.cache import Changed
-from rookery.store.schema import TWEETS
+from rookery.store.schema import TWEETS, USERS
 
 ASK_EVERY_S = 10.0
 
@@ -74,6 +74,13 @@ class ActorDestinations:
     async def hidden_changed(self, user_ids: list[int]) -> None:
         await self.shards.hidden_changed_anywhere(user_ids)
 
+    async def accounts_changed(self, user_ids: list[int]) -> None:
+        # As `forget`; shards first, so that nothing is on its way that was judged otherwise.
+        await self.shards.accounts_changed_anywhere(user_ids)
+        if self._cache is not None:
+            await self._cache.replace(dict.fromkeys((USERS.name, each) for each in user_ids))
+        await self._broadcast.broadcast(Invalidation(users=user_ids))
+
     async def followers_changed(self, user_ids: list[int]) -> None:
         await self._lists.call("followers_changed", user_ids)
 
@@ -85,7 +92,11 @@ class ActorDestinations:
 
     def _cache_caught_up(self, changes: list[Changed]) -> None:
         """Have processes forget what they may have read in the shared cache before it was told."""
-        self._spawn(self._announce([tweet_id for _, tweet_id in changes]))
+        self._spawn(self._announce(changes))
 
-    async def _announce(self, tweet_ids: list[int]) -> None:
-        await self._broadcast.broadcast(Invalidation(tweets=tweet_ids))
+    async def _announce(self, changes: list[Changed]) -> None:
+        change = Invalidation(
+            tweets=[each for collection, each in changes if collection == TWEETS.name],
+            users=[each for collection, each in changes if collection == USERS.name],
+        )
+        await self._broadcast.broadcast(change)

@@ -118,8 +118,11 @@ class FanoutWorker(Actor):
         }
 
     async def settle(self) -> None:
-        """Return once nothing waits that was committed before, but for what was put aside."""
-        await self._relay.settle()
+        """Return once timelines have taken what was committed before, but for what was put aside.
+
+        Whoever checks them must not wait for another consumer, which may be away for hours.
+        """
+        await self._relay.settle(Timelines.name)
 
     def figures(self) -> Mapping[str, float]:
         return {

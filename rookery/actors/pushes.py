@@ -1,14 +1,18 @@
 """A shard's way to the connection servers: one coalescer each."""
 
 import asyncio
+from contextlib import suppress
 
 from rookery.actors.coalescer import Coalescer
 from rookery.actors.runtime import Directory
 from rookery.domain.presence import Recipients
 from rookery.messages import Delivery, Push
+from rookery.models import EventKind
 
 MAX_BATCH = 1_000
 MAX_PENDING = 20_000
+SETTLE_S = 1.0
+TO_NOBODY = Push(EventKind.TWEET_DELETED, 0, b"", b"", b"")
 
 
 class Pushes:
@@ -53,10 +57,22 @@ class Pushes:
             retry=True,
         )
 
+    async def settled(self) -> None:
+        """Return when what waits for servers has reached them, or after `SETTLE_S`."""
+        waiting = [each for each in self._servers.values() if each.pending]
+        if not waiting:
+            return
+        # They are sent in order, so one for nobody arrives behind the others.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SETTLE_S):
+                await asyncio.gather(
+                    *(each.submit(TO_NOBODY) for each in waiting), return_exceptions=True
+                )
+
     @property
     def pending(self) -> float:
         """Pushes that wait for a server."""
-        return sum(each.figures()["pending"] for each in self._servers.values())
+        return sum(each.pending for each in self._servers.values())
 
     async def aclose(self) -> None:
         """Send what waits, in bounded time, and take no more."""

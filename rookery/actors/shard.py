@@ -3,11 +3,13 @@
 import asyncio
 import secrets
 from collections.abc import Mapping
+from itertools import chain
 from time import monotonic
 
 import numpy as np
 
 from rookery.actors import names
+from rookery.actors.account_changes import AccountChanges, Accounts
 from rookery.actors.pushes import Pushes
 from rookery.actors.row_sources import RowSources
 from rookery.actors.runtime import Actor, ActorContext
@@ -20,7 +22,7 @@ from rookery.domain.placement import ClusterView
 from rookery.domain.timelines import Slice, WarmTimelines
 from rookery.errors import Moved, Overloaded, RookeryError, StartupError
 from rookery.messages import AttachAnswer, AttachRequest, Delivery, WarmTimeline
-from rookery.store import open_reader
+from rookery.store import clock_ms, open_reader
 from rookery.store.records.posts import recent_posts
 
 REMEMBERED_IDS = 262_144
@@ -69,6 +71,7 @@ class TimelineShard(Actor):
         self._warm = _warm_timelines(timelines, live)
         self._reader = open_reader(config)
         self._sources = RowSources(self._warm, self._reader)
+        self._accounts = AccountChanges(self._reader, clock_ms)
         self._topology = Topology.opened(config, view, self._reader)
         self._standby = Standby(
             context, self._topology, self._reader, lambda: group_writer(context.directory, config)
@@ -190,12 +193,16 @@ class TimelineShard(Actor):
     async def graph_changed(self, changes: list[tuple[int, int, bool]]) -> list[None]:
         """Take note of committed (follower, followee, follows now) changes.
 
-        One that comes late, or once more, may be outdated: what counts is the store.
+        One that comes late, or once more, may be outdated: what counts is the store. When this
+        returns, and likewise `hidden_changed` and `accounts_changed`, nothing is on its way that
+        was pushed by what held before, but to connection servers that do not answer.
 
         Raises:
             StoreUnavailable: the store does not answer.
         """
         await self._sources.graph_changed([(follower, who) for follower, who, _ in changes])
+        if not all(follows for _, _, follows in changes):
+            await self._pushes.settled()
         return [None] * len(changes)
 
     async def hidden_changed(self, user_ids: list[int]) -> list[None]:
@@ -205,23 +212,41 @@ class TimelineShard(Actor):
             StoreUnavailable: the store does not answer.
         """
         await self._sources.hidden_changed(user_ids)
+        await self._pushes.settled()
+        return [None] * len(user_ids)
+
+    async def accounts_changed(self, user_ids: list[int]) -> list[None]:
+        """Take note of who turned private or public, or is suspended, or is no more.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        await self._accounts.changed(user_ids)
+        await self._pushes.settled()
         return [None] * len(user_ids)
 
     # Delivering.
 
     async def deliver(self, batches: list[list[Delivery]]) -> list[int]:
-        """Bring events to the followers here; for each batch the number of rows reached."""
-        return [self._deliver(batch, listed=False) for batch in batches]
+        """Bring events to the followers here; for each batch the number of rows reached.
+
+        Raises:
+            StoreUnavailable: the store does not answer, and there are events of long ago.
+        """
+        accounts = await self._accounts.look_up(chain.from_iterable(batches))
+        return [self._deliver(batch, accounts, listed=False) for batch in batches]
 
     async def deliver_listed(self, batches: list[list[Delivery]]) -> list[int]:
         """As `deliver`, for celebrities' events."""
-        return [self._deliver(batch, listed=True) for batch in batches]
+        accounts = await self._accounts.look_up(chain.from_iterable(batches))
+        return [self._deliver(batch, accounts, listed=True) for batch in batches]
 
-    def _deliver(self, batch: list[Delivery], *, listed: bool) -> int:
+    def _deliver(self, batch: list[Delivery], accounts: Accounts, *, listed: bool) -> int:
         reached = 0
-        for each in batch:
-            if each.event_id in self._delivered:
+        for delivery in batch:
+            if delivery.event_id in self._delivered:
                 continue
+            each = self._accounts.brought_up_to_date(delivery, accounts)
             rows, recipients = self._warm.deliver(each, listed=listed)
             self._delivered.add(each.event_id)  # not before: what raises has to be tried again
             reached += rows

@@ -27,6 +27,7 @@ MAX_BUILDS = 64
 """Cold timelines that one process has built at a time, over all shards."""
 
 GONE_DRAIN_S = 0.2
+ACCOUNTS_BOUND_S = 1.0
 MOVED_PAUSE_S = 0.05
 MOVED_DEADLINE_S = 10.0
 """So long a caller looks for the shard that has taken a user over."""
@@ -44,6 +45,7 @@ class Edge:
         )
         self.graph: Coalescer[tuple[int, int, bool], None] = self._edge("graph_changed", retry=True)
         self.hidden: Coalescer[int, None] = self._edge("hidden_changed", retry=True)
+        self.accounts: Coalescer[int, None] = self._edge("accounts_changed", retry=True)
         self.own_posts = OwnPostsEdge(ref)
         self.attaches: Coalescer[AttachRequest, AttachAnswer] = self._edge("attach", retry=True)
         self.detaches: Coalescer[tuple[int, str, str], None] = self._edge("detach", retry=True)
@@ -89,6 +91,7 @@ class Edge:
             "read": self.reads,
             "graph_changed": self.graph,
             "hidden_changed": self.hidden,
+            "accounts_changed": self.accounts,
             "attach": self.attaches,
             "detach": self.detaches,
             "deliver": self.deliveries,
@@ -188,6 +191,11 @@ class Shards:
 
         await asyncio.gather(*(tell(user_id) for user_id in user_ids))
 
+    async def accounts_changed(self, user_ids: Sequence[int]) -> None:
+        """See `rookery.services.ports.TimelinePort.accounts_changed`."""
+        telling = asyncio.gather(self.accounts_changed_anywhere(user_ids), return_exceptions=True)
+        await asyncio.wait([telling], timeout=ACCOUNTS_BOUND_S)  # told until its deadline
+
     async def posted(self, author_id: int, tweet_id: int, kind: int) -> None:
         """See `rookery.services.ports.TimelinePort.posted`."""
         await self.of(author_id).own_posts.tell(author_id, tweet_id, kind)
@@ -203,6 +211,15 @@ class Shards:
         """As `hidden_changed`, told to every shard that might have one of the timelines."""
         edges = self.edges.values()
         await asyncio.gather(*(edge.hidden.submit(user) for user in user_ids for edge in edges))
+
+    async def accounts_changed_anywhere(self, user_ids: Sequence[int]) -> None:
+        """As `accounts_changed`, until every shard has taken note.
+
+        Raises:
+            Unavailable: one does not answer.
+        """
+        edges = self.edges.values()
+        await asyncio.gather(*(edge.accounts.submit(user) for user in user_ids for edge in edges))
 
     async def attach(self, request: AttachRequest) -> AttachAnswer:
         """Connect a user (see `rookery.messages.AttachRequest`)."""

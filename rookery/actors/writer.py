@@ -1,4 +1,4 @@
-"""How every process writes to the store, and SQLite's single writer as an actor.
+"""How every process writes to the store, and an embedded store's single writer as an actor.
 
 SQLite is written by one process, which the others send their batches to; MongoDB by each itself.
 """
@@ -6,7 +6,6 @@ SQLite is written by one process, which the others send their batches to; MongoD
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
-from pathlib import Path
 from time import monotonic
 from typing import ClassVar
 
@@ -20,11 +19,10 @@ from rookery.actors.runtime import Actor, ActorContext, Directory, Stage
 from rookery.config import Config
 from rookery.errors import RookeryError, StoreUnavailable
 from rookery.events.encoding import StoredEvent
-from rookery.store import clock_ms, open_writer
-from rookery.store.engine import Insert, WriteBatch
+from rookery.store import clock_ms, open_sole_writer, open_writer
+from rookery.store.engine import Insert, SoleWriter, WriteBatch
 from rookery.store.records.outbox import stored_event
-from rookery.store.schema import COLLECTIONS, OUTBOX
-from rookery.store.sqlite import SqliteWriter
+from rookery.store.schema import OUTBOX
 
 log = structlog.get_logger(__name__)
 
@@ -39,9 +37,7 @@ _decoder = msgspec.msgpack.Decoder(list[WriteBatch])
 
 def group_writer(directory: Directory, config: Config) -> "RemoteWriter | LocalWriter":
     """The configured store's writer for this process."""
-    if config.store.engine == "mongo":
-        return LocalWriter(directory, config)
-    return RemoteWriter(directory)
+    return RemoteWriter(directory) if config.has_store_writer else LocalWriter(directory, config)
 
 
 def committed_events(
@@ -58,7 +54,7 @@ def committed_events(
 
 
 class StoreWriter(Actor):
-    """Commits everyone's writes to SQLite, many callers' in one commit.
+    """Commits everyone's writes to an embedded store, many callers' in one commit.
 
     Durable: what `write` answered without an error. Rebuilt: nothing is kept. Callers may not
     retry a write whose outcome is unknown unless the batch itself makes it safe (an `Insert`, or
@@ -73,15 +69,12 @@ class StoreWriter(Actor):
 
     def __init__(self, context: ActorContext, config: Config) -> None:
         super().__init__(context)
-        self._server = config.server
+        self._config = config
         self._announcer = announcer(context.directory, config)
-        self._writer: SqliteWriter | None = None
+        self._writer: SoleWriter | None = None
 
     async def start(self) -> None:
-        data_dir, is_private = Path(self._server.data_dir), self._server.private_data
-        opening = asyncio.ensure_future(
-            asyncio.to_thread(open_writer, data_dir, is_private=is_private)
-        )
+        opening = asyncio.ensure_future(asyncio.to_thread(open_sole_writer, self._config))
         try:
             self._writer = await asyncio.shield(opening)
         except asyncio.CancelledError:
@@ -105,7 +98,7 @@ class StoreWriter(Actor):
             )
 
     @property
-    def _open(self) -> SqliteWriter:
+    def _open(self) -> SoleWriter:
         assert self._writer is not None, "start() comes first"
         return self._writer
 
@@ -161,14 +154,12 @@ class RemoteWriter:
 
 
 class LocalWriter:
-    """`GroupWriter` over MongoDB: what arrives during a transaction is the next one."""
+    """`GroupWriter` that commits in this process: what comes during a commit is in the next one."""
 
     def __init__(self, directory: Directory, config: Config) -> None:
-        from rookery.store.mongo import MongoWriter
-
         self.refused_s = -inf
         """As `RemoteWriter.refused_s`."""
-        self._writer = MongoWriter(config.store, COLLECTIONS)
+        self._writer = open_writer(config)
         self._announcer = announcer(directory, config)
         self._batches: Coalescer[WriteBatch, None] = Coalescer(
             self._write,

@@ -45,6 +45,54 @@ async def _token(config: Config, user: str) -> None:
     )
 
 
+@app.command(short_help="Suspend an account: it is logged out, and nobody sees it.")
+def suspend(
+    user: Annotated[str, typer.Argument(help="Username.")],
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Suspend USER: all devices are logged out, none can log in, and nobody but moderators sees the
+    profile and what it posted, until `rookery admin restore`.
+
+    Exit status 1: a process did not answer; it takes that in within half a minute.
+    """
+    _change_account("suspend", settings(config, data), user)
+
+
+@app.command(short_help="End the suspension of an account.")
+def restore(
+    user: Annotated[str, typer.Argument(help="Username.")],
+    data: DataOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """End the suspension of USER, who may log in again, and is seen again as before.
+
+    Exit status as of `rookery admin suspend`.
+    """
+    _change_account("restore", settings(config, data), user)
+
+
+def _change_account(command: str, config: Config, user: str) -> None:
+    if not run(_changed(command, config, user)):
+        raise typer.Exit(1)
+
+
+async def _changed(command: str, config: Config, user: str) -> bool:
+    from pathlib import Path
+
+    from rookery.control import Control
+
+    async with Control(Path(config.server.data_dir)) as control:
+        done = await control.call(command, username=user)
+    out.print(f"{done['username']} (id {done['userId']}) is {done['status']}")
+    if not done["isTold"]:
+        complain(
+            "a process did not answer, and takes that in within half a minute if it runs. Run the"
+            " command again to be sure"
+        )
+    return bool(done["isTold"])
+
+
 @app.command("rotate-keys", short_help="Sign new access tokens with a new key.")
 def rotate_keys(
     revoke: Annotated[

@@ -41,7 +41,7 @@ def backup(
 
 
 def _back_up(config: Config, target: Path | None, force: bool) -> None:
-    if config.store.engine == "mongo":
+    if config.store.is_shared:
         raise ConfigError(
             "this copies the embedded store only; back MongoDB up with: mongodump --config FILE"
             " --oplog --gzip --archive=rookery.gz, where FILE is closed to others and has the line"

@@ -128,7 +128,7 @@ async def _started(server: "RunningServer", stopped: asyncio.Event) -> bool:
 
 
 def _announce(http_url: str, live_urls: list[str], config: Config, took_s: float) -> None:
-    store = f"{config.server.data_dir}/" if config.store.engine == "sqlite" else "MongoDB"
+    store = "MongoDB" if config.store.engine == "mongo" else f"{config.server.data_dir}/"
     out.print(line(("Rookery", "bold"), f" is ready after {took_s:.1f} s; data in {store}"))
     lines = [
         f"  HTTP        {http_url}/api/v1   (interactive: {http_url}/api/v1/docs)",

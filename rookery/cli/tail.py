@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from typing import Annotated, Any
+from typing import Annotated, Any, assert_never
 
 import msgspec
 import typer
@@ -154,6 +154,8 @@ class Printer:
                 _say(f"disconnected: {event.reason}; trying again")
             case Counts():
                 pass
+            case _:
+                assert_never(event)
 
 
 def _as_json(event: Event) -> dict[str, Any]:

@@ -4,6 +4,8 @@ Events with an `offset` are those of the user's log: each is yielded once, in or
 by a `More` or `Reset` in its place.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import msgspec
@@ -66,6 +68,12 @@ class TweetEdited(_CardEvent):
     """A tweet of the home timeline has another text."""
 
     __slots__ = ()
+
+
+SHOWN: Mapping[str, type[TweetEvent | TweetEdited]] = MappingProxyType(
+    {"tweet": TweetEvent, "tweet_edited": TweetEdited}
+)
+"""What messages of these types are, which bring a tweet."""
 
 
 class TweetDeleted(msgspec.Struct, frozen=True):

@@ -21,15 +21,15 @@ class Requests:
         return await self._transport.request(Call("GET", path), to)
 
     def _pages(
-        self, path: str, listing: type[Listing[T]], limit: int, filter: str | None = None
+        self, path: str, listing: type[Listing[T]], limit: int, **asked: str | None
     ) -> Pages[T]:
-        query = {"limit": str(limit)}
-        if filter is not None:
-            query["filter"] = filter
+        """The list at `path`, asked for with these parameters; those that are None are left out."""
+        given = {name: value for name, value in asked.items() if value is not None}
+        query = {"limit": str(limit), **given}
 
         async def fetch(cursor: str | None) -> Page[T]:
-            asked = query if cursor is None else {**query, "cursor": cursor}
-            page = await self._transport.request(Call("GET", path, query=asked), listing)
+            part = query if cursor is None else {**query, "cursor": cursor}
+            page = await self._transport.request(Call("GET", path, query=part), listing)
             return Page(page.items, page.next_cursor)
 
         return Pages(fetch)

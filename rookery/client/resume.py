@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from rookery.client.events import (
+    SHOWN,
     Connected,
     Counts,
     Event,
@@ -19,8 +20,6 @@ from rookery.client.events import (
     Reset,
     TweetCounts,
     TweetDeleted,
-    TweetEdited,
-    TweetEvent,
     TweetUnavailable,
 )
 from rookery.client.position import Position
@@ -92,14 +91,13 @@ class Resumption:
             kind = message["type"]
             if not self._welcomed:
                 return self._welcome(kind, message)
-            if kind == "tweet":
-                card = message["tweet"]
-                if type(card) is not dict:
-                    raise ProtocolViolation("a tweet that is not a map")
-                if self._continues(message["offset"]):
-                    return (TweetEvent(self._offset, card),)
-                return _NOTHING
-            return self._other(kind, message)
+            shown = SHOWN.get(kind)
+            if shown is None:
+                return self._other(kind, message)
+            card = message["tweet"]
+            if type(card) is not dict:
+                raise ProtocolViolation("a tweet that is not a map")
+            return (shown(self._offset, card),) if self._continues(message["offset"]) else _NOTHING
         except (KeyError, TypeError, msgspec.ValidationError) as error:
             raise ProtocolViolation(f"a malformed message: {error!r}") from error
 
@@ -118,11 +116,7 @@ class Resumption:
         raise ProtocolViolation(f"events {expected} to {offset - 1} are missing")
 
     def _other(self, kind: Any, message: Any) -> tuple[Received, ...]:
-        if kind == "tweet_edited":
-            card = _map(message["tweet"])
-            if self._continues(message["offset"]):
-                return (TweetEdited(self._offset, card),)
-        elif kind == "tweet_deleted":
+        if kind == "tweet_deleted":
             tweet_id = _text(message["tweetId"])
             if self._continues(message["offset"]):
                 return (TweetDeleted(self._offset, tweet_id),)
@@ -201,10 +195,4 @@ def _number(value: Any) -> int:
 def _text(value: Any) -> str:
     if type(value) is not str:
         raise ProtocolViolation(f"not a string: {value!r}")
-    return value
-
-
-def _map(value: Any) -> dict[str, Any]:
-    if type(value) is not dict:
-        raise ProtocolViolation(f"not a map: {value!r}")
     return value

@@ -18,7 +18,7 @@ class TimelineMethods(Requests):
 
     def home(self, *, limit: int = 20, filter: Filter | None = None) -> Pages[Tweet]:
         """The tweets of oneself and those one follows, newest first; by `filter` of one kind."""
-        return self._pages("/timeline/home", Tweets, limit, filter)
+        return self._pages("/timeline/home", Tweets, limit, filter=filter)
 
     def user_timeline(self, user_id: UserId, *, limit: int = 20) -> Pages[Tweet]:
         """The tweets of one user, newest first."""

@@ -1,4 +1,4 @@
-"""Keeps a cluster as it should be: which actors run where, and who serves, as nodes come and go.
+"""The controller: decides which actors run on which node, and who serves, as nodes come and go.
 
 Runs in the process of `rookery serve`.
 """
@@ -29,12 +29,13 @@ RETRY_NODE_S = 10.0
 class Controller:
     """Starts the actors of each node, ends those of nodes that left, and publishes each view.
 
-    A node that joins first has its actors present: once the fan-out worker and the celebrity lists
-    deliver to them too, they serve. A node that is drained ceases to serve first, and its actors
-    end when their clients have left. What is on a node that died is simply taken out of the view.
+    The actors of a node that joins are present first. They serve once the fan-out worker and the
+    celebrity lists deliver to them. The actors of a node that is drained stop serving first, and
+    end when their clients have left. The actors of a node that died are taken out of the view.
 
-    One for a cluster, which is whoever holds the lease in the store. If it dies, the actors go on,
-    some of them stand by for it (`rookery.cluster.standby`), and the next one takes them over.
+    A cluster has one controller, which holds the lease in the store. If it dies, the actors go on,
+    some of them stand by for it (`rookery.cluster.standby`), and the next controller takes them
+    over.
     """
 
     def __init__(self, config: Config, runtime: ClusterRuntime, store: Store, cast: Cast) -> None:
@@ -54,7 +55,7 @@ class Controller:
         return self.published.current
 
     async def start(self) -> ClusterView:
-        """Take over what serves, or start everything on the nodes there are; the first view.
+        """Take over the actors that serve, or start all on the nodes there are; the first view.
 
         Raises:
             StartupError: an actor refused, no node may run shards or gateways, or there is another
@@ -69,7 +70,7 @@ class Controller:
         await self._lease.leave()
 
     async def run(self) -> None:
-        """Follow the nodes as they come and go, until cancelled or no more the controller."""
+        """Follow the nodes as they come and go, until cancelled or until the lease is lost."""
         while self._lease.is_held:
             try:
                 await self.reconcile()
@@ -80,7 +81,7 @@ class Controller:
             await asyncio.sleep(LOOK_S)
 
     async def reconcile(self) -> None:
-        """Bring everything in line with the nodes that are alive."""
+        """Bring actors and view in line with the nodes that are alive."""
         alive = {node.id: node for node in await self._runtime.nodes()}
         async with self._changing:
             if self.published.is_overtaken:
@@ -106,9 +107,9 @@ class Controller:
         """
         async with self._changing:
             placed = self.nodes.find(name)
-            going = placed.actors
-            rest = self.view.serving.without(going.all)
-            if not rest.shards or not rest.gateways:
+            leaving = placed.actors
+            serving = self.view.serving.without(leaving.all)
+            if not serving.shards or not serving.gateways:
                 raise StartupError("this is the last node that serves; add another one first")
             placed.state = "draining"
             try:
@@ -116,10 +117,12 @@ class Controller:
             except BaseException:
                 placed.state = "serving"
                 raise
-            await self._publish(rest, self.view.present)
-            await asyncio.gather(*map(self._until_drained, going.surfaces), return_exceptions=True)
-            await self._publish(rest, self.view.present.without(going.all))
-            await self._runtime.end(going.all)
+            await self._publish(serving, self.view.present)
+            await asyncio.gather(
+                *map(self._until_drained, leaving.surfaces), return_exceptions=True
+            )
+            await self._publish(serving, self.view.present.without(leaving.all))
+            await self._runtime.end(leaving.all)
             placed.actors, placed.state = Members(), "drained"
             log.info("node drained", node=placed.node.id, host=placed.node.host)
             return placed.node.id
@@ -129,13 +132,13 @@ class Controller:
         async with self._changing:
             placed = self.nodes.find(name)
             if placed.state == "drained":
-                self.nodes.drop(placed.node.id)  # and it comes in again like a new one
+                self.nodes.drop(placed.node.id)  # From now on it joins like a new one.
             return placed.node.id
 
     # Beginning.
 
     async def _begin(self) -> None:
-        """Go on with the actors that are there, or start all of them."""
+        """Take over the actors of a former controller, or start all of them."""
         former = await self._repository.view()
         self.nodes.clear()
         found = await self._runtime.adopt()
@@ -148,9 +151,9 @@ class Controller:
         await self._start_all(former)
 
     async def _still_serving(self, former: ClusterView, found: Mapping[str, str]) -> Members:
-        """Place what goes on serving, and end the rest of what was found.
+        """Place the nodes whose actors go on serving, and end all other actors that were found.
 
-        A node of which a part is missing is emptied, and joins like a new one.
+        A node of which an actor is missing loses the others as well, and joins like a new one.
         """
         for node in await self._runtime.nodes():
             here = {name for name, node_id in found.items() if node_id == node.id}
@@ -186,7 +189,7 @@ class Controller:
     # Following the nodes.
 
     async def _bring_in(self, node: Node) -> None:
-        """Start a node's actors, and have everyone deliver to them."""
+        """Start a new node's actors, and have everybody deliver to them."""
         try:
             placed = self.nodes.place(node)
             await self._start_actors(placed)
@@ -198,7 +201,7 @@ class Controller:
         await self._publish(self.view.serving, self.view.present + placed.actors)
 
     async def _let_serve(self, joining: Sequence[Placed]) -> None:
-        """Have nodes serve, once everybody that is relied on delivers to them."""
+        """Let joining nodes serve, if the actors that are relied on deliver to them already."""
         if late := await self.published.tell_relied_on():
             log.warning("nodes wait to serve", nodes=[each.node.id for each in joining], on=late)
             return
@@ -211,9 +214,9 @@ class Controller:
 
     async def _take_out(self, gone: Sequence[Placed]) -> None:
         """Go on without nodes that died."""
-        going = members_of(gone).all
-        rest = self.view.serving.without(going)
-        if going and not rest.shards:
+        lost = members_of(gone).all
+        serving = self.view.serving.without(lost)
+        if lost and not serving.shards:
             log.error("no timeline shard is left", nodes=[each.node.id for each in gone])
             return
         for each in gone:
@@ -221,11 +224,11 @@ class Controller:
             self.nodes.drop(each.node.id)
             if each.node.id == self._singles.on:
                 self._singles.on = None
-        if going:
-            await self._publish(rest, self.view.present.without(going))
-            await self._runtime.end(going)
+        if lost:
+            await self._publish(serving, self.view.present.without(lost))
+            await self._runtime.end(lost)
 
-    # What these have in common.
+    # Shared by these.
 
     async def _publish(self, serving: Members, present: Members) -> None:
         view = self.view.after(serving, present)

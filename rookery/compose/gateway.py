@@ -8,9 +8,9 @@ from rookery.actors.runtime import ActorContext
 from rookery.cluster.topology import Topology, answering
 from rookery.compose.backend import Backend, Upkeep
 from rookery.compose.listening import connections_for
+from rookery.compose.surfaces import application_of
 from rookery.config import Config
 from rookery.domain.placement import ClusterView
-from rookery.http.native.app import application_of
 from rookery.http.native.services import Services
 from rookery.http.protocol.server import Server, ServerLimits, serve
 from rookery.messages import Invalidation

@@ -129,7 +129,12 @@ class StreamSurface:
         self._hub.visibility_changed(change.viewers, change.users, change.tweets)
 
     def figures(self) -> Mapping[str, float]:
-        return {**self._hub.figures(), **self._listener.figures(), **self._backend.cache_figures()}
+        return {
+            **self._use_cases.figures(),
+            **self._hub.figures(),
+            **self._listener.figures(),
+            **self._backend.cache_figures(),
+        }
 
 
 async def compose_connection_server(

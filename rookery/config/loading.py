@@ -3,6 +3,7 @@
 import os
 import unicodedata
 from collections.abc import Mapping
+from functools import cache
 from math import isfinite
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -27,8 +28,13 @@ def _is_sound(value: object) -> bool:
     return True
 
 
+@cache
+def _hints(cls: type[Section]) -> dict[str, Any]:
+    return get_type_hints(cls, include_extras=True)
+
+
 def _validate(section: str, cls: type[Section], values: dict[str, Any]) -> Section:
-    hints = get_type_hints(cls, include_extras=True)
+    hints = _hints(cls)
     converted = {}
     for name, value in values.items():
         try:

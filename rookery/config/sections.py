@@ -84,6 +84,12 @@ class Store(Section, frozen=True, kw_only=True):
         Seconds, Meta(description="Seconds after which MongoDB counts as not answering.")
     ] = 5.0
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether every process, on whichever node, writes to it by itself; otherwise it is a file
+        that one process writes for all."""
+        return self.engine != "sqlite"
+
 
 class Redis(Section, frozen=True, kw_only=True):
     url: Annotated[
@@ -343,14 +349,12 @@ class Config(Section, frozen=True, kw_only=True):
     @property
     def has_store_writer(self) -> bool:
         """Whether one process writes to the store for all others, as SQLite wants it."""
-        return self.store.engine == "sqlite"
+        return not self.store.is_shared
 
     @property
     def is_clustered(self) -> bool:
         """Whether nodes may come and go: on a Ray cluster, with a store that all can reach."""
-        return (
-            self.server.runtime == "ray" and bool(self.ray.address) and self.store.engine == "mongo"
-        )
+        return self.server.runtime == "ray" and bool(self.ray.address) and self.store.is_shared
 
 
 def origins_of(text: str) -> list[str]:

@@ -8,7 +8,7 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -29,6 +29,7 @@ from rookery.connection.user_frames import UserFrames
 from rookery.connection.wire import Codec
 from rookery.messages import Push
 from rookery.models import Identity
+from rookery.store.records.devices import ALL_DEVICES
 
 log = structlog.get_logger(__name__)
 
@@ -147,10 +148,11 @@ class Hub:
             self._presence.left(user_id)
 
     def close_devices(self, devices: Iterable[tuple[int, str]]) -> None:
-        """Close the sessions of revoked devices, given as (user id, device id)."""
+        """Close the sessions of revoked devices, given as (user id, device id); with `ALL_DEVICES`
+        all of the user's."""
         for user_id, device_id in devices:
             for peer in list(self._by_user.get(user_id, ())):
-                if peer.session.identity.device_id == device_id:
+                if device_id in (ALL_DEVICES, peer.session.identity.device_id):
                     self._close(peer, 4403, "this device was logged out")
 
     def close_sign_ins(self, sign_ins: Iterable[tuple[int, str, str]]) -> None:
@@ -215,7 +217,12 @@ class Hub:
                     self._presence.left(user_id)  # a detach was lost
                     continue
                 for peer in peers:
-                    if peer.session.event(offset, event, now_s):
+                    session = peer.session
+                    if event is None:
+                        is_unsettled = session.event_aside(offset, None, now_s)
+                    else:
+                        is_unsettled = session.event(offset, event, now_s)
+                    if is_unsettled:
                         unsettled.append(peer)
         for peer in unsettled:
             self.settle(peer)
@@ -225,10 +232,15 @@ class Hub:
         self._counts.changed(tweet_ids)
 
     def visibility_changed(
-        self, user_ids: Iterable[int], author_ids: Iterable[int], tweet_ids: Iterable[int]
+        self, user_ids: Collection[int], author_ids: Collection[int], tweet_ids: Iterable[int]
     ) -> None:
-        """Look again at who may watch what: these users' watched tweets, these authors' tweets,
-        and these tweets."""
+        """Look again at who may be told what: these users of all tweets, all users of these
+        authors' tweets, and of these tweets.
+
+        That is watched tweets, and what waits for a session to be attached; what comes from now on
+        goes by it already.
+        """
+        self._presence.doubt_pushes(None if author_ids else user_ids)
         peers = [peer for user_id in user_ids for peer in self._by_user.get(user_id, ())]
         self._counts.recheck(peers, author_ids, tweet_ids)
 

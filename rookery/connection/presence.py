@@ -8,7 +8,7 @@ The shards are behind `PresencePort`.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -16,13 +16,11 @@ from rookery.connection.peer import Peer
 from rookery.connection.ports import Attached, PresencePort, TweetPort
 from rookery.connection.session import Phase
 from rookery.connection.settings import StreamSettings
-from rookery.connection.wire import Event
+from rookery.connection.wire import SHOWN_KINDS, Event
 from rookery.errors import RookeryError
-from rookery.models import EventKind
 
 log = structlog.get_logger(__name__)
 
-_WITH_TWEET = frozenset((int(EventKind.TWEET), int(EventKind.TWEET_EDITED)))
 _FIRST_BACKOFF_S = 0.1
 _MAX_BACKOFF_S = 1.0
 
@@ -69,6 +67,13 @@ class Presence:
             task = asyncio.get_running_loop().create_task(self._attach(peer))
             self._tasks[peer] = task
             task.add_done_callback(lambda done: self._attach_ended(peer, done))
+
+    def doubt_pushes(self, user_ids: Collection[int] | None) -> None:
+        """Have sessions that are attaching fetch what was pushed to them meanwhile; those of these
+        users, or all where it is None."""
+        for peer in self._tasks:
+            if user_ids is None or peer.session.identity.user_id in user_ids:
+                peer.session.doubt_held()
 
     def _attach_ended(self, peer: Peer, task: asyncio.Task[None]) -> None:
         self._tasks.pop(peer, None)
@@ -131,7 +136,7 @@ class Presence:
         """The missed events as the user may see them now."""
         if result.events is None:
             return None
-        wanted = {subject for _, kind, subject in result.events if kind in _WITH_TWEET}
+        wanted = {subject for _, kind, subject in result.events if kind in SHOWN_KINDS}
         tweets = await self._tweets.missed(user_id, list(wanted)) if wanted else {}
         return [
             (offset, Event(kind, subject, tweets.get(subject)))

@@ -1,7 +1,8 @@
 """Tweets as streams show them.
 
 No I/O. A record is rendered once for all who get it, whatever their number; what is said of the
-original of a quote may differ between two groups of them.
+original of a quote may differ between two groups of them. Where it depends on each of them, the
+event is fetched for each.
 """
 
 from typing import Literal
@@ -19,8 +20,8 @@ from rookery.views import PushedTweet, TweetCard, UnavailableTweet, tweet_card
 log = structlog.get_logger(__name__)
 
 
-def event_of(push: Push) -> Event:
-    """The event that a push brings.
+def event_of(push: Push) -> Event | None:
+    """The event that a push brings; None where what it shows is to be looked up for each user.
 
     One that cannot be read, since another version of the program has sent it, has its clients
     refetch.
@@ -32,6 +33,10 @@ def event_of(push: Push) -> Event:
     except msgspec.MsgspecError as error:
         log.warning("a pushed tweet cannot be read", tweet_id=push.subject_id, error=str(error))
         return Event(UNKNOWN_KIND, push.subject_id)
+    tweet = record.tweet
+    shows = tweet.retweet_of_id or tweet.quote_of_id
+    if shows is not None and record.original is None and not push.hides_quote:
+        return None
     return Event(
         push.event_kind, push.subject_id, pushed_record(record, hides_quote=push.hides_quote)
     )

@@ -10,19 +10,16 @@ import time
 from collections.abc import Callable, Mapping
 from math import ceil
 
-import structlog
-
 from rookery.capacity import has_descriptors
 from rookery.connection.hub import Hub
 from rookery.connection.ports import Authenticate
 from rookery.connection.settings import StreamSettings
 from rookery.connection.timer_wheel import TICK_S, TimerWheel
 from rookery.connection.websocket import Connection, OnRefused
-from rookery.domain.notices import Notice, Notices
+from rookery.domain.notices import Notices
 from rookery.domain.seats import Seats
 from rookery.errors import PortTaken
-
-log = structlog.get_logger(__name__)
+from rookery.logs import warn_of_limits
 
 _BACKLOG = 4096
 DRAIN_STEP_S = 0.1
@@ -120,7 +117,7 @@ class ConnectionListener:
             await asyncio.sleep(0)
         if self._ticker is not None:
             self._ticker.cancel()
-        _tell(self._notices.rest())
+        warn_of_limits("stream", self._notices.rest())
         await self.hub.stop()
 
     async def drain(self, within_s: float) -> None:
@@ -224,15 +221,4 @@ class ConnectionListener:
                 looked_s = now_s
                 if not has_descriptors():
                     self._notices.count("open_files", "this process")
-            _tell(self._notices.due(now_s))
-
-
-def _tell(notices: list[Notice]) -> None:
-    for each in notices:
-        log.warning(
-            "limit reached",
-            surface="stream",
-            limit=each.limit,
-            address=each.address,
-            times=each.times,
-        )
+            warn_of_limits("stream", self._notices.due(now_s))

@@ -1,10 +1,9 @@
 """One WebSocket session of one (user, device), as a state machine.
 
 Pure: no event loop, no sockets, no clock of its own; `now_s` is an argument of any steady clock.
-The hub feeds it events and passes on what it wants sent.
-
-What a client is promised: each offset of its user's log exactly once and in order, or covered by
-an explicit ``more`` or ``reset`` that stands where they would have stood.
+The hub feeds it events and passes on what it wants sent. A client is promised each offset of its
+user's log exactly once and in order, or covered by an explicit ``more`` or ``reset`` that stands
+where they would have stood.
 
     ATTACHING ──attached──▶ LIVE ──▶ CLOSED
                             │  ▲
@@ -129,13 +128,14 @@ class Session:
                 out.frames.append(frame)
                 out.unsent_bytes = unsent_bytes
                 return len(out.frames) == 1
-        return self._event_aside(offset, event, now_s)
+        return self.event_aside(offset, event, now_s)
 
-    def _event_aside(self, offset: int, event: Event, now_s: float) -> bool:
+    def event_aside(self, offset: int, event: Event | None, now_s: float) -> bool:
+        """As `event`, if it does not pass straight through; None: it is to be fetched."""
         if self.phase is Phase.CLOSED:
             return False
         if self._held is not None:
-            if len(self._held) < self._settings.held_events:
+            if event is not None and len(self._held) < self._settings.held_events:
                 self._held.append((offset, event))
             else:
                 self._seen_offset = max(self._seen_offset, offset)
@@ -145,8 +145,8 @@ class Session:
         if offset <= self.offset:
             self._tally.duplicates += 1
             return False
-        if offset > self.offset + 1:
-            self._tally.gaps += 1
+        if event is None or offset > self.offset + 1:
+            self._tally.gaps += event is not None
             self.request_attach()
             return True
         self._deliver(offset, event, now_s)
@@ -183,6 +183,11 @@ class Session:
         self._held = []
         self._seen_offset = -1
         return self.epoch, self.offset if self.epoch is not None else None
+
+    def doubt_held(self) -> None:
+        """Have another attach call fetch what was pushed during this one."""
+        while self._held:
+            self._seen_offset = max(self._seen_offset, self._held.pop()[0])
 
     def attach_failed(self) -> None:
         """The call failed and is to be made again; what was held will be in its answer."""

@@ -9,7 +9,8 @@ in are left to the `websockets` library.
 
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeAlias
 
 import msgspec
@@ -20,7 +21,10 @@ _TEXT = 0x81
 _BINARY = 0x82
 _MAX_ID = 2**63
 _pack_uint64 = struct.Struct(">Q").pack
-_SHOWN_KINDS = {int(EventKind.TWEET): "tweet", int(EventKind.TWEET_EDITED): "tweet_edited"}
+SHOWN_KINDS: Mapping[int, str] = MappingProxyType(
+    {int(EventKind.TWEET): "tweet", int(EventKind.TWEET_EDITED): "tweet_edited"}
+)
+"""The kinds of events that show a tweet, with the types of their messages."""
 
 UNKNOWN_KIND = 0
 """Of an event that this server cannot show."""
@@ -136,7 +140,7 @@ class Event:
 
     def shape(self) -> tuple[str, str, object]:
         """(type, name of its field, value)."""
-        name = _SHOWN_KINDS.get(self.kind)
+        name = SHOWN_KINDS.get(self.kind)
         if name is not None and self.tweet is not None:
             return name, "tweet", self.tweet
         if name is not None:

@@ -37,6 +37,6 @@ class Hiding:
         if not self.is_empty:
             self.replace(row, (), ())
 
-    def hides(self, row: int, user_id: int) -> bool:
+    def hides_user(self, row: int, user_id: int) -> bool:
         """Whether `row` mutes or blocks a user."""
         return self.mutes.has(row, user_id) or self.blocks.has(row, user_id)

@@ -18,7 +18,7 @@ NO_SERVER = -1
 class Recipients:
     """Users of one connection server that get one event, and each one's new offset.
 
-    `hides_quote`: there is a block between each of them and the author whom the tweet quotes.
+    `hides_quote`: none of them may see the tweet that the tweet quotes.
     """
 
     server: str

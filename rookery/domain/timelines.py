@@ -207,7 +207,7 @@ class WarmTimelines:
         if row in self.adjacency:
             if not follows:
                 self.adjacency.remove(row, followee_id)
-            elif not self.hiding.hides(row, followee_id):
+            elif not self.hiding.hides_user(row, followee_id):
                 self.adjacency.add(row, followee_id)
         return True
 
@@ -324,7 +324,7 @@ class WarmTimelines:
         if event == EventKind.TWEET_DELETED:
             # It stays in the rings: who reads it finds no such tweet, and passes it over.
             self._deleted.add(tweet_id)
-        elif event == EventKind.TWEET and tweet_id in self._deleted:
+        elif tweet_id in self._deleted:
             return 0, []
         if listed:
             self._celebrities.deliver(event, tweet_id, author_id, delivery.post_kind)
@@ -333,7 +333,8 @@ class WarmTimelines:
             return 0, []
         if event == EventKind.TWEET and not listed:
             self.rings.deliver(rows, tweet_id, delivery.post_kind)
-        if delivery.audience is None and self.hiding.is_empty:
+        is_for_all = delivery.audience is None and delivery.original_audience is None
+        if is_for_all and self.hiding.is_empty:
             return len(rows), self.presence.notify(rows, event, tweet_id)
         return len(rows), self._notify_entitled(rows, delivery)
 
@@ -341,7 +342,8 @@ class WarmTimelines:
         """Notify those of the author's followers who may see the tweet and do not mute it.
 
         As `rookery.domain.visibility` has it: a retweet goes with its original, while a quote of
-        somebody hidden is shown, without what it quotes where a block hides that.
+        something hidden is shown without it. Whether somebody follows a private author whom they
+        mute is not known here: they get a quote of that author without what it quotes.
         """
         event, tweet_id = delivery.event_kind, delivery.tweet_id
         original_author_id = delivery.original_author_id
@@ -350,14 +352,19 @@ class WarmTimelines:
         rows = self._without_muting(rows, delivery.conversation_id, delivery.author_id)
         if original_author_id is None:
             return self.presence.notify(rows, event, tweet_id)
-        blocking = self.hiding.blocks.rows(original_author_id)
-        if not delivery.post_kind & PostKind.QUOTE:
-            rows = self._without_muting(rows, original_author_id, delivery.author_id)
-            rows = without(rows, blocking)
-            return self.presence.notify(rows, event, tweet_id)
-        blocking = common(rows, blocking)
-        recipients = self.presence.notify(without(rows, blocking), event, tweet_id)
-        return recipients + self.presence.notify(blocking, event, tweet_id, hides_quote=True)
+        seeing = without(rows, self.hiding.blocks.rows(original_author_id))
+        if delivery.original_audience is not None:
+            entitled = self._rows_of(delivery.original_audience)
+            entitled = np.union1d(entitled, self.adjacency.rows(original_author_id))
+            seeing = common(seeing, entitled)
+        if delivery.post_kind & PostKind.QUOTE:
+            recipients = self.presence.notify(seeing, event, tweet_id)
+            hidden = without(rows, seeing)
+            return recipients + self.presence.notify(hidden, event, tweet_id, hides_quote=True)
+        for muted_id in (original_author_id, delivery.original_conversation_id):
+            if muted_id is not None:
+                seeing = self._without_muting(seeing, muted_id, delivery.author_id)
+        return self.presence.notify(seeing, event, tweet_id)
 
     def _without_muting(self, rows: Rows, muted_id: int, author_id: int) -> Rows:
         """`rows` but for those that mute a user or conversation; nobody mutes what is their own."""

@@ -16,6 +16,11 @@ MODERATORS = frozenset({"moderator", "admin"})
 NOBODY: frozenset[int] = frozenset()
 
 
+def is_restricted(visibility: str, author_is_private: bool, author_status: str) -> bool:
+    """Whether there is anybody, not blocked, who may not see such a tweet by such an author."""
+    return visibility != PUBLIC or author_is_private or author_status != ACTIVE
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What decides who may see a tweet. `original` is that of a retweet, not of a quote."""
 
@@ -30,12 +35,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_restricted(self) -> bool:
         """Whether there is anybody, not blocked, who may not see it."""
-        return (
-            self.visibility != PUBLIC
-            or self.author_is_private
-            or self.author_status != ACTIVE
-            or (self.original is not None and self.original.is_restricted)
-        )
+        if self.original is not None and self.original.is_restricted:
+            return True
+        return is_restricted(self.visibility, self.author_is_private, self.author_status)
 
     @property
     def subject_ids(self) -> tuple[int, ...]:

@@ -15,8 +15,8 @@ from rookery.models import Tweet, User
 class TweetRecord(msgspec.Struct, frozen=True, array_like=True):
     """A tweet with what showing it takes, so that nobody reads the store to deliver it.
 
-    `original` is that of a retweet or a quote; None where it is not there, or not for everybody
-    whom the tweet reaches.
+    `original` is that of a retweet or a quote; None where it is not there, or not for those whom
+    the tweet reaches.
     """
 
     tweet: Tweet
@@ -34,8 +34,10 @@ class _OfTweet(_Event, frozen=True, kw_only=True):
     """A change of a tweet.
 
     `kind` are its `PostKind` bits. `original_author_id` is the author of what it retweets or
-    quotes. `audience`: the only users it may reach, where it is for those it mentions (its author
-    among them); None where followers decide.
+    quotes, `original_conversation_id` the conversation of what it retweets. `audience`: the only
+    users it may reach, where it is for those it mentions (its author among them); None where
+    followers decide. `original_audience`: who may see what it retweets or quotes beside the
+    followers of that author, where that one's account is private; None where all may.
     """
 
     tweet_id: int
@@ -44,6 +46,8 @@ class _OfTweet(_Event, frozen=True, kw_only=True):
     kind: int = 0
     original_author_id: int | None = None
     audience: list[int] | None = None
+    original_conversation_id: int | None = None
+    original_audience: list[int] | None = None
 
 
 class TweetPosted(_OfTweet, frozen=True, kw_only=True, tag="tweet_posted"):
@@ -77,11 +81,12 @@ class HiddenChanged(_Event, frozen=True, kw_only=True, tag="hidden_changed"):
 
 
 class PrivacyChanged(_Event, frozen=True, kw_only=True, tag="privacy_changed"):
-    """Who may see a user's tweets changed as a whole."""
+    """Who may see a user's tweets changed as a whole: the account was made private or public, or
+    its status is another."""
 
     user_id: int
 
 
-Event: TypeAlias = (
-    TweetPosted | TweetEdited | TweetDeleted | FollowChanged | HiddenChanged | PrivacyChanged
-)
+TweetChange: TypeAlias = TweetPosted | TweetEdited | TweetDeleted
+"""What is delivered to the timelines of an author's followers."""
+Event: TypeAlias = TweetChange | FollowChanged | HiddenChanged | PrivacyChanged

@@ -54,6 +54,11 @@ class Lane:
         return not self._here and not self.is_behind
 
     @property
+    def has_backlog(self) -> bool:
+        """Whether the consumer's backlog has anything, or may have."""
+        return self.is_behind or bool(self._backlogged)
+
+    @property
     def backlogged(self) -> Collection[int]:
         """Ids of the events here that are in the consumer's backlog."""
         return self._backlogged

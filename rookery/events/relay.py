@@ -172,21 +172,23 @@ class Relay:
 
     # For whoever asks
 
-    async def settle(self) -> None:
-        """Return once all that was committed before was taken, but for what was put aside.
+    async def settle(self, *names: str) -> None:
+        """Return once all that was committed before was taken, but for what was put aside: by
+        these consumers, or by all where none is named.
 
         Raises:
             Unavailable: the store does not answer.
         """
+        lanes = [line.lane for line in self._lines if not names or line.name in names]
+
+        def is_idle() -> bool:
+            return self.keeper.is_settled and all(lane.is_idle for lane in lanes)
+
         while True:
             progress = self._progress  # before looking, so that none in between is missed
-            if self._is_idle and await self._queue.is_empty() and self._is_idle:
+            if is_idle() and await self._queue.is_empty() and is_idle():
                 return
             await progress.wait()
-
-    @property
-    def _is_idle(self) -> bool:
-        return self.keeper.is_settled and all(line.lane.is_idle for line in self._lines)
 
     def taken(self, name: str) -> int:
         """How many events a consumer took since the start."""
@@ -197,11 +199,11 @@ class Relay:
             "failures": sum(line.failures for line in self._lines),
             "queue_depth": self._queue.held,
             "events_put_aside": sum(self.keeper.failed.values()),
-            "consumers_behind": sum(line.lane.is_behind for line in self._lines),
+            "consumers_behind": sum(line.lane.has_backlog for line in self._lines),
         }
         for line in self._lines:
             figures[f"{line.name}_taken"] = line.taken
             figures[f"{line.name}_waiting"] = len(line.lane)
-            figures[f"{line.name}_behind"] = float(line.lane.is_behind)
+            figures[f"{line.name}_behind"] = float(line.lane.has_backlog)
             figures[f"{line.name}_put_aside"] = self.keeper.failed.get(line.name, 0)
         return figures

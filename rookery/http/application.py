@@ -15,10 +15,10 @@ from rookery.http.protocol.reading import BoundsOf
 
 
 def router_of(surface: Surface, services: Gate) -> Router:
-    """The router over a surface whose handlers are given `services`.
+    """The router of a surface whose handlers are given `services`.
 
     Raises:
-        ValueError: an endpoint names a limit of its own that is no setting.
+        ValueError: an endpoint names a rate limit that is no setting.
     """
     handlers = [(each, handler_of(each, surface, services)) for each in surface.endpoints]
     return routes_of(handlers, surface.prefix, surface.errors)
@@ -34,12 +34,12 @@ class _Mounted:
 
 
 class Application:
-    """Answers requests of all surfaces; the first one answers what is for none."""
+    """Hands each request to the surface it is for; the first surface answers all others."""
 
     def __init__(self, surfaces: Sequence[tuple[Surface, Gate]], allowed_origins: str = "") -> None:
-        """`surfaces`, each with what its handlers are given; whoever made that closes it.
+        """Each surface comes with what its handlers are given, which stays the caller's to close.
 
-        Pages of `allowed_origins` may use the surfaces that name none themselves.
+        Pages of `allowed_origins` may use the surfaces that name no origins themselves.
         """
         mounted = []
         for surface, services in surfaces:
@@ -48,7 +48,7 @@ class Application:
             origins = allowed_origins if own is None else own
             mounted.append(_Mounted(surface, router, with_cors(router.respond, origins)))
         self._first = mounted[0]
-        # The most particular one goes before: one with a host, then the one of the longest prefix.
+        # The most specific surface is tried first: with a host before without, then by prefix.
         self._mounted = sorted(
             mounted, key=lambda each: (each.surface.host == "", -len(each.surface.prefix))
         )
@@ -56,15 +56,15 @@ class Application:
         """Answers a request. It raises nothing."""
         takes_streams = any(each.router.takes_streams for each in mounted)
         self.bounds_of: BoundsOf | None = self._bounds_of if takes_streams else None
-        """The bounds of a body that is streamed; None where no surface has a stream."""
+        """The bounds of a body that is streamed; None where no surface streams any."""
 
     async def _respond(self, request: Request) -> Response:
-        return await self._of(request).respond(request)
+        return await self._mounted_for(request).respond(request)
 
     def _bounds_of(self, request: Request) -> StreamBounds | None:
-        return self._of(request).router.bounds_of(request)
+        return self._mounted_for(request).router.bounds_of(request)
 
-    def _of(self, request: Request) -> _Mounted:
+    def _mounted_for(self, request: Request) -> _Mounted:
         host = _host_of(request)
         for each in self._mounted:
             surface = each.surface

@@ -47,7 +47,8 @@ def check_key(key: str) -> str:
     return key
 
 
-def _record_nothing(result: Result) -> tuple[Operation, ...]:
+def record_nothing(result: Result) -> tuple[Operation, ...]:
+    """The recorder of a request without a key."""
     return ()
 
 
@@ -81,7 +82,7 @@ class Idempotency:
             IdempotencyMismatch: the key was used for a different request.
         """
         if key is None:
-            return await act(_record_nothing)
+            return await act(record_nothing)
         check_key(key)
         digest = fingerprint(request)
         for _ in range(_ATTEMPTS):

@@ -54,6 +54,15 @@ class TimelinePort(Protocol):
         """
         ...
 
+    async def accounts_changed(self, user_ids: Sequence[int]) -> None:
+        """Tell all timelines of accounts that were made private or public, suspended or restored.
+
+        Awaited before the change is answered, so that whatever is pushed from then on goes by it.
+        Best effort: returns within about a second, and raises nothing; the event of the same commit
+        tells it again.
+        """
+        ...
+
     async def posted(self, author_id: int, tweet_id: int, kind: int) -> None:
         """Tell the author's timeline of a committed post, with its `PostKind` bits.
 

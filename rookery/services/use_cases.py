@@ -24,6 +24,7 @@ from rookery.services.accounts.passwords import PasswordCost, Passwords
 from rookery.services.accounts.privacy import Privacy
 from rookery.services.accounts.profiles import Profiles
 from rookery.services.accounts.stream_tickets import StreamTickets
+from rookery.services.accounts.suspensions import Suspensions
 from rookery.services.accounts.tokens import KeyRing
 from rookery.services.graph.blocks import Blocks
 from rookery.services.graph.changes import GraphChanges
@@ -68,9 +69,9 @@ class UseCases:
     """All services over one ground, with their caches. `run` them, and `close` them at the end."""
 
     def __init__(self, ground: Ground, config: Config) -> None:
+        self._add_reading(ground, config)
         self._add_graph_changes(ground)
         self._add_accounts(ground, config)
-        self._add_reading(ground, config)
         self._add_graph(ground)
         self._add_tweets(ground, config)
 
@@ -101,7 +102,17 @@ class UseCases:
             refresh_life_s=auth.refresh_token_s,
         )
         self.profiles = Profiles(
-            store, ground.next_id, clock_ms, ground.invalidations, self.openings
+            store,
+            ground.next_id,
+            clock_ms,
+            ground.invalidations,
+            self.openings,
+            ground.timelines,
+            self.reading,
+        )
+
+        self.suspensions = Suspensions(
+            store, ground.next_id, ground.invalidations, ground.timelines
         )
 
     def _add_reading(self, ground: Ground, config: Config) -> None:

@@ -1,17 +1,18 @@
-"""The truth: engines, the repositories over them, and the queue."""
+"""The truth: engines, the repositories over them, and the queue.
+
+Which engine a server has is decided here, by the functions below: a new one is a case in each of
+them that the type checker finds missing.
+"""
 
 from pathlib import Path
 from time import time_ns
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from rookery.config import Config
-from rookery.store.engine import Reader, Writer
+from rookery.store.engine import EngineWriter, Reader, SoleWriter, Writer
 from rookery.store.schema import COLLECTIONS
 from rookery.store.sqlite import SqliteReader, SqliteWriter
 from rookery.store.sqlite.lock import WriterLock
-
-if TYPE_CHECKING:
-    from rookery.store.mongo import MongoWriter
 
 SQLITE_FILE = "rookery.sqlite"
 
@@ -30,32 +31,45 @@ class StoreParts(NamedTuple):
 
 def open_reader(config: Config) -> Reader:
     """A reader of the configured store; opening is put off to the first read."""
-    if config.store.engine == "mongo":
-        from rookery.store.mongo import MongoReader
+    match config.store.engine:
+        case "mongo":
+            from rookery.store.mongo import MongoReader
 
-        return MongoReader(config.store, COLLECTIONS)
-    return SqliteReader(Path(config.server.data_dir) / SQLITE_FILE, COLLECTIONS)
+            return MongoReader(config.store, COLLECTIONS)
+        case "sqlite":
+            return SqliteReader(_file_of(config), COLLECTIONS)
 
 
-def open_writer(data_dir: Path, *, is_private: bool = True) -> SqliteWriter:
-    """The embedded store's only writer; makes the folder and the file where there are none.
+def open_writer(config: Config) -> EngineWriter:
+    """A writer of the configured store, for a process that commits to it by itself.
+
+    Raises:
+        StoreLocked, StartupError: as `open_sole_writer`, of an engine that has one.
+    """
+    match config.store.engine:
+        case "mongo":
+            from rookery.store.mongo import MongoWriter
+
+            return MongoWriter(config.store, COLLECTIONS)
+        case "sqlite":
+            return open_sole_writer(config)
+
+
+def open_sole_writer(config: Config) -> SoleWriter:
+    """The only writer of an embedded store; makes the folder and the file where there are none.
 
     Raises:
         StoreLocked: another server uses the folder.
         StartupError: the folder or the file cannot be used; the text says why.
     """
-    path = data_dir / SQLITE_FILE
-    return SqliteWriter(path, COLLECTIONS, clock_ms=clock_ms, is_private=is_private)
+    is_private = config.server.private_data
+    return SqliteWriter(_file_of(config), COLLECTIONS, clock_ms=clock_ms, is_private=is_private)
 
 
-async def open_bulk_writer(config: Config) -> "SqliteWriter | MongoWriter":
+async def open_bulk_writer(config: Config) -> EngineWriter:
     """A writer for this process alone, while no server runs; raises as `prepare_store`."""
-    if config.store.engine == "mongo":
-        from rookery.store.mongo import MongoWriter
-
-        await prepare_store(config)
-        return MongoWriter(config.store, COLLECTIONS)
-    return open_writer(Path(config.server.data_dir), is_private=config.server.private_data)
+    await prepare_store(config)
+    return open_writer(config)
 
 
 async def prepare_store(config: Config) -> None:
@@ -71,7 +85,14 @@ async def prepare_store(config: Config) -> None:
     # The folder holds the control channel's address whatever the engine.
     server = config.server
     WriterLock(Path(server.data_dir), now_ms=clock_ms(), is_private=server.private_data).close()
-    if config.store.engine == "mongo":
-        from rookery.store.mongo import prepare
+    match config.store.engine:
+        case "mongo":
+            from rookery.store.mongo import prepare
 
-        await prepare(config.store, COLLECTIONS)
+            await prepare(config.store, COLLECTIONS)
+        case "sqlite":
+            pass
+
+
+def _file_of(config: Config) -> Path:
+    return Path(config.server.data_dir) / SQLITE_FILE

@@ -285,6 +285,30 @@ class GroupWriter(Writer, Protocol):
     def figures(self) -> Mapping[str, float]: ...
 
 
+class EngineWriter(GroupWriter, Protocol):
+    """An engine's own writer, in the process that commits."""
+
+    async def write_many(self, batches: Sequence[WriteBatch]) -> list[Exception | None]:
+        """Make batches of independent callers durable; the outcome of each, in their order.
+
+        An outcome is None or what `write` would have raised. Batches take effect in their order.
+        """
+        ...
+
+
+class SoleWriter(EngineWriter, Protocol):
+    """The writer of an engine that one process writes for all others."""
+
+    async def sweep(self, now_ms: int) -> int:
+        """Remove some documents whose time is over by `now_ms`; how many."""
+        ...
+
+    @property
+    def is_folded(self) -> bool:
+        """Since `close`: whether the store's file alone is the whole store."""
+        ...
+
+
 class Store(Protocol):
     """What repositories hold: a reader and a writer of the same data."""
 

@@ -4,14 +4,14 @@ Used by `tests.chaos.driver` only; nothing of this is in the product.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import msgspec
 import numpy as np
 
 from rookery.actors.gateway import ConnectionServer
-from rookery.actors.runtime import Actor, ActorContext, ActorRef, ActorSpec, Runtime
+from rookery.actors.runtime import ActorContext, ActorRef, ActorSpec, Runtime
 from rookery.actors.shard import TimelineShard
 from rookery.actors.writer import StoreWriter
 from rookery.compose.streams import StreamSurface
@@ -21,6 +21,7 @@ from rookery.domain.placement import ClusterView
 from rookery.messages import Push
 from rookery.store.engine import Insert, WriteBatch
 from rookery.store.schema import TWEETS
+from tests.chaos.salon.broken import SOCIAL_BUILDS, Build
 
 COMMIT_LATE_S = 0.5
 DROP_EVERY = 20
@@ -102,10 +103,11 @@ def _with_lossy_surface(spec: ActorSpec) -> ActorSpec:
     return replace(spec, args=(*spec.args[:-1], compose_lossy))
 
 
-BUILDS: Mapping[str, tuple[type[Actor], Callable[[ActorSpec], ActorSpec]]] = {
+BUILDS: Mapping[str, Build] = {
     "acknowledge-early": (StoreWriter, lambda spec: replace(spec, cls=EarlyWriter)),
     "forget-delivered": (TimelineShard, lambda spec: replace(spec, cls=ForgetfulShard)),
     "drop-pushes": (ConnectionServer, _with_lossy_surface),
+    **SOCIAL_BUILDS,
 }
 """What each is called, and which actor it breaks how."""
 

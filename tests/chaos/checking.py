@@ -14,14 +14,15 @@ from tests.chaos.citizens import Citizen, LoggedOut, Town
 from tests.chaos.comparing import compare
 from tests.chaos.faults import Fault, Sort, doubled, leaked, lost, wrong
 from tests.chaos.model import Posted
+from tests.chaos.salon.checking import last_words, look
+from tests.chaos.salon.history import LATE_S
+from tests.chaos.salon.salon import Salon
 from tests.chaos.snapshot import take
 from tests.integration.server.world import settled
 
 EXACT_WITHIN_S = 15.0
 """So long after the load everything is right, and nobody is shown anything else."""
-STALE_WITHIN_S = 95.0
-"""So long a process may show what it has cached, if the word of a change was lost: the shared
-cache's minute, and half a minute of its own."""
+STALE_WITHIN_S = LATE_S
 REFUSED = (4401, 4403)
 """Close codes of a logged-out device: it was revoked; or its connection broke just when it logged
 out, and it came again without the token, which it had forgotten."""
@@ -41,26 +42,36 @@ class Verdict(msgspec.Struct):
         return Counter(fault.sort for fault in self.faults)[sort]
 
 
-async def check(town: Town, *, within_s: float = EXACT_WITHIN_S) -> Verdict:
+async def check(
+    town: Town,
+    salon: Salon,
+    *,
+    within_s: float = EXACT_WITHIN_S,
+    stale_within_s: float = STALE_WITHIN_S,
+) -> Verdict:
     """To be called when the load and all injections have ended.
 
     What is late is looked at again until `within_s`; what was seen to be wrong on the way stays.
     """
     began_s = time.monotonic()
     farewells = await _farewells(town)
+    await last_words(salon)
     exact_after_s = None
     while True:
         faults = await _look(town, farewells)
+        looked = await look(salon)
+        faults += looked.faults
         now_s = time.monotonic()
         if not faults:
             exact_after_s = now_s - began_s
             break
         is_stale = all(fault.sort is Sort.STALE for fault in faults)
-        if now_s - began_s > (STALE_WITHIN_S if is_stale else within_s):
+        if now_s - began_s > (stale_within_s if is_stale else within_s):
             break
         await asyncio.sleep(LOOK_AGAIN_S)
+    salon.found.judged += looked.judged
     faults += [fault async for fault in _repetitions(town)]
-    return Verdict(town.faults + faults, exact_after_s)
+    return Verdict([*town.faults, *salon.found.faults, *faults], exact_after_s)
 
 
 async def _farewells(town: Town) -> dict[int, int]:

@@ -6,6 +6,8 @@ it listens, then answers lines of its input, the end of which stops it in order:
 
 - ``pids``: of the actors that are alive, by name;
 - ``restart NAME``: of an inline runtime, as if that actor had been killed;
+- ``interrupt NAME``: the same of the fan-out worker, after it has delivered events and before it
+  acknowledges them;
 - ``limit BYTES``, ``unlimit``: how large its files may get, of this process;
 - ``nodes``: those that serve, by their raylets' processes;
 - ``kill-node``: a node that serves and is not this one; its processes are gone then;
@@ -24,7 +26,8 @@ from typing import Any
 import msgspec
 import psutil
 
-from rookery.actors.runtime import Runtime
+from rookery.actors.fanout import FanoutWorker
+from rookery.actors.runtime import Actor, Runtime
 from rookery.actors.runtime_inline import InlineRuntime
 from rookery.compose.actors import singles, specs
 from rookery.compose.serving import RunningServer
@@ -93,6 +96,25 @@ def limit(soft_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft_bytes, hard))
 
 
+async def until_unacknowledged(worker: Actor) -> None:
+    """Return when the fan-out worker has delivered events whose acknowledgement is not written.
+
+    From now on it writes none, as if it hung just there.
+    """
+    assert isinstance(worker, FanoutWorker)
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    worker._relay.keeper.round = never  # type: ignore[method-assign]
+    before = worker.figures()["entries"]
+
+    async def has_delivered() -> bool:
+        return worker.figures()["entries"] > before
+
+    await until(has_delivered, what="events to deliver")
+
+
 class Nodes:
     """The nodes of the cluster, this one aside."""
 
@@ -135,8 +157,10 @@ async def main(config: Config, build: str | None, raylets: Raylets | None) -> No
     while line := (await asyncio.to_thread(sys.stdin.readline)).split():
         if line[0] == "pids":
             say(**await pids(server))
-        elif line[0] == "restart":
+        elif line[0] in ("restart", "interrupt"):
             assert isinstance(runtime, InlineRuntime)
+            if line[0] == "interrupt":
+                await until_unacknowledged(runtime.instance(line[1]))
             before = runtime.instance(line[1])
             await runtime.restart(line[1])
             say(replaced=runtime.instance(line[1]) is not before)

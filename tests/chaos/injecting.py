@@ -5,6 +5,7 @@ import resource
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from math import inf
 from typing import Protocol
 
 import msgspec
@@ -19,6 +20,8 @@ FOUND_WITHIN_S = 20.0
 """An actor that was killed just before is back by then."""
 REPLACED_WITHIN_S = 30.0
 GONE_WITHIN_S = 5.0
+AFTERMATH_S = 1.0
+"""So long after a harm others may not know yet that it is over."""
 
 
 class Site(Protocol):
@@ -32,8 +35,11 @@ class Site(Protocol):
         """How to start again what nobody else does; None where the server sees to it."""
         ...
 
-    async def restart(self, name: str) -> bool:
-        """Let an actor that has no process of its own die; whether there is another one."""
+    async def restart(self, name: str, *, at_work: bool = False) -> bool:
+        """Let an actor that has no process of its own die; whether there is another one.
+
+        `at_work`: after it has done something, and before it acknowledges that.
+        """
         ...
 
     def proxy(self, name: str) -> Proxy: ...
@@ -58,6 +64,8 @@ class Outcome(msgspec.Struct):
     began_s: float
     ended_s: float = 0.0
     """When the harm was over: the process was gone, went on, or there was room again."""
+    over_s: float = inf
+    """When all was as before: another process was in place, too."""
     effect: str = ""
     took_effect: bool = False
     replaced_s: float | None = None
@@ -69,9 +77,11 @@ class Injector:
     def __init__(self, site: Site, refusals: Callable[[], int]) -> None:
         self._site = site
         self._refusals = refusals
+        self._outcomes: list[Outcome] = []
         self._acts = {
             "kill": self._kill,
             "restart": self._restart,
+            "interrupt": self._interrupt,
             "pause": self._pause,
             "fill disk of": self._fill_disk,
             "refuse": self._refuse,
@@ -86,13 +96,21 @@ class Injector:
         Raises nothing: what did not take effect says so.
         """
         outcome = Outcome(injection, time.monotonic())
+        self._outcomes.append(outcome)
         try:
             await self._acts[injection.kind](injection, outcome)
         except (AssertionError, OSError, psutil.Error) as error:
             outcome.effect = f"no effect: {error!r}"
             outcome.took_effect = False
-        outcome.ended_s = outcome.ended_s or time.monotonic()
+        outcome.over_s = time.monotonic()
+        outcome.ended_s = outcome.ended_s or outcome.over_s
         return outcome
+
+    def was_calm(self, from_s: float, to_s: float) -> bool:
+        """Whether nothing was harmed, nor recovering, at any time from `from_s` to `to_s`."""
+        return not any(
+            each.began_s <= to_s and each.over_s + AFTERMATH_S > from_s for each in self._outcomes
+        )
 
     async def _victim(self, name: str) -> psutil.Process:
         found: list[int] = []
@@ -139,8 +157,13 @@ class Injector:
         new = [pid for each, pid in present.items() if each.startswith(kind)]
         return next((pid for pid in new if pid not in before.values()), None)
 
-    async def _restart(self, injection: Injection, outcome: Outcome) -> None:
-        outcome.took_effect = await self._site.restart(injection.target)
+    async def _interrupt(self, injection: Injection, outcome: Outcome) -> None:
+        await self._restart(injection, outcome, at_work=True)
+
+    async def _restart(
+        self, injection: Injection, outcome: Outcome, *, at_work: bool = False
+    ) -> None:
+        outcome.took_effect = await self._site.restart(injection.target, at_work=at_work)
         outcome.effect = "another in its place"
         outcome.ended_s = outcome.replaced_s = time.monotonic()
 

@@ -18,7 +18,24 @@ from tests.chaos.running import Result, counts, run_seed
 
 SHOWN_FAULTS = 10
 Deployment: TypeAlias = Literal["single", "inline", "cluster"]
-Build: TypeAlias = Literal["acknowledge-early", "forget-delivered", "drop-pushes"]
+Build: TypeAlias = Literal[
+    "acknowledge-early",
+    "forget-delivered",
+    "drop-pushes",
+    "push-to-hidden",
+    "push-to-former",
+    "keep-retweets",
+    "retweet-twice",
+    "miscount",
+    "lose-blocks",
+    "trust-viewers",
+    "keep-cards",
+    "skip-filter",
+    "show-quoted",
+    "answer-early",
+    "forget-requests",
+    "leave-retweets",
+]
 
 
 def main(

@@ -1,17 +1,20 @@
 """One seed: a server, a load, injections, calm, a verdict."""
 
 import asyncio
+import random
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from tests.chaos.checking import Verdict, check
+from tests.chaos.checking import EXACT_WITHIN_S, STALE_WITHIN_S, Verdict, check
 from tests.chaos.citizens import Citizen, Town
 from tests.chaos.faults import Sort
 from tests.chaos.injecting import Injector, Outcome
 from tests.chaos.probing import Probe
+from tests.chaos.salon.guests import SHARE, Evening, open_salon
+from tests.chaos.salon.salon import Salon
 from tests.chaos.schedule import Injection, schedule
 from tests.chaos.sites import ACTIONS_PER_S, DECKS, SITES
 from tests.chaos.town import PEOPLE, STREAMS, Load, prober, settle_in
@@ -55,6 +58,10 @@ class Result(msgspec.Struct):
     acknowledged: int
     unanswered: int
     tweets: int
+    hiding: int
+    """Changes that people of the salon made and were acknowledged."""
+    judged: int
+    """What was shown to them, or not, of which it was sure that it had to be so."""
     streams: int
     stream_cuts: int
     resets: int
@@ -78,35 +85,44 @@ async def run_seed(
     plan: Sequence[Injection] | None = None,
     people: int = PEOPLE,
     streams: int = STREAMS,
-    exact_within_s: float = 15.0,
+    salon_share: float = SHARE,
+    exact_within_s: float = EXACT_WITHIN_S,
+    stale_within_s: float = STALE_WITHIN_S,
     tell: Tell = lambda _: None,
 ) -> Result:
-    """Run one seed in an empty folder; `plan` instead of what the seed draws."""
+    """Run one seed in an empty folder; `plan` instead of what the seed draws.
+
+    People of the salon do `salon_share` of what those of the town do.
+    """
     if plan is None:
         plan = schedule(seed, seconds, DECKS[deployment])
     tell("starting")
     async with SITES[deployment](folder, build) as site, World(site.server) as world:
         town = await settle_in(world, seed, people, streams)
+        salon = await open_salon(world, random.Random(seed))
         busy = list(town.citizens)
         probers = [await prober(town) for _ in range(PROBERS)]
         reads, posts = Probe(lambda: _read(probers)), Probe(lambda: _post(probers[0]))
         load = Load(busy, ACTIONS_PER_S[deployment])
+        evening = Evening(salon, salon_share * ACTIONS_PER_S[deployment])
         injector = Injector(site, lambda: posts.refusals[NO_ROOM])
+        salon.was_calm = injector.was_calm
         failures: list[str] = []
         try:
             outcomes = await _inject(plan, injector, load.began_s, tell)
             left_s = load.began_s + seconds - time.monotonic()
             await asyncio.sleep(max(0.0, left_s))
             tell("waiting for calm")
-            await _calm(town, reads, posts)
+            await _calm(town, salon, reads, posts)
         except AssertionError as error:
             failures.append(str(error))
         finally:
             await load.end()
+            await evening.end()
             await reads.end()
             await posts.end()
         tell("checking")
-        verdict = await check(town, within_s=exact_within_s)
+        verdict = await check(town, salon, within_s=exact_within_s, stale_within_s=stale_within_s)
         injected = _recoveries(outcomes, load.began_s, reads, posts)
         failures += _complaints(injected)
         return Result(
@@ -120,6 +136,8 @@ async def run_seed(
             acknowledged=town.model.acknowledged,
             unanswered=town.model.doubted,
             tweets=len(town.model.tweets),
+            hiding=salon.changes,
+            judged=salon.found.judged,
             streams=sum(each.watcher is not None for each in town.citizens),
             stream_cuts=sum(each.watcher.cuts for each in town.citizens if each.watcher),
             resets=sum(each.watcher.promise.resets for each in town.citizens if each.watcher),
@@ -151,13 +169,15 @@ async def _inject(
     return await asyncio.gather(*map(carry_out, plan))
 
 
-async def _calm(town: Town, reads: Probe, posts: Probe) -> None:
+async def _calm(town: Town, salon: Salon, reads: Probe, posts: Probe) -> None:
     """Reads and posts have worked for a while, and all streams are live."""
 
     async def is_calm() -> bool:
         since_s = time.monotonic() - CALM_S
+        watchers = [each.watcher for each in town.citizens]
+        watchers += [each.watcher for each in salon.members]
         return all(probe.works_since(since_s) for probe in (reads, posts)) and all(
-            each.watcher.stream.connected for each in town.citizens if each.watcher
+            watcher.stream.connected for watcher in watchers if watcher is not None
         )
 
     await asyncio.sleep(CALM_S)

@@ -63,7 +63,7 @@ class LocalSite:
     def revivable(self, name: str) -> Callable[[], Awaitable[None]] | None:
         return None
 
-    async def restart(self, name: str) -> bool:
+    async def restart(self, name: str, *, at_work: bool = False) -> bool:
         raise AssertionError(f"{name} has a process of its own to be killed")
 
     def proxy(self, name: str) -> Proxy:
@@ -94,8 +94,8 @@ class InlineSite(LocalSite):
 
         return start_again
 
-    async def restart(self, name: str) -> bool:
-        answer = await self.server.tell(f"restart {name}")
+    async def restart(self, name: str, *, at_work: bool = False) -> bool:
+        answer = await self.server.tell(f"{'interrupt' if at_work else 'restart'} {name}")
         return bool(answer["replaced"])
 
 

@@ -9,24 +9,36 @@ import pytest
 
 from rookery.actors import names
 from tests.chaos.broken import BUILDS
+from tests.chaos.checking import EXACT_WITHIN_S, STALE_WITHIN_S
 from tests.chaos.faults import Sort
 from tests.chaos.probing import Outcome, back_after_s
 from tests.chaos.running import Result, run_seed
+from tests.chaos.salon.broken import SOCIAL_BUILDS
+from tests.chaos.salon.guests import SHARE
 from tests.chaos.schedule import Card, Injection, schedule
 from tests.chaos.sites import DECKS, SERVER
 
-WORKER_DIES = [Injection(0.8 + n / 16, "restart", names.FANOUT_WORKER, 0.0) for n in range(40)]
-"""Often: only what is delivered and not yet acknowledged then is delivered twice."""
+WORKER_DIES = [Injection(at_s, "interrupt", names.FANOUT_WORKER, 0.0) for at_s in (0.8, 1.6, 2.4)]
+"""What it delivered and did not acknowledge is delivered again."""
 SERVER_DIES = [Injection(2.0, "kill", SERVER, 0.1)]
-PLANS = {
-    "acknowledge-early": SERVER_DIES,
-    "forget-delivered": WORKER_DIES,
-    "drop-pushes": [],
-}
-CAUGHT_AS = {
-    "acknowledge-early": Sort.LOST,
-    "forget-delivered": Sort.DOUBLED,
-    "drop-pushes": Sort.WRONG,
+PLANS = {"acknowledge-early": SERVER_DIES, "forget-delivered": WORKER_DIES}
+CAUGHT_AS: dict[str, set[Sort]] = {
+    "acknowledge-early": {Sort.LOST},
+    "forget-delivered": {Sort.DOUBLED},
+    "drop-pushes": {Sort.WRONG},
+    "push-to-hidden": {Sort.LEAKED},
+    "push-to-former": {Sort.LEAKED},
+    "keep-retweets": {Sort.LEAKED},
+    "retweet-twice": {Sort.DOUBLED},
+    "miscount": {Sort.WRONG},
+    "lose-blocks": {Sort.LOST},
+    "trust-viewers": {Sort.STALE},
+    "keep-cards": {Sort.STALE},
+    "skip-filter": {Sort.LEAKED},
+    "show-quoted": {Sort.LEAKED, Sort.STALE},
+    "answer-early": {Sort.STALE},
+    "forget-requests": {Sort.LOST},
+    "leave-retweets": {Sort.WRONG},
 }
 SECONDS = 3.5
 
@@ -41,7 +53,9 @@ async def short(folder: Path, plan: list[Injection], build: str | None = None) -
         build=build,
         people=16,
         streams=6,
-        exact_within_s=15.0 if build is None else 1.0,
+        salon_share=1.0 if build in SOCIAL_BUILDS else SHARE,
+        exact_within_s=EXACT_WITHIN_S if build is None else 1.0,
+        stale_within_s=STALE_WITHIN_S if build is None else 1.0,
     )
 
 
@@ -52,15 +66,17 @@ async def test_a_whole_server_passes(tmp_path: Path) -> None:
     assert result.verdict.faults == []
     assert result.passed
     assert result.acknowledged > 50
+    assert result.hiding > 20
+    assert result.judged > 1_000
 
 
 @pytest.mark.parametrize("build", BUILDS)
 async def test_a_broken_build_is_caught(tmp_path: Path, build: str) -> None:
     """As what it is."""
-    result = await short(tmp_path, PLANS[build], build)
+    result = await short(tmp_path, PLANS.get(build, []), build)
     assert all(each.took_effect for each in result.injected)
     assert not result.passed
-    assert result.verdict.count(CAUGHT_AS[build]) > 0
+    assert CAUGHT_AS[build] & {fault.sort for fault in result.verdict.faults}
 
 
 def test_twenty_seeds_do_everything() -> None:

@@ -1,7 +1,9 @@
 """Streams under observation: what their users were told, and whether the promise was kept."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeAlias
 
 from rookery.client import (
     Disconnected,
@@ -20,6 +22,14 @@ from tests.integration.server.reader import Promise
 
 Refetch = Callable[[], Awaitable[list[Tweet]]]
 BREACH = "the server broke the protocol"
+Heard: TypeAlias = TweetEvent | TweetEdited | TweetDeleted
+
+
+class Note(NamedTuple):
+    """What was heard when, by `time.monotonic`."""
+
+    at_s: float
+    event: Heard
 
 
 class Watcher:
@@ -35,6 +45,7 @@ class Watcher:
         self.shown: dict[int, str] = {}
         self.told: list[int] = []
         """Every tweet event ever, resets or not."""
+        self.heard: list[Note] = []
         self.closed: StreamClosed | None = None
         self.cuts = 0
         self.breaches: list[str] = []
@@ -58,6 +69,8 @@ class Watcher:
         self.shown = {int(tweet.id): tweet.text for tweet in tweets}
 
     def _take(self, event: Event) -> None:
+        if isinstance(event, Heard):
+            self.heard.append(Note(time.monotonic(), event))
         if isinstance(event, TweetEvent | TweetEdited):
             tweet_id = int(event.tweet_id)
             if isinstance(event, TweetEvent):

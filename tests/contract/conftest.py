@@ -1,11 +1,12 @@
-"""One suite over every engine: a new one adds its name to ENGINES and a branch to `engine`."""
+"""One suite over every engine: a new one adds what opens it to `OPENED`."""
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
+from typing import TypeAlias
 
 import pytest
 from pymongo import AsyncMongoClient
@@ -24,7 +25,6 @@ from tests.unit.memory_store import MemoryStore
 GIVEN_MONGODB = os.environ.get("ROOKERY_TEST_MONGODB_URI", "")
 """Address of another MongoDB, whose databases `rookery_test_…` the tests make and drop."""
 MONGO_ENGINES = ("mongo", *(["given-mongo"] if GIVEN_MONGODB else []))
-ENGINES = ("sqlite", "memory", *MONGO_ENGINES)
 BULK_WRITE_ENGINE = "secantus"
 """Has the command in which the engine writes from MongoDB 8.0 on; for tests of writes alone."""
 
@@ -42,6 +42,11 @@ class Engine:
 
     async def write(self, *operations: Operation) -> None:
         await self.store.writer.write(WriteBatch(operations))
+
+
+Opened: TypeAlias = Callable[
+    [pytest.FixtureRequest, Path, Sequence[Collection]], AbstractAsyncContextManager[Engine]
+]
 
 
 @pytest.fixture(scope="session")
@@ -86,37 +91,56 @@ async def mongo_database(request: pytest.FixtureRequest) -> AsyncIterator[config
         yield settings
 
 
+@asynccontextmanager
+async def _memory(
+    request: pytest.FixtureRequest, folder: Path, collections: Sequence[Collection]
+) -> AsyncIterator[Engine]:
+    store = MemoryStore(collections)
+    yield Engine(store, lambda: store.reader)
+
+
+@asynccontextmanager
+async def _sqlite(
+    request: pytest.FixtureRequest, folder: Path, collections: Sequence[Collection]
+) -> AsyncIterator[Engine]:
+    path = folder / "rookery.db"
+    store = SqliteStore(path, collections, clock_ms=lambda: 0)
+    yield Engine(store, lambda: SqliteReader(path, collections))
+    await store.close()
+
+
+@asynccontextmanager
+async def _mongo(
+    request: pytest.FixtureRequest, folder: Path, collections: Sequence[Collection]
+) -> AsyncIterator[Engine]:
+    async with _database(_uri(request)) as settings:
+        store = await MongoStore.open(settings, collections)
+        yield Engine(store, lambda: MongoReader(settings, collections))
+        await store.close()
+
+
+OPENED: Mapping[str, Opened] = {
+    "sqlite": _sqlite,
+    "memory": _memory,
+    **dict.fromkeys((*MONGO_ENGINES, BULK_WRITE_ENGINE), _mongo),
+}
+"""What opens an empty store of each engine."""
+ENGINES = tuple(name for name in OPENED if name != BULK_WRITE_ENGINE)
+
+
 @pytest.fixture(params=ENGINES)
 async def engine(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Engine]:
     """An empty store of each engine."""
-    async with _opened(request, tmp_path, COLLECTIONS) as opened:
+    async with OPENED[request.param](request, tmp_path, COLLECTIONS) as opened:
         yield opened
 
 
 @pytest.fixture(params=ENGINES)
 async def event_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     """An empty store of each engine, with what the relay of events needs."""
-    async with _opened(request, tmp_path, (OUTBOX, EVENT_BACKLOG, FAILED_EVENTS)) as opened:
+    collections = (OUTBOX, EVENT_BACKLOG, FAILED_EVENTS)
+    async with OPENED[request.param](request, tmp_path, collections) as opened:
         yield opened.store
-
-
-@asynccontextmanager
-async def _opened(
-    request: pytest.FixtureRequest, folder: Path, collections: Sequence[Collection]
-) -> AsyncIterator[Engine]:
-    if request.param == "memory":
-        memory = MemoryStore(collections)
-        yield Engine(memory, lambda: memory.reader)
-    elif request.param == "sqlite":
-        path = folder / "rookery.db"
-        store = SqliteStore(path, collections, clock_ms=lambda: 0)
-        yield Engine(store, lambda: SqliteReader(path, collections))
-        await store.close()
-    else:
-        async with _database(_uri(request)) as settings:
-            opened = await MongoStore.open(settings, collections)
-            yield Engine(opened, lambda: MongoReader(settings, collections))
-            await opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -63,6 +63,14 @@ async def test_one_that_is_stuck_delays_nobody_and_goes_on_in_order(scene: Relay
     assert quick.took == ids
     assert await scene.in_backlog("stuck") == ids
     assert await scene.in_backlog("quick") == []
+    figures = scene.relay.figures()
+    assert (figures["stuck_behind"], figures["quick_behind"], figures["consumers_behind"]) == (
+        1,
+        0,
+        1,
+    )
+    async with asyncio.timeout(30):
+        await scene.relay.settle("quick")
     later = await scene.commit(made(5))
     await until(lambda: _has(quick, ids + later))
     stuck.is_open.set()

@@ -90,7 +90,7 @@ async def _all_at_once(store: Store) -> None:
     users = [await first.sign_up(f"user{number}") for number in range(6)]
     tweets = [await first.post(users[0]) for _ in range(4)]
     for server in servers:
-        await server.authors.many(user.user_id for user in users)
+        await server.reading.authors.many(user.user_id for user in users)
 
     async def act(number: int) -> None:
         server, user = servers[number % 2], users[number % 6]

@@ -4,7 +4,7 @@ Its services are put together where those of every process are: `rookery.service
 """
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -12,39 +12,24 @@ from typing import Any
 
 from aiohttp import ClientSession
 
+from rookery.compose.surfaces import application_of
 from rookery.config import Limits as LimitSettings
 from rookery.config import load
 from rookery.errors import Unavailable
-from rookery.http.native.app import application_of
 from rookery.http.native.services import Services
 from rookery.http.protocol.message import Request, Response
 from rookery.http.protocol.server import serve
 from rookery.ids import Snowflakes
 from rookery.services.limits import Limits, SharedCounts
-from rookery.services.ports import Invalidation, TimelinePort, TimelineSlice
+from rookery.services.ports import Invalidation, TimelinePort
 from rookery.services.readiness import store_answers
 from rookery.services.use_cases import Ground, UseCases
 from rookery.store.engine import Store
 from tests.unit.memory_store import MemoryStore
+from tests.unit.services.server import ColdTimelines
 
 PASSWORD = "correct horse battery"
 NO_LIMITS = LimitSettings(**dict.fromkeys(LimitSettings.__struct_fields__, 0))
-
-
-class ColdTimelines:
-    """Holds nothing in memory: every home timeline comes from the store."""
-
-    async def read(self, user_id: int, before: int, limit: int, mask: int) -> TimelineSlice:
-        return TimelineSlice([], before, from_store=True)
-
-    async def posted(self, author_id: int, tweet_id: int, kind: int) -> None:
-        return None
-
-    async def graph_changed(self, follower_id: int, followee_id: int, follows: bool) -> None:
-        return None
-
-    async def hidden_changed(self, user_ids: Sequence[int]) -> None:
-        return None
 
 
 class Invalidations:

@@ -10,16 +10,14 @@ import rookery
 
 ROOT = Path(rookery.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
-PARTS = 4
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("part", range(PARTS))
-def test_every_module_imports_alone(part: int) -> None:
+def test_every_module_imports_alone() -> None:
     """No module relies on another having been imported before; ours are unloaded each time."""
     names = [
         ".".join(("rookery", *path.relative_to(ROOT).with_suffix("").parts))
-        for path in MODULES[part::PARTS]
+        for path in MODULES
         if path.name != "__init__.py" and not path.name.startswith("runtime_ray")
     ]
     # One process for all, emptied of our modules before each: a fresh one each takes minutes.
@@ -32,3 +30,12 @@ def test_every_module_imports_alone(part: int) -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_ray_is_not_imported() -> None:
+    """Whoever runs without Ray does not pay for it."""
+    script = (
+        "import sys, rookery.actors.runtime_inline, rookery.actors.coalescer;"
+        "sys.exit('ray' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -1,4 +1,8 @@
-"""Keeps the unit tests within seconds; HYPOTHESIS_PROFILE=thorough looks harder."""
+"""Keeps the unit tests within seconds.
+
+Properties are tried with few examples here, whatever they are of. `make test` tries them again,
+with as many as HYPOTHESIS_PROFILE=thorough has.
+"""
 
 import gc
 import os
@@ -8,7 +12,7 @@ from hypothesis import settings
 
 gc.set_threshold(100_000, 50, 100)  # collecting made a seventh of the time
 
-settings.register_profile("quick", max_examples=25, deadline=None)
+settings.register_profile("quick", max_examples=10, deadline=None)
 settings.register_profile("thorough", max_examples=500, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 

@@ -13,7 +13,9 @@ Choices where the protocol leaves room (a repository must not depend on them):
 """
 
 import asyncio
+from bisect import bisect_left, bisect_right
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -39,8 +41,12 @@ from rookery.store.engine import (
 )
 from rookery.store.schema import COLLECTIONS
 
-Tables = dict[str, dict[Key, Document]]
+Table = dict[Key, Document]
+Tables = dict[str, Table]
 Groups = dict[Any, list[Document]]
+Position = tuple[tuple[int, Any], ...]
+Orders = dict[Key, tuple[list[Document], list[Position]]]
+"""By what documents begin with: they and their positions, sorted."""
 
 
 def _copy(document: Document) -> Document:
@@ -48,8 +54,8 @@ def _copy(document: Document) -> Document:
     return copied
 
 
-def _sortable(values: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple((0, 0) if value is None else (1, value) for value in values)
+def _sortable(values: Sequence[Any]) -> Position:
+    return tuple([(0, 0) if value is None else (1, value) for value in values])
 
 
 def _check_type(collection: Collection, name: str, value: Any, expected: type) -> None:
@@ -68,7 +74,8 @@ class MemoryStore:
     def __init__(self, collections: Sequence[Collection] = COLLECTIONS) -> None:
         self._collections = {collection.name: collection for collection in collections}
         self._tables: Tables = {collection.name: {} for collection in collections}
-        self._groups: dict[tuple[str, str], tuple[dict[Key, Document], Groups]] = {}
+        self._groups: dict[tuple[str, str], tuple[Table, Groups]] = {}
+        self._orders: dict[tuple[str, tuple[str, ...]], tuple[Table, Orders]] = {}
         self.before_write: Callable[[WriteBatch], Awaitable[None]] | None = None
         self.batches: list[WriteBatch] = []
         self.reads: dict[str, int] = {}
@@ -88,6 +95,11 @@ class MemoryStore:
         """All documents of a collection by key, for assertions; not counted as a read."""
         table = self._tables[collection.name]
         return [_copy(table[key]) for key in sorted(table)]
+
+    def tampered(self, collection: Collection) -> Table:
+        """The documents of a collection by key, to be changed at once and in no batch."""
+        table = self._tables[collection.name] = dict(self._tables[collection.name])
+        return table
 
     def saved(self) -> Tables:
         """What is stored now, for `restore`; two are equal if nothing was written between."""
@@ -204,37 +216,52 @@ class MemoryStore:
             bound is not None and len(bound) > len(rest) for bound in (after, before)
         ):
             raise ValueError(f"{collection.name}: more values than the order has fields")
-        low = None if after is None else _sortable(after)
-        high = None if before is None else _sortable(before)
-        found: list[tuple[tuple[Any, ...], Document]] = []
-        for document in self._beginning_with(collection, order[0], prefix):
-            if any(document[name] != value for name, value in zip(order, prefix, strict=False)):
-                continue
-            position = _sortable([document[name] for name in rest])
-            if low is not None and position[: len(low)] <= low:
-                continue
-            if high is not None and position[: len(high)] >= high:
-                continue
-            found.append((position, document))
-        found.sort(key=lambda pair: pair[0], reverse=reverse)
-        return [document for _, document in found[: max(0, limit)]]
+        documents, positions = self._in_order(collection, order, prefix[:1])
+        first = _sortable(prefix)
+        begin, end = 0, len(positions)
+        if len(first) > 1:
+            begin = bisect_left(positions, first, key=lambda each: each[: len(first)])
+            end = bisect_right(positions, first, begin, key=lambda each: each[: len(first)])
+        if after is not None:
+            low = first + _sortable(after)
+            begin = bisect_right(positions, low, begin, end, key=lambda each: each[: len(low)])
+        if before is not None:
+            high = first + _sortable(before)
+            end = bisect_left(positions, high, begin, end, key=lambda each: each[: len(high)])
+        limit = min(max(0, limit), end - begin)
+        if reverse:
+            return documents[end - limit : end][::-1]
+        return documents[begin : begin + limit]
 
-    def _beginning_with(
-        self, collection: Collection, first: str, prefix: Key
-    ) -> Iterable[Document]:
-        """All documents of a collection, but for some whose field `first` is not `prefix[0]`."""
+    def _in_order(
+        self, collection: Collection, order: tuple[str, ...], first: Key
+    ) -> tuple[list[Document], list[Position]]:
+        """All documents, or those whose first field of `order` is `first`, and their positions."""
         table = self._tables[collection.name]
-        if not prefix:
-            return table.values()
-        kept = self._groups.get((collection.name, first))
-        groups: Groups = {} if kept is None else kept[1]
+        kept = self._orders.get((collection.name, order))
         # A write puts another table in the place of the one it changes.
+        if kept is None or kept[0] is not table:
+            kept = self._orders[collection.name, order] = (table, {})
+        lists = kept[1]
+        if first not in lists:
+            documents = self._beginning_with(collection, order[0], first)
+            pairs = [(_sortable([each[name] for name in order]), each) for each in documents]
+            pairs.sort(key=itemgetter(0))
+            lists[first] = ([each for _, each in pairs], [position for position, _ in pairs])
+        return lists[first]
+
+    def _beginning_with(self, collection: Collection, field: str, first: Key) -> Iterable[Document]:
+        table = self._tables[collection.name]
+        if not first:
+            return table.values()
+        kept = self._groups.get((collection.name, field))
+        groups: Groups = {} if kept is None else kept[1]
         if kept is None or kept[0] is not table:
             groups = {}
             for document in table.values():
-                groups.setdefault(document[first], []).append(document)
-            self._groups[collection.name, first] = (table, groups)
-        return groups.get(prefix[0], ())
+                groups.setdefault(document[field], []).append(document)
+            self._groups[collection.name, field] = (table, groups)
+        return groups.get(first[0], ())
 
     async def write(self, batch: WriteBatch) -> None:
         await asyncio.sleep(0)

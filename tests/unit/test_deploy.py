@@ -1,9 +1,7 @@
 """The deployment files: they parse, and name only what exists."""
 
 import json
-import os
 import re
-import subprocess
 from importlib.util import find_spec
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -238,23 +236,3 @@ def test_the_guide_is_read_for_commands() -> None:
     """What finds the commands finds those that the guide is about."""
     found = {first for first, _ in COMMAND.findall(_text("docs/operations.md"))}
     assert {"serve", "check", "fsck", "status", "drain", "admin"} <= found
-
-
-@pytest.mark.parametrize(("shell", "name"), [("bash", "head.sh"), ("sh", "node.sh")])
-def test_the_shell_reads_the_script(shell: str, name: str) -> None:
-    """The scripts are without syntax errors."""
-    subprocess.run([shell, "-n", ROOT / "deploy" / name], check=True)
-
-
-def test_a_node_closes_the_file_with_its_secrets(tmp_path: Path) -> None:
-    """Before it does anything else; a copied checkout is open to all users of the machine."""
-    folder, commands = tmp_path / "deploy", tmp_path / "bin"
-    folder.mkdir()
-    commands.mkdir()
-    (folder / "node.sh").write_text(_text("deploy/node.sh"))
-    (folder / "cluster.env").touch(0o644)
-    (commands / "sudo").write_text("#!/bin/sh\n")
-    (commands / "sudo").chmod(0o755)
-    path = f"{commands}:{os.environ['PATH']}"
-    subprocess.run(["sh", folder / "node.sh", "stop"], env={"PATH": path}, check=True)
-    assert (folder / "cluster.env").stat().st_mode & 0o777 == 0o600

@@ -63,9 +63,6 @@ ALLOWED: dict[str, set[str]] = {
 }  # fmt: skip
 """For each room the others it may import; a folder of a room is a room of its own."""
 
-STILL_TANGLED = {("http/declaring", "http/native"), ("http/protocol", "http/declaring")}
-"""Rooms that still import what they may not, and are about to be disentangled. None is added."""
-
 COMPOSERS = {"__init__", "compose", "compose/commands", "cli"}
 """They may import everything, and nobody imports them but each other."""
 
@@ -137,7 +134,7 @@ def test_imports_go_in_the_agreed_direction(room: str) -> None:
     for path in MODULES:
         for module in _imported_modules(path) if _room(path) == room else ():
             other = _room(BY_NAME[module])
-            if module != "rookery" and (room, other) not in STILL_TANGLED:  # its version
+            if module != "rookery":  # its version
                 assert other in {room, *ALLOWED[room]}, f"{_name(path)} imports {module}"
 
 

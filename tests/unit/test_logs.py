@@ -14,8 +14,9 @@ from rookery.logs import configure
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
     """Logging as it was."""
+    before = structlog.get_config()
     yield
-    structlog.reset_defaults()
+    structlog.configure(**before)
 
 
 def test_a_log_that_cannot_be_written_fails_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

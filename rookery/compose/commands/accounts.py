@@ -1,4 +1,5 @@
-"""``token``, ``sign-up`` and ``rotate-keys``: who may sign in, decided by an operator."""
+"""``token``, ``sign-up``, ``suspend``, ``restore`` and ``rotate-keys``: who may sign in, decided by
+an operator."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,6 +9,7 @@ from rookery.compose.commands.served import Served, telling
 from rookery.control import Command, single
 from rookery.errors import RookeryError
 from rookery.services.accounts.accounts import SignUp
+from rookery.services.accounts.suspensions import Changed
 from rookery.services.accounts.tokens import KEEP_UP_S
 
 KEYS_WITHIN_S = 5.0
@@ -21,6 +23,8 @@ class AccountCommands:
         self.by_name: dict[str, Command] = {
             "token": telling("token", single(self._token), "username"),
             "sign-up": telling("sign-up", single(self._sign_up), "username"),
+            "suspend": telling("suspend", single(self._suspend), "username"),
+            "restore": telling("restore", single(self._restore), "username"),
             "rotate-keys": telling("rotate-keys", single(self._rotate_keys), "revoke"),
         }
 
@@ -46,6 +50,12 @@ class AccountCommands:
             "expiresIn": session.expires_in_s,
         }
 
+    async def _suspend(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        return _account(await self._served.use_cases.suspensions.suspend(arguments["username"]))
+
+    async def _restore(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        return _account(await self._served.use_cases.suspensions.restore(arguments["username"]))
+
     async def _rotate_keys(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Sign with a new key; which processes have taken it in, and which did not answer."""
         served = self._served
@@ -67,3 +77,12 @@ class AccountCommands:
         except (RookeryError, TimeoutError):
             return False
         return True
+
+
+def _account(changed: Changed) -> dict[str, Any]:
+    return {
+        "userId": str(changed.user.id),
+        "username": changed.user.username,
+        "status": changed.user.status,
+        "isTold": changed.is_told,
+    }

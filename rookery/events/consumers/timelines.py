@@ -8,6 +8,8 @@ from rookery.events.kinds import (
     Event,
     FollowChanged,
     HiddenChanged,
+    PrivacyChanged,
+    TweetChange,
     TweetDeleted,
     TweetEdited,
     TweetPosted,
@@ -20,7 +22,7 @@ from rookery.store.records.tweets import TweetRepository
 LATE_MS = 400
 """After so long an event may come after later ones, since it was tried before."""
 
-EVENT_KINDS: dict[type, EventKind] = {
+EVENT_KINDS: dict[type[TweetChange], EventKind] = {
     TweetPosted: EventKind.TWEET,
     TweetEdited: EventKind.TWEET_EDITED,
     TweetDeleted: EventKind.TWEET_DELETED,
@@ -50,6 +52,10 @@ class Destinations(Protocol):
         """To these users' timelines: what is hidden from them is another."""
         ...
 
+    async def accounts_changed(self, user_ids: list[int]) -> None:
+        """To all timelines, and to the caches: other people may see these users' tweets."""
+        ...
+
     async def followers_changed(self, user_ids: list[int]) -> None:
         """To who decides who is a celebrity."""
         ...
@@ -68,11 +74,10 @@ class Timelines:
 
     name: ClassVar[str] = "timelines"
     kinds: ClassVar[tuple[type[Event], ...]] = (
-        TweetPosted,
-        TweetEdited,
-        TweetDeleted,
+        *EVENT_KINDS,
         FollowChanged,
         HiddenChanged,
+        PrivacyChanged,
     )
     in_order: ClassVar[bool] = False
 
@@ -102,36 +107,54 @@ class Timelines:
         return [e for e in events if not isinstance(e, TweetPosted) or e.tweet_id not in gone]
 
     def _calls(self, events: list[Event]) -> list[Awaitable[Any]]:
-        rings: list[Delivery] = []
-        lists: list[Delivery] = []
+        at_once: list[Delivery] = []
+        edits: list[Delivery] = []
         follows: list[FollowChanged] = []
         changed: list[int] = []
         hidden: set[int] = set()
+        accounts: set[int] = set()
         for event in events:
             if isinstance(event, FollowChanged):
                 follows.append(event)
             elif isinstance(event, HiddenChanged):
                 hidden.update(event.user_ids)
-            elif isinstance(event, TweetPosted | TweetEdited | TweetDeleted):
+            elif isinstance(event, PrivacyChanged):
+                accounts.add(event.user_id)
+            elif isinstance(event, TweetChange):
                 if not isinstance(event, TweetPosted):
                     changed.append(event.tweet_id)
-                is_listed = self._to.is_celebrity(event.author_id)
-                (lists if is_listed else rings).append(delivery_of(event))
+                (edits if isinstance(event, TweetEdited) else at_once).append(delivery_of(event))
         to = self._to
         calls: list[Awaitable[Any]] = [
             to.follow_changed(each.follower_id, each.followee_id, each.follows) for each in follows
         ]
-        if rings:
-            calls.append(to.to_rings(rings))
-        if lists:
-            calls.append(self._to_lists(lists))
+        if at_once:
+            calls.append(self._deliver(at_once))
         if hidden:
             calls.append(to.hidden_changed(sorted(hidden)))
+        if accounts:
+            calls.append(to.accounts_changed(sorted(accounts)))
         if changed:
-            calls.append(to.forget(changed))
+            calls.append(self._forget_and_deliver(changed, edits))
         if follows:
             calls.append(to.followers_changed(sorted({each.followee_id for each in follows})))
         return calls
+
+    async def _forget_and_deliver(self, changed: list[int], edits: list[Delivery]) -> None:
+        """Whoever is told of an edit, and then looks, must not find what was cached before it."""
+        await self._to.forget(changed)
+        if edits:
+            await self._deliver(edits)
+
+    async def _deliver(self, deliveries: list[Delivery]) -> None:
+        rings: list[Delivery] = []
+        lists: list[Delivery] = []
+        for each in deliveries:
+            (lists if self._to.is_celebrity(each.author_id) else rings).append(each)
+        await asyncio.gather(
+            *([self._to.to_rings(rings)] if rings else []),
+            *([self._to_lists(lists)] if lists else []),
+        )
 
     async def _to_lists(self, deliveries: list[Delivery]) -> None:
         refused = set(await self._to.to_lists(deliveries))
@@ -139,7 +162,7 @@ class Timelines:
             await self._to.to_rings([each for each in deliveries if each.event_id in refused])
 
 
-def delivery_of(event: TweetPosted | TweetEdited | TweetDeleted) -> Delivery:
+def delivery_of(event: TweetChange) -> Delivery:
     """What shards are told of a change of a tweet."""
     return Delivery(
         event_id=event.id,
@@ -151,4 +174,6 @@ def delivery_of(event: TweetPosted | TweetEdited | TweetDeleted) -> Delivery:
         original_author_id=event.original_author_id,
         audience=event.audience,
         record=b"" if isinstance(event, TweetDeleted) else event.record,
+        original_conversation_id=event.original_conversation_id,
+        original_audience=event.original_audience,
     )

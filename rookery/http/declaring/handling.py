@@ -39,7 +39,7 @@ def handler_of(endpoint: Endpoint, surface: Surface, services: Gate) -> HttpHand
     admit = Admission(endpoint, services).admit
     path_type = None if endpoint.path_type is Nothing else endpoint.path_type
     query_type = surface.unknown_fields.applied_to(endpoint.query_type)
-    read_query, default_query = QueryReader(query_type).read, query_type()
+    read_query = QueryReader(query_type).read
     read_body = _body_reader(endpoint, surface)
     is_post = endpoint.method == "POST"
     find_origin = origin_finder(services.addresses)
@@ -51,7 +51,7 @@ def handler_of(endpoint: Endpoint, surface: Surface, services: Gate) -> HttpHand
         try:
             viewer, attempt = await admit(request, headers)
             path = _NOTHING if path_type is None else convert(parameters, path_type)
-            query = read_query(request.query) if request.query else default_query
+            query = read_query(request.query)
             key = idempotency_key(request.header(b"idempotency-key")) if is_post else None
             body = read_body(request)
             call = Call(path, query, body, viewer, key, request, request_id, find_origin)

@@ -1,7 +1,8 @@
-"""From a path and a method to the handler that answers them.
+"""Finds the handler that answers a path and a method.
 
-A path is a way down a tree, step by step. A word that is declared as such goes before a parameter;
-where it leads nowhere the parameter is tried, for a user may be called `me` or `by`.
+Declared paths are a tree of steps, one for each part between slashes. A part that is declared as a
+word is preferred to a parameter in the same place. Where the word leads nowhere, the parameter is
+tried, for a user may be called `me` or `by`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,7 +33,7 @@ class Router:
     ) -> None:
         """Add a path (``{name}`` for a parameter) with its handlers by method.
 
-        `streams` has the bounds of those whose bodies are streamed.
+        `streams` has the bounds of bodies that are streamed, by method.
         """
         step, names = self._root, []
         for part in path.split("/"):
@@ -42,8 +43,8 @@ class Router:
                     step.parameter = _Step()
                 step = step.parameter
             else:
-                step = step.parts.setdefault(part, _Step())
-        assert not step.handlers or step.names == names, f"{path} is there with other names"
+                step = step.words.setdefault(part, _Step())
+        assert not step.handlers or step.names == names, f"{path} has other names already"
         step.names = names
         step.handlers.update(handlers)
         step.streams.update(streams or {})
@@ -75,38 +76,40 @@ class Router:
         return step.streams.get(request.method)
 
     def _find(self, path: str) -> "tuple[_Step, list[str]]":
-        """Where a path leads, and its parameters.
+        """The last step of a path, and the values of its parameters.
+
+        Walks down once, a word before a parameter, which is right for nearly every path.
 
         Raises:
-            NotFound: nowhere.
-            InvalidRequest: a part of it cannot be read.
+            NotFound: no handler stands there.
+            InvalidRequest: a part of the path cannot be read.
         """
         step = self._root
         values: list[str] = []
         unreadable = -1
         for part in path.split("/"):
-            following = step.parts.get(part)
-            if following is None and "%" in part:
+            word = step.words.get(part)
+            if word is None and "%" in part:
                 try:
                     part = path_part(part, None)
                 except InvalidRequest:
                     unreadable = len(values)
-                following = step.parts.get(part)
-            if following is not None:
-                step = following
+                word = step.words.get(part)
+            if word is not None:
+                step = word
             elif part and step.parameter is not None:
                 step = step.parameter
                 values.append(part)
             else:
-                return self._find_otherwise(path)
+                return self._search_everywhere(path)
         if not step.handlers:
-            return self._find_otherwise(path)
+            return self._search_everywhere(path)
         if unreadable >= 0:
             path_part(values[unreadable], step.names[unreadable])
         return step, values
 
-    def _find_otherwise(self, path: str) -> "tuple[_Step, list[str]]":
-        """As `_find`, where a word leads nowhere that is a parameter as well."""
+    def _search_everywhere(self, path: str) -> "tuple[_Step, list[str]]":
+        """As `_find`, but a part that leads nowhere as a word is tried as a parameter."""
         parts = [path_part(part, None) for part in path.split("/")]
         found = _search(self._root, parts, 0, [])
         if found is None:
@@ -115,12 +118,13 @@ class Router:
 
 
 class _Step:
-    """A step of a path: where each part leads, and who answers, given parameters by name."""
+    """One part of a declared path: the next steps, by word and for a parameter, and who answers
+    where the path ends here. `names` are those of the path's parameters, in order."""
 
-    __slots__ = ("handlers", "names", "parameter", "parts", "streams")
+    __slots__ = ("handlers", "names", "parameter", "streams", "words")
 
     def __init__(self) -> None:
-        self.parts: dict[str, _Step] = {}
+        self.words: dict[str, _Step] = {}
         self.parameter: _Step | None = None
         self.names: list[str] = []
         self.handlers: dict[str, HttpHandler] = {}
@@ -138,13 +142,16 @@ def _named(step: _Step, values: list[str]) -> dict[str, str]:
 def _search(
     step: _Step, parts: list[str], position: int, values: list[str]
 ) -> tuple[_Step, list[str]] | None:
-    """The step that a path leads to, and its parameters; no deeper than the declared paths."""
+    """The last step of the parts from `position` on, and the values of all parameters.
+
+    None if no handler stands there. Recursion ends where the declared paths end.
+    """
     if position == len(parts):
         return (step, values) if step.handlers else None
     part = parts[position]
     found = None
-    if (following := step.parts.get(part)) is not None:
-        found = _search(following, parts, position + 1, values)
+    if (word := step.words.get(part)) is not None:
+        found = _search(word, parts, position + 1, values)
     if found is None and part and step.parameter is not None:
         found = _search(step.parameter, parts, position + 1, [*values, part])
     return found
@@ -153,7 +160,7 @@ def _search(
 def routes_of(
     endpoints: Iterable[tuple[Endpoint, HttpHandler]], prefix: str, error_format: ErrorFormat
 ) -> Router:
-    """A router over handlers of endpoints; what answers GET answers HEAD, too."""
+    """A router over the handlers of endpoints. A handler of GET answers HEAD as well."""
     router = Router(error_format)
     for endpoint, handler in endpoints:
         handlers = {endpoint.method: handler}

@@ -6,7 +6,6 @@ from dataclasses import replace
 import msgspec
 
 from rookery.errors import RookeryError
-from rookery.http.application import Application
 from rookery.http.declaring.endpoint import Page, Reply
 from rookery.http.declaring.errors import ErrorFormat
 from rookery.http.declaring.openapi import document
@@ -33,7 +32,6 @@ from rookery.http.native.routes import (
     users,
 )
 from rookery.http.native.schemas import ALTERNATIVES, PREFIX, ErrorBody
-from rookery.http.native.services import Services
 from rookery.http.protocol.message import Request
 
 _NOUNS = (
@@ -96,11 +94,3 @@ NATIVE = _described(
     )
 )
 ENDPOINTS = NATIVE.endpoints
-
-
-def application_of(services: Services, allowed_origins: str = "") -> Application:
-    """The application that serves this surface alone.
-
-    It holds nothing that needs closing: whoever made the services closes them.
-    """
-    return Application([(NATIVE, services)], allowed_origins)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from rookery.errors import InvalidRequest, NotFound
+from rookery.errors import InvalidRequest
 from rookery.http.declaring.endpoint import Call, Endpoint, Result
 from rookery.http.native.schemas import IdPath, UsernamePath
 from rookery.http.native.services import Services
@@ -59,5 +59,4 @@ def _by_name(endpoint: Endpoint, path: str) -> Endpoint:
         summary=f"{endpoint.summary}; the user by name",
         handler=handler,
         path_type=UsernamePath,
-        errors=tuple(dict.fromkeys([*endpoint.errors, NotFound])),
     )

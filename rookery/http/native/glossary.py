@@ -28,9 +28,10 @@ _MEANINGS: Mapping[str, str] = MappingProxyType(
         " kept until then",
         "followersCount": "How many follow the user",
         "followingCount": "How many the user follows",
-        "tweetsCount": "How many tweets the user has, replies included",
-        "likesCount": "How many tweets the user likes",
-        "pinnedCount": "How many tweets the user has pinned to the profile",
+        "tweetsCount": "How many tweets the user has, replies and retweets included, but for those"
+        " for whom they mention",
+        "likesCount": "How many tweets the user likes; 0 where the list is not for the viewer",
+        "pinnedCount": "How many tweets pinned to the profile the viewer may see",
         "role": "What else than a user it is; absent for most",
         "email": "Address for mail; shown to its owner alone",
         "following": "Whether one follows the user; absent without a viewer, and of oneself",

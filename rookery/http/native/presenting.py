@@ -6,12 +6,13 @@ from collections.abc import Sequence
 import msgspec
 
 from rookery.domain.cursors import decode, encode
-from rookery.http.native.rendering import tweet_json, tweets_json
+from rookery.http.native.rendering import new_tweet_json, tweet_json, tweets_json
 from rookery.http.native.schemas import PageQuery, UserPage
 from rookery.http.native.services import Services
 from rookery.services.accounts.profiles import Profile
 from rookery.services.reading.pages import Page
 from rookery.services.reading.shown import ShownPage
+from rookery.services.tweets.new_tweets import Posted
 from rookery.views import UserView, iso_time, user_view
 
 
@@ -51,12 +52,12 @@ async def tweet_json_of(services: Services, viewer_id: int | None, tweet_id: int
     return tweet_json(await services.reading.one(viewer_id, tweet_id))
 
 
-async def posted_json(services: Services, author_id: int, tweet_id: int, is_new: bool) -> bytes:
+async def posted_json(services: Services, posted: Posted) -> bytes:
     """What a request to post has led to, as `TweetView` in JSON for its author."""
-    if is_new:
-        return tweet_json(await services.reading.created(author_id, tweet_id))
-    # A repeated request: others may have liked, edited or deleted it since.
-    return await tweet_json_of(services, author_id, tweet_id)
+    if posted.shown is not None:
+        return new_tweet_json(posted.shown)
+    tweet = posted.tweet  # If it was posted before, others may have liked, edited or deleted it.
+    return await tweet_json_of(services, tweet.author_id, tweet.id)
 
 
 def profile_view(profile: Profile, viewer_id: int | None) -> UserView:
@@ -78,7 +79,7 @@ def profile_view(profile: Profile, viewer_id: int | None) -> UserView:
 
 
 def position_in(list_name: str, query: PageQuery) -> int:
-    """Where the page that is asked for begins; 0: at the newest.
+    """Where the page that is asked for begins: 0 without a cursor.
 
     Raises:
         InvalidCursor: the cursor is none of this list.

@@ -1,33 +1,46 @@
 """Tweets as JSON of the native surface.
 
 A tweet's JSON has parts that change at different times: the *card*, the same for everybody until an
-edit; the counts behind it; and the *tail*, the viewer's flags, of which there are nine in all. An
+edit; the counts behind it; and the *tail*, the viewer's flags, one for each of `Marks`. An
 entry keeps its card, the card with counts, and the whole as most who read it see it (signed in,
 without having marked it) as bytes; so a page is joined from bytes, and nothing is encoded twice or
 cut.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
+from rookery.models import TweetCounts
 from rookery.services.reading.shown import Common, Entry, Marks, Place, Shown, Unavailable
 from rookery.views import tweet_card
 
 SURFACE = "native"
 _encode = msgspec.json.Encoder().encode
 _NO_REFERENCES = b',"retweetOf":null,"quoteOf":null'
-_NAMES = ((Marks.LIKED, "liked"), (Marks.RETWEETED, "retweeted"), (Marks.BOOKMARKED, "bookmarked"))
+_FLAGS = tuple((mark, str(mark.name).lower()) for mark in Marks)
 ANONYMOUS_TAIL = b"}"
 
 
 def _tail(marks: int) -> bytes:
-    flags = (f',"{name}":{"true" if marks & bit else "false"}' for bit, name in _NAMES)
+    flags = (f',"{name}":{"true" if marks & bit else "false"}' for bit, name in _FLAGS)
     return "".join(flags).encode() + b"}"
 
 
-TAILS = tuple(_tail(marks) for marks in range(8))
+TAILS = tuple(_tail(marks) for marks in range(1 << len(Marks)))
 """By the bits of `Marks`, for whoever is signed in."""
+
+
+@lru_cache(maxsize=4096)
+def _counted(counts: TweetCounts, has_references: bool) -> bytes:
+    """What comes behind the card; the same for most tweets, of which little was made."""
+    tail = (
+        f',"likeCount":{counts.likes},"retweetCount":{counts.retweets}'
+        f',"replyCount":{counts.replies},"quoteCount":{counts.quotes}'
+        f',"pinned":{"true" if counts.pins else "false"}'
+    )
+    return tail.encode() + (b"" if has_references else _NO_REFERENCES)
 
 
 class _Rendered:
@@ -41,13 +54,8 @@ class _Rendered:
 
     def count(self, entry: Entry) -> None:
         """Take in the counts that the entry has by now."""
-        self.counts = counts = entry.counts
-        tail = (
-            f',"likeCount":{counts.likes},"retweetCount":{counts.retweets}'
-            f',"replyCount":{counts.replies},"quoteCount":{counts.quotes}'
-            f',"pinned":{"true" if counts.pins else "false"}'
-        )
-        self.counted = tail.encode() + (b"" if entry.refers_to else _NO_REFERENCES)
+        self.counts = entry.counts
+        self.counted = _counted(entry.counts, bool(entry.refers_to))
 
 
 def _rendered(entry: Entry) -> _Rendered:
@@ -67,6 +75,12 @@ def _joined(entry: Entry, *tail: bytes) -> bytes:
 def tweets_json(tweets: Sequence[Shown]) -> list[bytes]:
     """Each tweet as `TweetView`."""
     return [shown.whole if shown.rendered_by is SURFACE else tweet_json(shown) for shown in tweets]
+
+
+def new_tweet_json(shown: Shown) -> bytes:
+    """A plain tweet as `TweetView` for its author, who posted it just now. Of what is answered only
+    the card is kept: the whole is kept of what is read."""
+    return _joined(shown.entry, TAILS[0])
 
 
 def tweet_json(shown: Shown) -> bytes:

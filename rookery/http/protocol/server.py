@@ -7,18 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import monotonic
 
-import structlog
-
 from rookery.capacity import has_descriptors
 from rookery.domain.budgets import Budget
-from rookery.domain.notices import Notice, Notices
+from rookery.domain.notices import Notices
 from rookery.domain.seats import Seats
 from rookery.errors import PortTaken
 from rookery.http.addresses import Addresses
 from rookery.http.protocol.connection import Connection, Respond
 from rookery.http.protocol.reading import BoundsOf
-
-log = structlog.get_logger(__name__)
+from rookery.logs import warn_of_limits
 
 SHUTDOWN_S = 4.0
 LOOK_S = 5.0
@@ -96,7 +93,7 @@ class Server:
                 connection.expire(loop.time())
             if not has_descriptors():
                 self._notices.count("open_files", "this process")
-            _tell(self._notices.due(monotonic()))
+            warn_of_limits("rest", self._notices.due(monotonic()))
 
     # Told by connections.
 
@@ -188,7 +185,7 @@ class Server:
             connection.abort()
         if self._looking is not None:
             self._looking.cancel()
-        _tell(self._notices.rest())
+        warn_of_limits("rest", self._notices.rest())
         if self._listener is not None:
             await self._listener.wait_closed()
 
@@ -201,17 +198,6 @@ class Server:
         until_s = monotonic() + within_s
         while self.connections and monotonic() < until_s:  # noqa: ASYNC110 - once in a life
             await asyncio.sleep(DRAIN_LOOK_S)
-
-
-def _tell(notices: list[Notice]) -> None:
-    for each in notices:
-        log.warning(
-            "limit reached",
-            surface="rest",
-            limit=each.limit,
-            address=each.address,
-            times=each.times,
-        )
 
 
 async def serve(

@@ -11,7 +11,7 @@ from rookery.services.accounts.tokens import KeyRing, UnknownKey, VerifiedToken
 from rookery.services.batching import Batcher
 from rookery.store.engine import Store
 from rookery.store.leases import steady_ms
-from rookery.store.records.devices import Devices, SignIn
+from rookery.store.records.devices import ALL_DEVICES, Devices, SignIn
 
 RECHECK_S = 30.0
 MAX_ENTRIES = 100_000
@@ -98,11 +98,18 @@ class Authenticator:
         return verified.expires_ms
 
     def forget(self, devices: Iterable[tuple[int, str]]) -> None:
-        """Drop what is known of these (user id, device id); their next request looks again."""
+        """Drop what is known of these (user id, device id); their next request looks again.
+
+        `ALL_DEVICES` in the place of a device's id stands for all of the user.
+        """
         self._forgotten += 1
-        for device in devices:
-            for token in self._tokens.pop(device, ()):
-                self._entries.pop(token, None)
+        for user_id, device_id in devices:
+            named = [(user_id, device_id)]
+            if device_id == ALL_DEVICES:
+                named = [each for each in self._tokens if each[0] == user_id]
+            for each in named:
+                for token in self._tokens.pop(each, ()):
+                    self._entries.pop(token, None)
 
     def _forget_tokens(self) -> None:
         """Keys were revoked: verify every token again."""

@@ -1,6 +1,7 @@
 """Profiles: reading them with counts and relationship, and changing one's own."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -8,19 +9,23 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from rookery.domain.visibility import ACTIVE, MODERATORS, SUSPENDED
-from rookery.errors import Conflict, NotFound, Unavailable
+from rookery.errors import Conflict, NotFound, StoreUnavailable, Unavailable
 from rookery.events.kinds import PrivacyChanged
 from rookery.ids import MAX_ID
 from rookery.models import Identity, User, UserCounts
 from rookery.services import validation
 from rookery.services.graph.openings import Openings
-from rookery.services.ports import Invalidation, InvalidationPort
+from rookery.services.ports import Invalidation, InvalidationPort, TimelinePort
+from rookery.services.reading.reading import Reading
 from rookery.services.turns import ATTEMPTS, Turns
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
 from rookery.store.records.outbox import adding
+from rookery.store.records.pins import PinRepository
 from rookery.store.records.relations import Relation, RelationRepository
 from rookery.store.records.users import Users
 
+READ_PINS = 20
+"""More than anybody has: `tweets.pins.MAX_PINS`."""
 NOBODYS_ID = MAX_ID
 """Of a moment so late that no user will have it."""
 _RULES = {
@@ -71,7 +76,8 @@ class Profiles:
     """The use-cases around profiles.
 
     Whoever is blocked by a user finds no such user; a suspended account is there for moderators
-    and for itself alone.
+    and for itself alone. Counts are those of everything, but for two that are what the viewer may
+    see of the list: likes are 0 where the list is closed, and pins are those that it shows.
     """
 
     def __init__(
@@ -81,12 +87,17 @@ class Profiles:
         clock_ms: Callable[[], int],
         invalidation: InvalidationPort,
         openings: Openings,
+        timelines: TimelinePort,
+        reading: Reading,
     ) -> None:
         self._store = store
         self._ids = ids
         self._clock_ms = clock_ms
         self._invalidation = invalidation
         self._openings = openings
+        self._timelines = timelines
+        self._reading = reading
+        self._pins = PinRepository(store.reader)
         self._users = Users(store.reader)
         self._relations = RelationRepository(store.reader)
         self._turns = Turns()
@@ -123,7 +134,7 @@ class Profiles:
         """The profiles of these users, in their order.
 
         Who does not exist, or not for the viewer, is left out. Six reads at once, however many
-        users; two without a viewer.
+        users; two without a viewer. Some more where others have pinned tweets.
         """
         if not user_ids:
             return []
@@ -134,12 +145,36 @@ class Profiles:
         )
         shown = await self._shown_statuses(users, viewer_id)
         now_ms = self._clock_ms()
-        return [
-            Profile(user=user, counts=count, standing=_standing(relation, now_ms))
+        found = [
+            Profile(
+                user=user,
+                counts=_counts_shown(user, count, viewer_id, relation),
+                standing=_standing(relation, now_ms),
+            )
             for user, count, relation in zip(users, counts, relations, strict=True)
             if user is not None
             and (user.status in shown or user.id == viewer_id)
             and (relation is None or relation.blocked_id is None)
+        ]
+        pinning = [each.user.id for each in found if each.counts.pins and each.user.id != viewer_id]
+        return await self._with_pins_shown(found, pinning, viewer_id) if pinning else found
+
+    async def _with_pins_shown(
+        self, profiles: Sequence[Profile], pinning: Sequence[int], viewer_id: int | None
+    ) -> list[Profile]:
+        """The profiles with the counts of pins that the lists of these users show."""
+        lists = await self._pins.of_users(pinning, READ_PINS)
+        shown = await self._reading.tweets(
+            viewer_id, [each for pinned in lists for each in pinned], asked_for=pinning
+        )
+        pins = Counter(each.entry.tweet.author_id for each in shown)
+        return [
+            msgspec.structs.replace(
+                each, counts=msgspec.structs.replace(each.counts, pins=pins[each.user.id])
+            )
+            if each.user.id in pinning
+            else each
+            for each in profiles
         ]
 
     async def _standing(
@@ -180,8 +215,8 @@ class Profiles:
         async with self._turns.of(identity.user_id):
             former, changed = await self._change(identity.user_id, values, expected_version)
         if changed == former:
-            return await self.by_id(former.id)
-        await self._invalidation.broadcast(Invalidation(users=[changed.id]))
+            return await self.by_id(former.id, former.id)
+        await self._tell(former, changed)
         if former.is_private and not changed.is_private:
             await self._openings.begin(changed.id)
         return Profile(user=changed, counts=await self._users.counts(changed.id))
@@ -205,8 +240,22 @@ class Profiles:
                 await self._store.writer.write(WriteBatch(operations))
             except ConditionFailed:
                 continue
+            except StoreUnavailable:
+                raise
+            except Unavailable:  # The outcome is unknown.
+                await self._tell(former, changed)
+                raise
             return former, changed
         raise Unavailable("The profile is being changed too often; try again")
+
+    async def _tell(self, former: User, changed: User) -> None:
+        """Have all processes take in what is committed.
+
+        Timelines first: what they pushed before has arrived when connection servers are told.
+        """
+        if former.is_private != changed.is_private:
+            await self._timelines.accounts_changed([changed.id])
+        await self._invalidation.broadcast(Invalidation(users=[changed.id]))
 
     def _effects(self, former: User, changed: User) -> tuple[Operation, ...]:
         """What a change of privacy brings with it."""
@@ -215,7 +264,18 @@ class Profiles:
         event = PrivacyChanged(id=self._ids(), user_id=changed.id)
         if changed.is_private:
             return (adding(event),)
-        return adding(event), self._openings.noting(changed.id)
+        return adding(event), self._openings.note_operation(changed.id)
+
+
+def _counts_shown(
+    user: User, counts: UserCounts, viewer_id: int | None, relation: Relation | None
+) -> UserCounts:
+    """The counts as the viewer may know them, but for pins."""
+    is_follower = relation is not None and relation.follow_id is not None
+    is_closed = user.hide_likes or (user.is_private and not is_follower)
+    if not is_closed or not counts.likes or user.id == viewer_id:
+        return counts
+    return msgspec.structs.replace(counts, likes=0)
 
 
 def _standing(relation: Relation | None, now_ms: int) -> Standing | None:

@@ -11,6 +11,7 @@ from rookery.services.ports import Invalidation, InvalidationPort
 from rookery.services.reading.pages import check_limit
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
 from rookery.store.records.devices import Devices, StoredDevice
+from rookery.store.records.graph import user_unchanged
 from rookery.store.records.login_sources import LoginSources, address_source, device_source
 from rookery.store.records.users import Users
 
@@ -46,9 +47,12 @@ class SignIns:
     ) -> Session:
         """Sign a device in: the one with this id, if the user has it, or else a new one.
 
-        The former tokens of the device end, in every process that answers within a second.
+        The former tokens of the device end, in every process that answers within a second. That
+        the account is as it was read is a condition: one that is suspended meanwhile does not log
+        in.
 
         Raises:
+            Forbidden: the account is not active any more.
             Unavailable: the device keeps changing; nothing was done.
         """
         for _ in range(ATTEMPTS):
@@ -68,9 +72,10 @@ class SignIns:
                 operations = (self._devices.add(device), *removals)
             known = sources_of(device, origin, now_ms)
             operations += (*await self._sources.beyond(user.id, len(known)), *known)
-            if await self.written(operations):
+            if await self.written((user_unchanged(user), *operations)):
                 await self._announce_begun(user, former, idle, origin)
                 return self._issuer.session(user, device, token)
+            user = await self.active_user(user.id)
         raise Unavailable()
 
     async def _announce_begun(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from rookery.models import PostKind
 from rookery.services.checking.findings import Checked, WrongReference
 from rookery.services.checking.rows import CHANGED, is_written, owners
 from rookery.store.engine import Collection, Expect, Increment, Key, Operation, Row, Store
@@ -41,8 +42,9 @@ EXPECTED_ROWS = 100
 class Counted:
     """A column of counts, and the list whose length it is: that of the owner's rows.
 
-    `where`: what the columns of the rows hold that count. `of_author`: the rows are those of the
-    author of the tweet that is the owner, and of the tweet.
+    `where`: what the columns of the rows hold that count; `without`: bits of the `kind` that rows
+    do not have which count. `of_author`: the rows are those of the author of the tweet that is the
+    owner, and of the tweet.
     """
 
     owners: Collection
@@ -50,6 +52,7 @@ class Counted:
     column: str
     listed: Collection
     where: Mapping[str, int] = field(default_factory=dict)
+    without: int = 0
     of_author: bool = False
 
     @property
@@ -57,10 +60,21 @@ class Counted:
         """All fields of the rows of one owner, the key's first."""
         return (*list(self.listed.key)[1:], *self.listed.columns)
 
+    @property
+    def deciding(self) -> tuple[str, ...]:
+        """The columns that say whether a row counts."""
+        return (*self.where, "kind") if self.without else tuple(self.where)
+
+    def counts_row(self, values: Row) -> bool:
+        """Whether a row counts that has these values of what is `deciding`."""
+        given = dict(zip(self.deciding, values, strict=True))
+        is_without = not self.without or not given["kind"] & self.without
+        return is_without and all(given[name] == value for name, value in self.where.items())
+
 
 OF_USERS = (
     Counted(USERS, USER_COUNTS, "likes", FAVOURITES),
-    Counted(USERS, USER_COUNTS, "tweets", POSTS),
+    Counted(USERS, USER_COUNTS, "tweets", POSTS, without=int(PostKind.MENTIONED)),
     Counted(USERS, USER_COUNTS, "followers", FOLLOWERS),
     Counted(USERS, USER_COUNTS, "followees", FOLLOWEES),
     Counted(USERS, USER_COUNTS, "pins", PINS),
@@ -115,12 +129,12 @@ class Counts:
         prefixes = await self._prefixes(counted, ids)
         (field_name, *_) = counted.fields
         lists = await self._store.reader.select_many(
-            counted.listed, (field_name, *counted.where), list(prefixes.values()), limit=ROWS
+            counted.listed, (field_name, *counted.deciding), list(prefixes.values()), limit=ROWS
         )
         found = []
         counts = dict(zip(ids, before, strict=True))
         for (owner_id, prefix), rows in zip(prefixes.items(), lists, strict=True):
-            length = sum(row[1:] == tuple(counted.where.values()) for row in map(tuple, rows))
+            length = sum(counted.counts_row(tuple(row)[1:]) for row in rows)
             if len(rows) < ROWS and length == counts[owner_id]:
                 continue
             wrong = await self._look_closer(owner, counted, owner_id, prefix, repair)
@@ -205,14 +219,14 @@ class Counts:
         digest = hashlib.blake2b(digest_size=16)
         first: tuple[Row, ...] = ()
         after: Key | None = None
-        where = [(counted.fields.index(name), value) for name, value in counted.where.items()]
+        deciding = [counted.fields.index(name) for name in counted.deciding]
         while True:
             rows = await self._store.reader.select(
                 counted.listed, counted.fields, prefix, after=after, limit=ROWS
             )
             first = first or tuple(map(tuple, rows[:EXPECTED_ROWS]))
             digest.update(msgspec.msgpack.encode(rows))
-            length += sum(all(row[place] == value for place, value in where) for row in rows)
+            length += sum(counted.counts_row(tuple(row[at] for at in deciding)) for row in rows)
             if len(rows) < ROWS:
                 return Listed(length, digest.digest(), first)
             after = rows[-1][:1]

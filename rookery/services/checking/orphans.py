@@ -17,19 +17,12 @@ from rookery.services.checking.rows import (
 )
 from rookery.services.tweets.removals import Removals
 from rookery.store.engine import Collection, Delete, Expect, Store
-from rookery.store.records.removals import TO_BE_DELETED, Removal, noting
-from rookery.store.schema import (
-    BOOKMARKERS,
-    FAVOURITERS,
-    PINS,
-    QUOTES,
-    RETWEETS,
-    TWEETS,
-)
+from rookery.store.records.removals import REFERENCES, TO_BE_DELETED, Removal, note_operation
+from rookery.store.schema import PINS, QUOTES, RETWEETS, TWEETS
 
 LOOKS = 3
 """So often a fault must be seen before it is one."""
-LISTS = (FAVOURITERS, RETWEETS, QUOTES, BOOKMARKERS)
+LISTS = (RETWEETS, *(each.listed for each in REFERENCES))
 """Lists of a tweet, which go with it by its removal."""
 
 
@@ -140,7 +133,7 @@ class Orphans:
             found.append(
                 WrongReference(owner="tweet", id=tweet_id, what=listed.name, listed=length)
             )
-            note = noting(Removal(tweet_id=tweet_id, token=TO_BE_DELETED))
+            note = note_operation(Removal(tweet_id=tweet_id, token=TO_BE_DELETED))
             if repair and await is_written(self._store.writer, (note,)):
                 await self._removals.finish(tweet_id)
         return found

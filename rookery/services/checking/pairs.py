@@ -21,7 +21,7 @@ from rookery.services.checking.rows import (
 )
 from rookery.services.tweets.removals import Removals
 from rookery.store.engine import Collection, Delete, Document, Increment, Key, Operation, Put, Store
-from rookery.store.records.removals import TO_BE_DELETED, Removal, noting
+from rookery.store.records.removals import TO_BE_DELETED, Removal, note_operation
 from rookery.store.schema import (
     BLOCKED_BY,
     BLOCKS,
@@ -160,7 +160,7 @@ class Pairs:
         if await self._removals.is_noted(tweet_id):
             return None
         if repair:
-            note = noting(Removal(tweet_id=tweet_id, token=TO_BE_DELETED))
+            note = note_operation(Removal(tweet_id=tweet_id, token=TO_BE_DELETED))
             if not await is_written(self._store.writer, (unchanged(RETWEETS, row), note)):
                 return None
             await self._removals.finish(tweet_id)

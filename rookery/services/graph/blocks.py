@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from rookery.errors import Forbidden, NotFound, Unavailable
+from rookery.errors import Forbidden, Unavailable
 from rookery.models import Identity
 from rookery.services.graph.changes import FollowChange, GraphChanges
 from rookery.services.graph.people import TOO_OFTEN, People, filled_page
@@ -28,9 +28,8 @@ that is shown. Several requests at once may go a little beyond."""
 class Blocks:
     """Who blocks whom.
 
-    Whoever is blocked cannot see the other one, so to block a user who blocks oneself is 404 as of
-    somebody who is not there. What one has oneself can always be repeated and ended: a block stays
-    a block, and can be taken back, also of a user who is not to be seen any more.
+    One may block whomever one cannot see: somebody who blocks oneself, or is suspended. To block
+    somebody who is not there does the same but for the block itself, and cannot be told from it.
     """
 
     def __init__(self, store: Store, ids: Callable[[], int], changes: GraphChanges) -> None:
@@ -47,28 +46,29 @@ class Blocks:
 
         Raises:
             InvalidRequest: one cannot block oneself.
-            NotFound: no such user.
             Forbidden: one blocks `MAX_BLOCKS` users already.
             Unavailable: others change it all the time.
         """
-        blocked = await self._blocks.blocked_ids(identity.user_id, MAX_BLOCKS)
-        has_room = len(blocked) < MAX_BLOCKS
+        blocked = await self._blocks.blocked_ids(identity.user_id, 2 * MAX_BLOCKS)
+        has_room = await self._people.has_room(identity.user_id, blocked, MAX_BLOCKS)
         return await self._block(identity.user_id, user_id, has_room=has_room)
 
     async def _block(self, blocker_id: int, user_id: int, *, has_room: bool = True) -> bool:
         for _ in range(ATTEMPTS):
-            other, relation = await self._people.look(blocker_id, user_id)
-            if relation.block_id is not None:
+            other, is_visible, relation = await self._people.look(blocker_id, user_id)
+            is_new = relation.block_id is None
+            if not is_new and is_visible:
                 return False
-            if other is None:
-                raise NotFound("User not found")
-            if not has_room:
+            if is_new and not has_room:
                 raise Forbidden(f"Nobody can block more than {MAX_BLOCKS} users")
-            operations, follows = self._blocking(relation)
+            operations: list[Operation] = []
+            follows: list[FollowChange] = []
+            if is_new and other is not None:
+                operations, follows = self._blocking(relation)
             if await self._changes.commit(
                 operations, follows=follows, hidden=[blocker_id, user_id]
             ):
-                return True
+                return is_new
         raise Unavailable(TOO_OFTEN)
 
     def _blocking(self, relation: Relation) -> tuple[list[Operation], list[FollowChange]]:
@@ -98,19 +98,16 @@ class Blocks:
     async def unblock(self, identity: Identity, user_id: int) -> bool:
         """End that `identity` blocks a user; False if that was so already.
 
-        What the block ended does not come back.
+        What the block ended does not come back. Possible whatever became of the user.
 
         Raises:
             InvalidRequest: one does not block oneself.
-            NotFound: no such user, and none that one blocks.
             Unavailable: others change it all the time.
         """
         blocker_id = identity.user_id
         for _ in range(ATTEMPTS):
-            other, relation = await self._people.look(blocker_id, user_id)
+            relation = await self._people.relation(blocker_id, user_id)
             if relation.block_id is None:
-                if other is None:
-                    raise NotFound("User not found")
                 return False
             operations = unblock_operations(blocker_id, user_id, relation.block_id)
             if await self._changes.commit(operations, hidden=[blocker_id, user_id]):
@@ -134,12 +131,12 @@ class Blocks:
         """What it takes that `identity` blocks just these users.
 
         Raises:
-            InvalidRequest: one of them is oneself or not there, or there are too many.
+            InvalidRequest: one of them is oneself, or there are too many.
         """
         present = await self._blocks.blocked_ids(identity.user_id, 2 * MAX_BLOCKS)
-        return await replacement_of(self._people, identity.user_id, present, wanted, "blockedUsers")
+        return replacement_of(identity.user_id, present, wanted, "blockedUsers")
 
     async def replace(self, identity: Identity, replacement: Replacement) -> None:
-        """Do what `replacement` found; those who are gone meanwhile are passed over."""
+        """Do what `replacement` found; those who are not there are passed over."""
         await for_all(partial(self.unblock, identity), replacement.removed)
         await for_all(partial(self._block, identity.user_id), replacement.added)

@@ -89,16 +89,15 @@ class Graph:
         return await self._changes.commit(operations, follows=[(follower_id, followee_id, True)])
 
     async def unfollow(self, identity: Identity, user_id: int) -> Followed:
-        """End that `identity` follows a user, or asks to.
+        """End that `identity` follows a user, or asks to; whatever became of the user.
 
         Raises:
             InvalidRequest: one cannot unfollow oneself.
-            NotFound: no such user.
             Unavailable: others change it all the time.
         """
         follower_id = identity.user_id
         for _ in range(ATTEMPTS):
-            _, relation = await self._people.visible(follower_id, user_id)
+            relation = await self._people.relation(follower_id, user_id)
             if relation.follow_id is not None:
                 changed = await self._changes.commit(
                     unfollow_operations(follower_id, user_id, relation.follow_id),
@@ -119,11 +118,10 @@ class Graph:
 
         Raises:
             InvalidRequest: one does not follow oneself.
-            NotFound: no such user.
             Unavailable: others change it all the time.
         """
         for _ in range(ATTEMPTS):
-            _, relation = await self._people.visible(identity.user_id, user_id)
+            relation = await self._people.relation(identity.user_id, user_id)
             if relation.followed_id is None:
                 return False
             if await self._changes.commit(

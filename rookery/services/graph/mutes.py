@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from rookery.errors import Forbidden, InvalidRequest, NotFound
+from rookery.errors import Forbidden, InvalidRequest, Unavailable
 from rookery.models import Identity
 from rookery.services.graph.changes import GraphChanges
-from rookery.services.graph.people import People, filled_page
+from rookery.services.graph.people import TOO_OFTEN, People, filled_page
 from rookery.services.graph.replacing import Replacement, for_all, replacement_of
 from rookery.services.reading.pages import Page
 from rookery.store.engine import Store
@@ -18,6 +18,7 @@ from rookery.store.records.mutes import (
     unmute_conversation_operation,
     unmute_operation,
 )
+from rookery.store.records.tweets import TweetRepository
 
 MAX_MUTES = 5_000
 """So many users, and so many conversations, one may mute; see `blocks.MAX_BLOCKS`."""
@@ -25,7 +26,8 @@ MAX_DURATION_S = 366 * 24 * 3600
 
 
 class Mutes:
-    """Who mutes whom and what. Nobody else learns of it."""
+    """Who mutes whom and what. Nobody else learns of it. Who is not to be seen, or not there, can
+    be muted as of `blocks.Blocks`."""
 
     def __init__(
         self,
@@ -39,6 +41,7 @@ class Mutes:
         self._changes = changes
         self._people = People(store)
         self._mutes = MuteRepository(store.reader)
+        self._tweets = TweetRepository(store.reader)
 
     async def mute(
         self, identity: Identity, user_id: int, duration_s: int | None = None
@@ -50,13 +53,13 @@ class Mutes:
 
         Raises:
             InvalidRequest: one cannot mute oneself; `duration_s` is out of bounds.
-            NotFound: no such user.
             Forbidden: one mutes `MAX_MUTES` users already.
+            Unavailable: others change it all the time.
         """
         if duration_s is not None and not 1 <= duration_s <= MAX_DURATION_S:
             raise InvalidRequest(f"durationS must be between 1 and {MAX_DURATION_S}", "durationS")
         muted = await self._muted_ids(identity)
-        has_room = len(muted) < MAX_MUTES
+        has_room = await self._people.has_room(identity.user_id, muted, MAX_MUTES)
         return await self._mute(identity.user_id, user_id, duration_s, has_room=has_room)
 
     async def _mute(
@@ -64,11 +67,11 @@ class Mutes:
     ) -> int | None:
         now_ms = self._clock_ms()
         until_ms = None if duration_s is None else now_ms + duration_s * 1000
-        _, relation = await self._people.visible(muter_id, user_id)
+        other, is_visible, relation = await self._people.look(muter_id, user_id)
         former = relation.mute
         if former is not None and not former.holds(now_ms):
             former = None
-        if former is not None and former.expires_ms == until_ms:
+        if former is not None and former.expires_ms == until_ms and is_visible:
             return until_ms
         if former is None and not has_room:
             raise Forbidden(f"Nobody can mute more than {MAX_MUTES} users")
@@ -78,8 +81,9 @@ class Mutes:
             mute_id=self._ids() if former is None else former.mute_id,
             expires_ms=until_ms,
         )
-        if not await self._changes.commit(mute_operations(mute), hidden=[muter_id]):
-            raise NotFound("User not found")
+        operations = () if other is None else mute_operations(mute)
+        if not await self._changes.commit(operations, hidden=[muter_id]):
+            raise Unavailable(TOO_OFTEN)
         return until_ms
 
     async def unmute(self, identity: Identity, user_id: int) -> bool:
@@ -87,13 +91,10 @@ class Mutes:
 
         Raises:
             InvalidRequest: one does not mute oneself.
-            NotFound: no such user, and none that one mutes.
         """
         muter_id = identity.user_id
-        other, relation = await self._people.look(muter_id, user_id)
+        relation = await self._people.relation(muter_id, user_id)
         if relation.mute is None:
-            if other is None:
-                raise NotFound("User not found")
             return False
         await self._changes.commit([unmute_operation(muter_id, user_id)], hidden=[muter_id])
         return relation.mute.holds(self._clock_ms())
@@ -123,14 +124,14 @@ class Mutes:
         """What it takes that `identity` mutes just these users.
 
         Raises:
-            InvalidRequest: one of them is oneself or not there, or there are too many.
+            InvalidRequest: one of them is oneself, or there are too many.
         """
         present = await self._muted_ids(identity)
-        return await replacement_of(self._people, identity.user_id, present, wanted, "mutedUsers")
+        return replacement_of(identity.user_id, present, wanted, "mutedUsers")
 
     async def replace(self, identity: Identity, replacement: Replacement) -> None:
-        """Do what `replacement` found, muting for ever; those who are gone meanwhile are passed
-        over, and those who are muted for a time stay so."""
+        """Do what `replacement` found, muting for ever; those who are not there are passed over,
+        and those who are muted for a time stay so."""
         await for_all(partial(self.unmute, identity), replacement.removed)
         await for_all(partial(self._mute, identity.user_id), replacement.added)
 
@@ -151,6 +152,18 @@ class Mutes:
         operation = mute_conversation_operation(user_id, conversation_id, self._ids())
         await self._changes.commit([operation], hidden=[user_id])
         return True
+
+    async def unmute_conversation_of(self, identity: Identity, tweet_id: int) -> bool:
+        """End that `identity` mutes the conversation of a tweet; False if that was so already.
+
+        Possible whatever became of the tweet, of which nothing is told.
+        """
+        conversation_id = await self._tweets.conversation_of(tweet_id)
+        # Of a conversation that is gone, the first tweet is known by its id.
+        has_ended = await self.unmute_conversation(identity, tweet_id)
+        if conversation_id is not None and conversation_id != tweet_id:
+            has_ended |= await self.unmute_conversation(identity, conversation_id)
+        return has_ended
 
     async def unmute_conversation(self, identity: Identity, conversation_id: int) -> bool:
         """End that `identity` mutes a conversation; False if that was so already."""

@@ -9,16 +9,11 @@ are left. Who follows a public account before their turn has come just follows i
 request.
 """
 
-import asyncio
-import random
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import ClassVar
 
-import structlog
-
-from rookery.errors import RookeryError
-from rookery.ids import time_ms_of
 from rookery.models import User
+from rookery.services.deferred import DeferredWork, Note
 from rookery.services.graph.changes import GraphChanges
 from rookery.services.turns import ATTEMPTS
 from rookery.store.engine import Operation, Store
@@ -32,55 +27,29 @@ from rookery.store.records.requests import (
 )
 from rookery.store.records.users import Users
 
-log = structlog.get_logger(__name__)
-
 STEP = 50
 """So many requests are approved by one batch."""
-AWAITED_STEPS = 4
-"""So many steps are done before the change of privacy is answered."""
-LOOK_S = 30.0
-"""So often every process looks for what another one has left behind, and not sooner than that
-after the account was made public: until then the other one may be at it."""
-LOOKED_AT = 100
-MAX_AT_ONCE = 8
-"""So many accounts are worked on in the background of a process."""
 
 
-class Openings:
-    """Approves what is to be approved after accounts were made public."""
+class Openings(DeferredWork):
+    """Approves the requests to follow accounts that were made public."""
+
+    kind: ClassVar[str] = "requests to approve"
+    awaited_steps: ClassVar[int] = 4
 
     def __init__(self, store: Store, ids: Callable[[], int], changes: GraphChanges) -> None:
-        self._ids = ids
+        super().__init__(ids)
         self._changes = changes
         self._users = Users(store.reader)
         self._requests = RequestRepository(store.reader)
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    def noting(self, user_id: int) -> Operation:
-        """What notes that there may be requests to approve, in the batch that makes an account
-        public. Call `begin` once it is committed."""
+    def note_operation(self, user_id: int) -> Operation:
+        """Notes that there may be requests to approve, in the batch that makes an account public.
+        Call `begin` once it is committed."""
         return opening_operation(user_id, self._ids())
 
-    async def begin(self, user_id: int) -> None:
-        """Do the first steps now, and the others in the background.
-
-        What is too much at once waits until some process looks.
-        """
-        try:
-            if await self.finish(user_id, AWAITED_STEPS):
-                return
-        except RookeryError as error:
-            log.warning("approving put off", user=user_id, error=str(error))
-            return
-        if len(self._tasks) < MAX_AT_ONCE:
-            self._spawn(self._finish_later(user_id))
-
     async def finish(self, user_id: int, steps: int = 0) -> bool:
-        """Do all steps, or at most `steps` of them; whether nothing is left.
-
-        Raises:
-            StoreUnavailable: the store does not answer; what was done stays done.
-        """
+        """See `DeferredWork.finish`."""
         done = overtaken = 0
         while await self._requests.opening(user_id) is not None:
             if (steps and done >= steps) or overtaken >= ATTEMPTS:
@@ -89,43 +58,9 @@ class Openings:
             overtaken = 0 if await self._step(user_id) else overtaken + 1
         return True
 
-    async def look(self) -> int:
-        """Take up what other processes have left; how many accounts were finished."""
-        finished = position = 0
-        now_ms = time_ms_of(self._ids())  # Tokens are ids, whose time never goes back.
-        while found := await self._requests.openings(position, LOOKED_AT):
-            position = found[-1].user_id
-            for opening in found:
-                if time_ms_of(opening.token) + LOOK_S * 1000 <= now_ms:
-                    finished += await self.finish(opening.user_id)
-        return finished
-
-    async def run(self) -> None:
-        """Look now, and again and again, until cancelled."""
-        while True:
-            try:
-                await self.look()
-            except RookeryError as error:
-                log.warning("requests to approve not looked at", error=str(error))
-            # Not all processes at once.
-            await asyncio.sleep(LOOK_S * random.uniform(0.75, 1.25))
-
-    async def close(self) -> None:
-        """End what runs in the background; it is taken up by somebody."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _finish_later(self, user_id: int) -> None:
-        try:
-            await self.finish(user_id)
-        except RookeryError as error:
-            log.warning("approving put off", user=user_id, error=str(error))
+    async def _noted(self, after_id: int, limit: int) -> list[Note]:
+        openings = await self._requests.openings(after_id, limit)
+        return [Note(each.user_id, each.token) for each in openings]
 
     async def _step(self, user_id: int) -> bool:
         """Approve some requests; remove the note where there are none, or the account is private.

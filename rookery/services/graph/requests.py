@@ -68,11 +68,10 @@ class FollowRequests:
 
         Raises:
             InvalidRequest: one does not ask oneself.
-            NotFound: no such user.
             Unavailable: others change it all the time.
         """
         for _ in range(ATTEMPTS):
-            _, relation = await self._people.visible(identity.user_id, user_id)
+            relation = await self._people.relation(identity.user_id, user_id)
             if relation.asked_id is None:
                 return False
             operations = end_request_operations(user_id, identity.user_id, relation.asked_id)

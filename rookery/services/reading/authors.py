@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from rookery.domain.generations import Generations
 from rookery.errors import NotFound
+from rookery.events.encoding import without_secrets
 from rookery.models import User
 from rookery.services.batching import Batcher
 from rookery.services.ports import Invalidation
@@ -15,7 +16,8 @@ CAPACITY = 20_000
 
 
 class Authors:
-    """Reads users by id; a value may be `ttl_ms` old where an invalidation did not arrive."""
+    """Reads users by id, as others may know them; a value may be `ttl_ms` old where an invalidation
+    did not arrive."""
 
     def __init__(
         self,
@@ -72,7 +74,9 @@ class Authors:
         invalidations = self._invalidations
         until_ms = self._clock_ms() + self._ttl_ms
         loaded = {
-            user.id: user for user in await self._users.get_many(user_ids) if user is not None
+            user.id: without_secrets(user)
+            for user in await self._users.get_many(user_ids)
+            if user is not None
         }
         # What was read before an invalidation may be what it was about.
         if invalidations == self._invalidations:

@@ -9,7 +9,6 @@ from rookery.services.batching import Batcher
 from rookery.services.ports import Invalidation
 from rookery.services.reading.authors import Authors
 from rookery.services.reading.common import joined, single
-from rookery.services.reading.facts import facts_of
 from rookery.services.reading.shown import Common, Entry, Shown, Unavailable
 from rookery.store.engine import Store
 from rookery.store.records.tweets import TweetRepository
@@ -17,16 +16,16 @@ from rookery.store.records.tweets import TweetRepository
 COUNTS_TTL_MS = 10_000
 CARD_TTL_MS = 30_000
 MAX_GONE = 20_000
-LEAST_CAPACITY = 16
+LEAST_CAPACITY = 8
 """So that all parts of a tweet are still there when it is joined."""
 
 
 class Entries:
-    """At most `capacity` tweets.
+    """Reads tweets by id, and keeps at most `capacity` of them.
 
-    After `invalidate` (or `add`) returns, no request that begins later gets what was before, even
+    A request that begins after `invalidate` or `add` returned does not get the former value, even
     if a read was under way. Where an invalidation did not arrive, counts are at most
-    `counts_ttl_ms` old and all else `card_ttl_ms`.
+    `counts_ttl_ms` old and everything else `card_ttl_ms`.
     """
 
     def __init__(
@@ -154,20 +153,19 @@ class Entries:
         return found
 
     async def ask_again(self, tweet_id: int) -> None:
-        """Ask the store for a tweet whether it is cached or not, as for one that is not there.
+        """Ask the store for a tweet even if it is cached, as for one that is not there.
 
-        For a viewer who may not know that it is there: an answer from the cache would be the
-        faster one, and tell.
+        For a viewer who may not know that it is there: an answer from the cache would come sooner,
+        and so tell of it.
         """
         await self._batcher.request([tweet_id])
 
-    def add(self, tweet: Tweet, author: User) -> Entry:
-        """Keep a tweet that was committed just now."""
+    def add(self, tweet: Tweet, author: User) -> Shown:
+        """Keep a tweet that was committed just now. If it is plain, the result is as of `plain`."""
         now_ms = self._clock_ms()
-        entry = Entry(tweet, author, facts_of(tweet, author), now_ms + self._card_ttl_ms)
+        entry = Entry(tweet, author, now_ms + self._card_ttl_ms)
         entry.expire_counts(now_ms + self._counts_ttl_ms)
-        self._put(entry)
-        return entry
+        return self._put(entry)
 
     def invalidate(self, change: Invalidation) -> None:
         """Forget what `change` names, its users also in the cache of authors."""
@@ -231,7 +229,7 @@ class Entries:
         tweets = [tweet for tweet in await self._tweets.get_many(ids) if tweet is not None]
         users = await self._authors.many(tweet.author_id for tweet in tweets)
         return {
-            tweet.id: Entry(tweet, author, facts_of(tweet, author), until_ms)
+            tweet.id: Entry(tweet, author, until_ms)
             for tweet in tweets
             if (author := users.get(tweet.author_id)) is not None
         }
@@ -241,10 +239,11 @@ class Entries:
             if tweet_id not in self._changed and entry.author.id not in self._changed_authors:
                 self._put(entry)
 
-    def _put(self, entry: Entry) -> None:
+    def _put(self, entry: Entry) -> Common:
         self._forget(entry.tweet.id)
-        entry.common = single(entry)
-        self._cache.put(entry.tweet.id, entry.common)
+        common = entry.common = single(entry)
+        self._cache.put(entry.tweet.id, common)
+        return common
 
     def _forget(self, tweet_id: int) -> None:
         if (common := self._cache.peek(tweet_id)) is not None:

@@ -4,7 +4,6 @@ import msgspec
 
 from rookery.domain.visibility import Facts
 from rookery.models import Tweet, User
-from rookery.services.reading.shown import Entry
 
 
 def facts_of(tweet: Tweet, author: User, original: Facts | None = None) -> Facts:
@@ -19,19 +18,4 @@ def facts_of(tweet: Tweet, author: User, original: Facts | None = None) -> Facts
     )
     if not facts.is_restricted:
         return facts  # Everybody may see it: whom it mentions decides nothing.
-    return msgspec.structs.replace(facts, mentioned=mentioned_in(tweet))
-
-
-def mentioned_in(tweet: Tweet) -> frozenset[int]:
-    """Ids of the users whom a tweet mentions."""
-    mentions = tweet.entities.get("mentions", ())
-    return frozenset(int(each["id"]) for each in mentions if each["id"] is not None)
-
-
-def joined_facts(entry: Entry, original: Entry) -> Facts:
-    """The facts of a retweet and its original together, made once for as long as both stay."""
-    joined = entry.joined
-    if joined is None or joined[0] is not original.facts:
-        whole = msgspec.structs.replace(entry.facts, original=original.facts)
-        joined = entry.joined = (original.facts, whole)
-    return joined[1]
+    return msgspec.structs.replace(facts, mentioned=tweet.mentioned_ids)

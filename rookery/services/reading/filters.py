@@ -3,27 +3,37 @@
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
+import msgspec
+
 from rookery.domain.visibility import ACTIVE, NOBODY, Facts, Viewer, is_muted, may_see
-from rookery.services.reading.facts import joined_facts
 from rookery.services.reading.shown import Entry
 
 Entries = Mapping[int, Entry]
 
 
-def facts_with(entry: Entry, entries: Entries) -> Facts | None:
-    """The facts of an entry, an original's included; None for a retweet whose original is gone."""
+def whole_facts(entry: Entry, entries: Entries) -> Facts | None:
+    """The facts of an entry and its original; None for a retweet whose original is gone."""
     original_id = entry.tweet.retweet_of_id
     if original_id is None:
         return entry.facts
     original = entries.get(original_id)
-    return None if original is None else joined_facts(entry, original)
+    return None if original is None else _joined_facts(entry, original)
 
 
-def is_there(viewer: Viewer, entry: Entry, entries: Entries) -> bool:
+def _joined_facts(entry: Entry, original: Entry) -> Facts:
+    """The facts of a retweet and its original together, made once for as long as both stay."""
+    joined = entry.joined
+    if joined is None or joined[0] is not original.facts:
+        whole = msgspec.structs.replace(entry.facts, original=original.facts)
+        joined = entry.joined = (original.facts, whole)
+    return joined[1]
+
+
+def is_visible(viewer: Viewer, entry: Entry, entries: Entries) -> bool:
     """Whether the viewer may see the tweet at all."""
     if _is_open(viewer, entry, entries):
         return True
-    facts = facts_with(entry, entries)
+    facts = whole_facts(entry, entries)
     return facts is not None and may_see(viewer, facts)
 
 
@@ -33,7 +43,7 @@ def is_listed(
     """Whether a list shows the tweet to the viewer; `asked_for` as of `is_muted`."""
     if _is_open(viewer, entry, entries):
         return True
-    facts = facts_with(entry, entries)
+    facts = whole_facts(entry, entries)
     return facts is not None and may_see(viewer, facts) and not is_muted(viewer, facts, asked_for)
 
 
@@ -62,16 +72,16 @@ def restricted(entries: Iterable[Entry]) -> list[Entry]:
     return [entry for entry in entries if entry.is_restricted]
 
 
-def authors(entries: Iterable[Entry]) -> list[int]:
+def author_ids_of(entries: Iterable[Entry]) -> list[int]:
     """Who wrote them."""
-    return [entry.facts.author_id for entry in entries]
+    return [entry.author.id for entry in entries]
 
 
 def needs_role(entries: Iterable[Entry]) -> bool:
     """Whether the viewer's role decides about any of them."""
-    return any(entry.facts.author_status != ACTIVE for entry in entries)
+    return any(entry.author.status != ACTIVE for entry in entries)
 
 
-def subjects(entries: Iterable[Entry]) -> list[int]:
-    """The users and conversations that tweets may be hidden by."""
+def subject_ids_of(entries: Iterable[Entry]) -> list[int]:
+    """The users and conversations that hide tweets if a viewer hides them."""
     return [each for entry in entries for each in entry.subject_ids]

@@ -1,4 +1,4 @@
-"""Everything that showing tweets to a viewer takes, from the caches or in a few batched reads."""
+"""Gathers what it takes to show tweets to a viewer, from the caches or in a few batched reads."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -6,24 +6,24 @@ from typing import NamedTuple
 from rookery.domain.outage import Outage
 from rookery.errors import StoreUnavailable
 from rookery.services.reading.entries import Entries
-from rookery.services.reading.filters import authors, needs_role, restricted, subjects
+from rookery.services.reading.filters import author_ids_of, needs_role, restricted, subject_ids_of
 from rookery.services.reading.shown import Entry
-from rookery.services.reading.viewers import EVER, Known, Viewers
+from rookery.services.reading.viewers import ANY_AGE, KnownViewer, Viewers
 
 
 class Gathered(NamedTuple):
     """The entries of some tweets and of all that they refer to, by id, without those that are
-    gone; and the viewer, where somebody is signed in, with all that decides about these."""
+    gone; and what is known of the viewer, if somebody is signed in: all that decides about them."""
 
     entries: dict[int, Entry]
-    known: Known | None
+    known: KnownViewer | None
 
 
 class Gathering:
     """Looks things up for `Reading`.
 
-    While the store cannot be asked, what is cached is used on, however old; where anything of what
-    is asked for is missing then, that is `StoreUnavailable`.
+    While the store does not answer, cached values are used however old they are. If one is missing,
+    that is `StoreUnavailable`.
     """
 
     def __init__(self, entries: Entries, viewers: Viewers, steady_ms: Callable[[], int]) -> None:
@@ -33,7 +33,7 @@ class Gathering:
         self._outage = Outage()
 
     async def gather(self, viewer_id: int | None, ids: Sequence[int]) -> Gathered:
-        """All that showing `ids` to a viewer takes.
+        """Gather what it takes to show `ids` to a viewer.
 
         Raises:
             StoreUnavailable: something that is not cached cannot be read.
@@ -43,14 +43,14 @@ class Gathering:
         if found is not None:
             return found
         if not self._outage.may_ask(now_ms):
-            found = self._at_hand(viewer_id, ids, EVER)
+            found = self._at_hand(viewer_id, ids, ANY_AGE)
             if found is not None:
                 return found
         try:
             found = await self._read(viewer_id, ids, now_ms)
         except StoreUnavailable:
             self._outage.failed(self._steady_ms())
-            found = self._at_hand(viewer_id, ids, EVER)
+            found = self._at_hand(viewer_id, ids, ANY_AGE)
             if found is None:
                 raise
             return found
@@ -58,14 +58,14 @@ class Gathering:
         return found
 
     def _at_hand(self, viewer_id: int | None, ids: Sequence[int], now_ms: int) -> Gathered | None:
-        """What is cached, if it is all that is needed."""
+        """What is cached, if nothing is missing."""
         known = None
         if viewer_id is not None:
-            known = self._viewers.known(viewer_id, now_ms)
+            known = self._viewers.cached(viewer_id, now_ms)
             if known is None:
                 return None
-        # However old: what was joined before a change is not to be had.
-        found = None if now_ms == EVER else self._entries.whole(ids, now_ms)
+        # Of any age: what was joined before a change is not to be had.
+        found = None if now_ms == ANY_AGE else self._entries.whole(ids, now_ms)
         if found is None:
             found = {}
             for level in _levels(ids, found):
@@ -83,7 +83,7 @@ class Gathering:
     async def _read(self, viewer_id: int | None, ids: Sequence[int], now_ms: int) -> Gathered:
         known = pending = None
         if viewer_id is not None:
-            known = self._viewers.known(viewer_id, now_ms)
+            known = self._viewers.cached(viewer_id, now_ms)
             pending = None if known else self._viewers.request(viewer_id)
         found = self._entries.whole(ids, now_ms)
         if found is None:
@@ -97,33 +97,34 @@ class Gathering:
             known = (await pending)[viewer_id]
         assert known is not None
         await self._viewers.look_up_marks(known, found)
-        if not known.hides_all_known:
-            await self._viewers.look_up_hidden(known, subjects(found.values()))
+        if not known.knows_all_hidden:
+            await self._viewers.look_up_hidden(known, subject_ids_of(found.values()))
         narrow = restricted(found.values())
         if narrow:
-            await self._viewers.look_up_follows(known, authors(narrow))
+            await self._viewers.look_up_follows(known, author_ids_of(narrow))
             if needs_role(narrow):
                 await self._viewers.look_up_role(known)
         return Gathered(found, known)
 
 
-def is_enough(known: Known, found: Mapping[int, Entry]) -> bool:
-    """Whether all that decides about these entries was looked up."""
-    if known.unmarked(found):
+def is_enough(known: KnownViewer, found: Mapping[int, Entry]) -> bool:
+    """Whether everything that decides about these entries was looked up."""
+    if known.missing_marks(found):
         return False
-    if not known.hides_all_known and known.unhidden(subjects(found.values())):
+    if not known.knows_all_hidden and known.missing_hidden(subject_ids_of(found.values())):
         return False
     narrow = restricted(found.values())
     return not narrow or (
-        not known.unfollowed(authors(narrow)) and (known.knows_role or not needs_role(narrow))
+        not known.missing_follows(author_ids_of(narrow))
+        and (known.knows_role or not needs_role(narrow))
     )
 
 
 def _levels(ids: Sequence[int], found: Mapping[int, Entry]) -> Iterator[Sequence[int]]:
-    """What has to be read, level by level, each of which must be in `found` before the next.
+    """What has to be read, level by level; a level must be in `found` before the next is taken.
 
-    Below the tweets themselves what they retweet and quote, and below a retweet's original what
-    that quotes; what is quoted is shown without what it quotes itself.
+    First the tweets themselves, then what they retweet and quote, then what the originals of
+    retweets quote. What is quoted is shown without what it quotes itself.
     """
     yield ids
     shown = [found[tweet_id] for tweet_id in ids if tweet_id in found]

@@ -26,8 +26,8 @@ class Page(NamedTuple):
 class Chunk(NamedTuple):
     """What a source reads of a list, and the position to go on from; 0 when it ends here.
 
-    `positions` are those of each of the ids, where they are not the ids themselves. Fewer ids than
-    were asked for, with a position to go on from: the source has read too much, and gave up there.
+    `positions` are those of the ids, where they are not the ids themselves. A source that gave up
+    after reading too much returns fewer ids than asked for, with a position to go on from.
     """
 
     ids: list[int]
@@ -50,23 +50,9 @@ def check_limit(limit: int) -> int:
     return limit
 
 
-def page_of_ids(ids: list[int], limit: int) -> Page:
-    """The page of a list whose ids are its positions, from `limit` + 1 of them where it has so
-    many: the one too many shows that there is more."""
-    if len(ids) <= limit:
-        return Page(ids, 0)
-    return Page(ids[:limit], ids[limit - 1])
-
-
-def page_of_rows(rows: Sequence[tuple[int, int]], limit: int) -> Page:
-    """As `page_of_ids`, from (id, position) pairs."""
-    ids = [row[0] for row in rows[:limit]]
-    return Page(ids, rows[limit - 1][1] if len(rows) > limit else 0)
-
-
 def chunk_of_ids(ids: list[int], limit: int) -> Chunk:
-    """What a source answers from at most `limit` ids which are their own positions: with so many
-    of them, there may be more."""
+    """The chunk of a list whose ids are its positions, from at most `limit` of them. There may be
+    more if there are so many."""
     return Chunk(ids, ids[-1] if len(ids) >= limit else 0)
 
 
@@ -80,11 +66,12 @@ def chunk_of_rows(rows: Sequence[tuple[int, int]], limit: int) -> Chunk:
 class Scan(Generic[T]):
     """Fills one page from a source of which some entries may be hidden.
 
-    While `is_on`, ask the source for `chunk` entries behind `position`, and `take` what came of
-    it; then `found` is the page and `next_id` its cursor's position. The page is full unless the
-    list ends, and the position is that of the last entry shown, whether others were hidden before
-    or behind it. Only where `MAX_SCANNED` entries were looked at does a page end early; its
-    position is then a moment, which names no entry.
+    While `is_on`, ask the source for `chunk` entries behind `position`, and `take` them with what
+    is shown of them. At the end `found` is the page, and `next_id` the position for its cursor.
+
+    The page is full unless the list ends, and its position is that of the last entry shown, so that
+    it tells nothing of entries that were hidden. A page ends early only where `MAX_SCANNED` entries
+    were looked at. Its position is then a moment, which names no entry.
     """
 
     def __init__(self, before: int, limit: int, is_ascending: bool = False) -> None:

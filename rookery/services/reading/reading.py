@@ -1,23 +1,23 @@
 """One way for every list of tweets and for every single one.
 
-A *source* gives ids; what is known about them (*facts*, counts) and about the viewer (hidden ids,
-*marks*) is looked up in a few batched reads, mostly from caches; *filters* leave out what the
-viewer may not or does not want to see; the rest comes out as `Shown`, for a surface to render.
-Where nobody is hidden from the viewer and nothing is restricted, there is nothing to filter, which
-one look at each entry tells.
+A *source* gives ids. What is known of these tweets (*facts*, counts) and of the viewer (hidden ids,
+*marks*) is looked up, mostly in caches, otherwise in a few batched reads. *Filters* leave out what
+the viewer may not see, or does not want to. The rest are `Shown`, for a surface to render.
+
+If the viewer hides nothing and no tweet is restricted, nothing is filtered: one look at each entry
+tells.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 
-from rookery.domain.visibility import ACTIVE, SUSPENDED, Viewer, may_see_lists
+from rookery.domain.visibility import ACTIVE, NOBODY, SUSPENDED, Viewer, may_see_lists
 from rookery.errors import NotFound, Protected
-from rookery.events.kinds import TweetRecord
 from rookery.models import Tweet, User
 from rookery.services.ports import Invalidation
 from rookery.services.reading.authors import Authors
 from rookery.services.reading.entries import Entries
-from rookery.services.reading.filters import is_there
+from rookery.services.reading.filters import is_visible
 from rookery.services.reading.gathering import Gathered, Gathering
 from rookery.services.reading.pages import Page, Scan, Source, check_limit
 from rookery.services.reading.showing import (
@@ -29,17 +29,15 @@ from rookery.services.reading.showing import (
     viewer_of,
 )
 from rookery.services.reading.shown import (
-    Entry,
     Place,
     Shown,
     ShownPage,
     Unavailable,
-    record_of,
 )
-from rookery.services.reading.viewers import Known, Viewers
+from rookery.services.reading.viewers import KnownViewer, Viewers
 from rookery.store.engine import Store
 
-Keep = Callable[[Viewer, User], bool]
+UserFilter = Callable[[Viewer, User], bool]
 
 
 class Reading:
@@ -58,7 +56,7 @@ class Reading:
         capacity: int,
         authors: Authors | None = None,
     ) -> None:
-        """`shown` is what tweets and users are read from, which may be a little behind `store`.
+        """`shown` is where tweets and users are read from. It may be a little behind `store`.
 
         Caches live by `steady_ms`, which does not step; timed mutes end by `clock_ms`.
         """
@@ -72,11 +70,14 @@ class Reading:
         """Forget what `change` names."""
         self.entries.invalidate(change)  # and, through it, authors
         for user_id in (*change.viewers, *change.users):  # A profile holds the role.
-            self.viewers.changed(user_id)
+            self.viewers.forget(user_id)
 
-    def add(self, tweet: Tweet, author: User) -> Entry:
-        """Keep a tweet that was committed just now."""
-        return self.entries.add(tweet, author)
+    def add(self, tweet: Tweet, author: User) -> Shown | None:
+        """Keep a tweet that was committed just now. The result is how its author sees it, who has
+        not marked it; None where that takes more than the tweet."""
+        shown = self.entries.add(tweet, author)
+        entry = shown.entry
+        return None if entry.is_restricted or entry.refers_to else shown
 
     # Tweets.
 
@@ -99,14 +100,14 @@ class Reading:
     def _at_once(
         self, viewer_id: int | None, ids: Sequence[int], exempt: AbstractSet[int]
     ) -> list[Shown] | None:
-        """As `tweets`, where all that it takes is at hand."""
+        """As `tweets`; None unless all that it takes is at hand."""
         if not ids:
             return []
         now_ms = self._steady_ms()
         if viewer_id is None:
             plain = self.entries.plain(ids, now_ms)
             return None if plain is None else [for_nobody(each) for each in plain]
-        known = self.viewers.known(viewer_id, now_ms)
+        known = self.viewers.cached(viewer_id, now_ms)
         if known is None:
             return None
         if known.hides_nothing and not known.marks:
@@ -120,42 +121,38 @@ class Reading:
         self, viewer_id: int | None, ids: Sequence[int], exempt: AbstractSet[int]
     ) -> list[Shown]:
         gathered = await self._gathering.gather(viewer_id, ids)
-        # By now most is at hand; what changed meanwhile is not.
+        # By now it is mostly at hand; what changed meanwhile is not.
         shown = self._at_once(viewer_id, ids, exempt)
         return listed(gathered, ids, exempt) if shown is None else shown
 
     async def one(
         self, viewer_id: int | None, tweet_id: int, message: str = "Tweet not found"
     ) -> Shown:
-        """A tweet that is asked for by itself; what the viewer muted is shown.
+        """A tweet that somebody asks for by its id. What the viewer muted is shown.
 
         Raises:
             NotFound: it is not there, or not for this viewer.
             StoreUnavailable: it is not cached, and cannot be read.
         """
+        if at_once := self._at_once(viewer_id, [tweet_id], NOBODY):
+            return at_once[0]
         entries, known = await self._gathering.gather(viewer_id, [tweet_id])
         entry = entries.get(tweet_id)
         if entry is None:
             raise NotFound(message)
-        if not is_there(viewer_of(known), entry, entries):
+        if not is_visible(viewer_of(known), entry, entries):
             await self.entries.ask_again(tweet_id)
             raise NotFound(message)
         return shown_of(Gathered(entries, known), entry)
 
-    async def created(self, author_id: int, tweet_id: int) -> Shown:
-        """A tweet for its author, who posted it just now and has not marked it: nothing else is
-        asked for a plain one. Raises as `one`."""
-        shown = self.entries.plain([tweet_id], self._steady_ms())
-        return shown[0] if shown else await self.one(author_id, tweet_id)
-
     async def seen_tweet(
         self, viewer_id: int | None, tweet_id: int, message: str = "Tweet not found"
     ) -> Tweet:
-        """The tweet, for a use-case that is about it; as `one`."""
+        """As `one`, for a use-case that is about the tweet."""
         return (await self.one(viewer_id, tweet_id, message)).entry.tweet
 
     async def places(self, viewer_id: int | None, ids: Sequence[int]) -> list[Place]:
-        """Each of `ids`, or what stands in its place; what the viewer muted is shown."""
+        """Each of `ids` as it is shown, or what stands in its place. What is muted is shown."""
         if not ids:
             return []
         gathered = await self._gathering.gather(viewer_id, ids)
@@ -165,7 +162,7 @@ class Reading:
             entry = entries.get(tweet_id)
             if entry is None:
                 found.append(Unavailable(tweet_id, "deleted"))
-            elif is_there(viewer, entry, entries):
+            elif is_visible(viewer, entry, entries):
                 found.append(shown_of(gathered, entry))
             else:
                 found.append(Unavailable(tweet_id, "hidden"))
@@ -193,27 +190,19 @@ class Reading:
         chunk = await source(before, check_limit(limit) + 1)
         exempt = frozenset(asked_for)
         shown = self._at_once(viewer_id, chunk.ids, exempt)
-        if shown is not None and limit < len(shown) == len(chunk.ids):  # Most pages.
+        if shown is not None and limit < len(shown) == len(chunk.ids):
+            # Most pages: nothing is left out of them.
             last = chunk.ids if chunk.positions is None else chunk.positions
             return ShownPage(shown[:limit], last[limit - 1])
-        scan = Scan[Shown](before, limit, is_ascending)
         if shown is None:
             shown = await self._filtered(viewer_id, chunk.ids, exempt)
+        scan = Scan[Shown](before, limit, is_ascending)
         while True:
             scan.take(chunk, shown, [each.id for each in shown])
             if not scan.is_on:
                 return ShownPage(scan.found, scan.next_id)
             chunk = await source(scan.position, scan.chunk)
             shown = await self.tweets(viewer_id, chunk.ids, asked_for=exempt)
-
-    # What a stream needs.
-
-    async def records_for(
-        self, viewer_id: int | None, tweet_ids: Sequence[int]
-    ) -> dict[int, TweetRecord]:
-        """What a push or a resumed event shows of these tweets, by id, without those that a list
-        would leave out."""
-        return {each.id: record_of(each) for each in await self.tweets(viewer_id, tweet_ids)}
 
     async def may_watch(self, viewer_id: int | None, tweet_ids: Sequence[int]) -> set[int]:
         """Those of the tweets that the viewer may see, muted or not."""
@@ -224,7 +213,7 @@ class Reading:
         return {
             tweet_id
             for tweet_id in tweet_ids
-            if (entry := entries.get(tweet_id)) is not None and is_there(viewer, entry, entries)
+            if (entry := entries.get(tweet_id)) is not None and is_visible(viewer, entry, entries)
         }
 
     # Users.
@@ -250,7 +239,7 @@ class Reading:
             await self.viewers.look_up_hidden(known, [user_id])
             if user.status != ACTIVE:
                 await self.viewers.look_up_role(known)
-        if not _is_user_there(known, user):
+        if not _is_user_visible(known, user):
             await self.authors.ask_again(user_id)
             raise NotFound("User not found")
         return user
@@ -274,11 +263,13 @@ class Reading:
         return user
 
     async def visible_users(
-        self, viewer_id: int | None, user_ids: Sequence[int], keep: Keep | None = None
+        self, viewer_id: int | None, user_ids: Sequence[int], keep: UserFilter | None = None
     ) -> list[int]:
-        """Those of the users that a list shows to the viewer, in order: in no block with the
-        viewer, and accounts in use. `keep`, where given, must hold as well; it may ask the viewer
-        about follows of private accounts."""
+        """Those of the users that a list shows to the viewer, in order.
+
+        They have active accounts, are in no block with the viewer, and pass `keep` where it is
+        given, which may look at whether the viewer follows private accounts.
+        """
         if not user_ids:
             return []
         users = await self.authors.many(user_ids)
@@ -305,7 +296,7 @@ class Reading:
         source: Source,
         before: int,
         limit: int,
-        keep: Keep | None = None,
+        keep: UserFilter | None = None,
     ) -> Page:
         """A page of a list of users, as `page`, with the filter of `visible_users`."""
         scan = Scan[int](before, limit)
@@ -316,7 +307,7 @@ class Reading:
         return Page(scan.found, scan.next_id)
 
 
-def _is_user_there(known: Known | None, user: User) -> bool:
+def _is_user_visible(known: KnownViewer | None, user: User) -> bool:
     if user.status != ACTIVE:
         return known is not None and known.viewer.is_moderator and user.status == SUSPENDED
     return known is None or user.id not in known.blocked_by

@@ -4,21 +4,21 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from rookery.domain.visibility import ACTIVE, NOBODY, Facts, Viewer, may_see
-from rookery.services.reading.filters import is_listed, is_there
+from rookery.services.reading.filters import is_listed, is_visible
 from rookery.services.reading.gathering import Gathered, is_enough
 from rookery.services.reading.shown import Common, Entry, Place, Shown, Unavailable
-from rookery.services.reading.viewers import Known
+from rookery.services.reading.viewers import KnownViewer
 
 ANYBODY = Viewer()
 
 
-def viewer_of(known: Known | None) -> Viewer:
+def viewer_of(known: KnownViewer | None) -> Viewer:
     """The viewer; anybody, where nobody is signed in."""
     return ANYBODY if known is None else known.viewer
 
 
 def seen_by(
-    known: Known, tweets: Sequence[Common], asked_for: AbstractSet[int] = NOBODY
+    known: KnownViewer, tweets: Sequence[Common], asked_for: AbstractSet[int] = NOBODY
 ) -> list[Shown] | None:
     """Those of `tweets` that a list shows to a viewer; None where something has to be looked up.
 
@@ -28,15 +28,15 @@ def seen_by(
     is_marked = is_hidden = False
     if marks or known.marked_from:
         tweet_ids = [each for tweet in tweets for each in tweet.tweet_ids]
-        if known.unmarked(tweet_ids):
+        if known.missing_marks(tweet_ids):
             return None
         is_marked = not marks.keys().isdisjoint(tweet_ids)
-    if hidden or not known.hides_all_known:
+    if hidden or not known.knows_all_hidden:
         if known.hides_users_alone:
             subject_ids = [each for tweet in tweets for each in tweet.author_ids]
         else:
             subject_ids = [each for tweet in tweets for each in tweet.subject_ids]
-            if known.unhidden(subject_ids):
+            if known.missing_hidden(subject_ids):
                 return None
         is_hidden = not hidden.isdisjoint(subject_ids)
     narrow = [tweet.narrow for tweet in tweets if tweet.narrow]
@@ -96,7 +96,7 @@ def listed(
     if (known is None or known.hides_nothing) and not any(
         entry.is_restricted for entry in entries.values()
     ):
-        # Nothing to filter but retweets whose originals are gone.
+        # Only retweets whose originals are gone have to be left out.
         return [
             shown_of(gathered, entry)
             for entry in found
@@ -108,7 +108,7 @@ def listed(
 
 
 def shown_of(gathered: Gathered, entry: Entry, is_quoted: bool = False) -> Shown:
-    """An entry that the viewer may see, with the viewer's marks and what it refers to."""
+    """An entry that the viewer may see, with the viewer's marks and the tweets it refers to."""
     entries, known = gathered
     tweet = entry.tweet
     marks = None if known is None else known.marks.get(tweet.id, 0)
@@ -130,6 +130,6 @@ def _quoted(gathered: Gathered, tweet_id: int) -> Place:
     entry = entries.get(tweet_id)
     if entry is None:
         return Unavailable(tweet_id, "deleted")
-    if not is_there(viewer_of(known), entry, entries):
+    if not is_visible(viewer_of(known), entry, entries):
         return Unavailable(tweet_id, "hidden")
     return shown_of(gathered, entry, is_quoted=True)

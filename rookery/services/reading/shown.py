@@ -3,62 +3,53 @@
 No I/O.
 """
 
-from enum import IntFlag
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
-from rookery.domain.visibility import Facts
-from rookery.events.kinds import TweetRecord
+from rookery.domain.visibility import Facts, is_restricted
 from rookery.models import Tweet, TweetCounts, User
+from rookery.services.reading.facts import facts_of
 from rookery.store.records.tweets import NO_COUNTS
-
-
-class Marks(IntFlag):
-    """What a viewer did with a tweet."""
-
-    LIKED = 1
-    RETWEETED = 2
-    BOOKMARKED = 4
+from rookery.store.records.viewers import Marks as Marks
 
 
 class Entry:
     """A tweet with what showing it takes, the same for every viewer.
 
-    `facts` are its own, without those of an original. `refers_to`: ids of what it retweets or
-    quotes, which are entries of their own. `subject_ids`: what a viewer may hide it by, without
-    what belongs to an original. `cards` is what a surface rendered of the tweet and its author, by
-    the surface's name.
+    `facts` are its own, without those of an original; they are made when somebody asks, which for
+    most tweets nobody does. `refers_to` are the ids of what it retweets or quotes, which have
+    entries of their own. Surfaces keep in `cards` what they rendered of the tweet with its author,
+    by their names.
 
     While it is in the cache, `common` is what the cache keeps of it, and `shown_by` are those
     entries whose `common` shows this one as well.
     """
 
     __slots__ = (
+        "_facts",
         "author",
         "card_until_ms",
         "cards",
         "common",
         "counts",
         "counts_until_ms",
-        "facts",
         "is_restricted",
         "joined",
         "refers_to",
         "shown_by",
-        "subject_ids",
         "tweet",
     )
 
-    def __init__(self, tweet: Tweet, author: User, facts: Facts, card_until_ms: int) -> None:
+    def __init__(self, tweet: Tweet, author: User, card_until_ms: int) -> None:
         self.tweet = tweet
         self.author = author
-        self.facts = facts
-        self.is_restricted = facts.is_restricted
-        self.subject_ids = facts.subject_ids
-        self.refers_to = tuple(
-            each for each in (tweet.retweet_of_id, tweet.quote_of_id) if each is not None
-        )
+        self._facts: Facts | None = None
+        self.is_restricted = is_restricted(tweet.visibility, author.is_private, author.status)
+        self.refers_to: tuple[int, ...] = ()
+        if tweet.retweet_of_id is not None or tweet.quote_of_id is not None:
+            referred = (tweet.retweet_of_id, tweet.quote_of_id)
+            self.refers_to = tuple(each for each in referred if each is not None)
         self.card_until_ms = card_until_ms
         self.cards: dict[str, Any] = {}
         self.joined: tuple[Facts, Facts] | None = None
@@ -67,8 +58,19 @@ class Entry:
         self.counts = NO_COUNTS
         self.counts_until_ms = 0
 
+    @property
+    def facts(self) -> Facts:
+        if self._facts is None:
+            self._facts = facts_of(self.tweet, self.author)
+        return self._facts
+
+    @property
+    def subject_ids(self) -> tuple[int, int]:
+        """What a viewer may hide it by, without what belongs to an original."""
+        return self.tweet.author_id, self.tweet.conversation_id
+
     def count(self, counts: TweetCounts, until_ms: int) -> None:
-        """Take in counts, to be used until `until_ms`."""
+        """Replace the counts, which may be used until `until_ms`."""
         if counts != self.counts:
             self.counts = counts
             if self.common is not None:
@@ -85,7 +87,8 @@ class Entry:
             self.part()
 
     def part(self) -> None:
-        """Have it joined anew, and whatever shows it; to be called when it changes."""
+        """Have it joined anew with what it shows, and what shows it with it; to be called when it
+        changes."""
         if self.common is not None and self.refers_to:
             self.common.use_until(0)
         if self.shown_by is not None:
@@ -95,17 +98,18 @@ class Entry:
                     each.common.use_until(0)
 
     def leave(self) -> None:
-        """To be called when it leaves the cache, where changes of it are heard of."""
+        """To be called when it leaves the cache: nobody hears of its changes from then on."""
         self.part()
         self.common = None
 
 
-class Shown(msgspec.Struct):
+# As a tweet, of no concern to the garbage collector.
+class Shown(msgspec.Struct, gc=False):
     """A tweet for one viewer.
 
     `marks` are `Marks` bits; None for somebody who is not signed in. `original` is there for a
-    retweet, and `quoted` for a quote; what is quoted is one level deep. `whole` is what the surface
-    `rendered_by` made of all of it, where that is kept.
+    retweet, and `quoted` for a quote; what is quoted comes without what it quotes itself. `whole`
+    is what the surface `rendered_by` made of all of it, where that is kept.
     """
 
     entry: Entry
@@ -120,7 +124,7 @@ class Shown(msgspec.Struct):
         return self.entry.tweet.id
 
 
-class Common(Shown):
+class Common(Shown, gc=False):
     """A tweet as most people see it: who marked nothing of it, hides nobody and may see it all.
 
     The cache keeps it, with what it retweets or quotes once it was joined with that. It may be used
@@ -129,8 +133,8 @@ class Common(Shown):
     the users and conversations that they may be hidden by. `narrow`: the facts of those that are
     not for everybody.
 
-    Of the tweets of a page this is all that is looked at, so it has everything in itself: what lies
-    elsewhere in memory takes longer to fetch than all else that is done with it.
+    Of the tweets of a page this is all that is looked at, so it has everything in itself: to fetch
+    what lies elsewhere in memory takes longer than all else that is done with it.
     """
 
     until_ms: int = 0
@@ -171,13 +175,3 @@ class ShownPage(NamedTuple):
     @property
     def ids(self) -> list[int]:
         return [each.id for each in self.tweets]
-
-
-def record_of(shown: Shown) -> TweetRecord:
-    """What is shown as one record, without what is only for its author."""
-    referred = shown.original or shown.quoted
-    return TweetRecord(
-        shown.entry.tweet,
-        msgspec.structs.replace(shown.entry.author, email=None, password_hash=None),
-        record_of(referred) if isinstance(referred, Shown) else None,
-    )

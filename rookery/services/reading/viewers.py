@@ -1,10 +1,9 @@
-"""What is known of those who read: whom they hide and are hidden from, what they marked, whom they
-follow. Asked for every page that is shown to somebody who is signed in.
+"""What is known of viewers: whom they hide and are hidden from, what they marked, whom they follow.
 
-One cached thing a viewer, with one rule of freshness. Of the marks and hidden ids the newest or
-first few are read together, which for most viewers is all there is; what is beyond them is looked
-up for the tweets of a page, and then kept with the rest. So are follows of authors whose tweets
-are not for everybody.
+Every page for somebody who is signed in asks for it, so it is cached: one value a viewer, with one
+rule of freshness. A viewer is loaded with the newest marks and the first hidden ids, which for most
+viewers are all there are. The others are looked up for the tweets of a page, and kept with the
+value. So is whether the viewer follows authors whose tweets are not for everybody.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -18,10 +17,9 @@ from rookery.domain.generations import Generations
 from rookery.domain.visibility import NOBODY, Viewer
 from rookery.services.batching import Batcher
 from rookery.services.reading.authors import Authors
-from rookery.services.reading.shown import Marks
 from rookery.store.engine import Store
 from rookery.store.records.graph import GraphRepository
-from rookery.store.records.viewers import Hidden, ViewerRepository
+from rookery.store.records.viewers import MARKED, Hidden, ViewerRepository
 
 TTL_MS = 30_000
 CAPACITY = 100_000
@@ -29,20 +27,20 @@ MAX_MARKS = 64
 """Of each kind, the newest ones, by the marked tweets."""
 MAX_HIDDEN = 64
 MODERATORS = frozenset({"moderator", "admin"})
-_BITS = (int(Marks.LIKED), int(Marks.RETWEETED), int(Marks.BOOKMARKED))
+_BITS = tuple(map(int, MARKED))
 _NOTHING: Mapping[int, int] = MappingProxyType({})
 _NO_MUTES: Mapping[int, int | None] = MappingProxyType({})
-EVER = -1
-"""As the present moment: whatever is cached will do, however old."""
+ANY_AGE = -1
+"""In place of the present moment: a cached value will do however old it is."""
 
 
-class Known:
+class KnownViewer:
     """What is known of one viewer.
 
-    `hides_users_alone` says that no conversation is muted, and that all hidden users are known.
-    `viewer` is complete but for follows, the role, and (unless `hides_all_known`) hidden ids, all
-    of which `Viewers` looks up where it decides. `marks` are `Marks` bits by tweet: complete from
-    tweet `marked_from` up, below that for what was looked up.
+    `viewer` lacks follows, the role and, unless `knows_all_hidden`, some hidden ids, until
+    `Viewers` looks them up. `marks` are `Marks` bits by tweet: all of those from tweet
+    `marked_from` up, and below it those that were looked up. `hidden` are all hidden ids that are
+    known; `hides_users_alone` says that they are all there are, and none is of a conversation.
     """
 
     __slots__ = (
@@ -52,9 +50,9 @@ class Known:
         "_subjects_looked_up",
         "blocked_by",
         "hidden",
-        "hides_all_known",
         "hides_nothing",
         "hides_users_alone",
+        "knows_all_hidden",
         "knows_role",
         "marked_from",
         "marks",
@@ -68,7 +66,7 @@ class Known:
     ) -> None:
         """`now_ms` is the time of day, by which mutes end."""
         self.until_ms = until_ms
-        self.hides_all_known = is_whole
+        self.knows_all_hidden = is_whole
         self.hides_users_alone = is_whole and not hidden.conversations
         self.knows_role = False
         # Of most viewers nothing is kept: what is empty is shared.
@@ -80,7 +78,7 @@ class Known:
         self._marks_looked_up: AbstractSet[int] = NOBODY
         self._subjects_looked_up: AbstractSet[int] = NOBODY
         self.viewer = Viewer(user_id=user_id)
-        self._hide(hidden, now_ms)
+        self._add_hidden(hidden, now_ms)
 
     @property
     def user_id(self) -> int:
@@ -88,7 +86,7 @@ class Known:
         return self.viewer.user_id
 
     def end_mutes(self, now_ms: int) -> None:
-        """Let the mutes end whose time is over; `mute_ends_ms` is when the next one does, or 0."""
+        """End the mutes whose time is over; `mute_ends_ms` is when the next one ends, 0 if none."""
         if self._mutes:
             self._mutes = {
                 each: expires_ms
@@ -98,12 +96,12 @@ class Known:
         if self._mutes or self.viewer.muted:
             self._renew(muted=frozenset(self._mutes) if self._mutes else NOBODY)
         self.mute_ends_ms = min((ms for ms in self._mutes.values() if ms is not None), default=0)
-        self.hides_nothing = self.hides_all_known and self.viewer.hides_nothing
+        self.hides_nothing = self.knows_all_hidden and self.viewer.hides_nothing
         blocked, muted = self.viewer.blocked, self.viewer.muted
         self.hidden = blocked | muted if blocked and muted else blocked or muted
 
-    def unmarked(self, tweet_ids: Iterable[int]) -> list[int]:
-        """Those of `tweet_ids` whose marks have to be looked up."""
+    def missing_marks(self, tweet_ids: Iterable[int]) -> list[int]:
+        """Those of the tweets whose marks have to be looked up."""
         if not self.marked_from:
             return []
         return [
@@ -112,22 +110,22 @@ class Known:
             if each < self.marked_from and each not in self._marks_looked_up
         ]
 
-    def unhidden(self, subject_ids: Iterable[int]) -> list[int]:
-        """Those users and conversations of which it has to be looked up whether they are hidden."""
-        if self.hides_all_known:
+    def missing_hidden(self, subject_ids: Iterable[int]) -> list[int]:
+        """Those of the users and conversations whose hiding has to be looked up."""
+        if self.knows_all_hidden:
             return []
         return [each for each in subject_ids if each not in self._subjects_looked_up]
 
-    def unfollowed(self, author_ids: Iterable[int]) -> list[int]:
-        """Those users of whom it has to be looked up whether the viewer follows them."""
+    def missing_follows(self, author_ids: Iterable[int]) -> list[int]:
+        """Those of the users whose being followed has to be looked up."""
         return [
             each
             for each in author_ids
             if each != self.user_id and each not in self._follows_looked_up
         ]
 
-    def mark(self, marked: Sequence[Iterable[int]], looked_up: Iterable[int] = ()) -> None:
-        """Take in marked tweets, by kind of mark, once these tweets were `looked_up`."""
+    def add_marks(self, marked: Sequence[Iterable[int]], looked_up: Iterable[int] = ()) -> None:
+        """Add marked tweets, by kind of mark; of the tweets `looked_up` these are all."""
         self._marks_looked_up = self._marks_looked_up | frozenset(looked_up)
         marks = dict(self.marks)
         for bit, tweet_ids in zip(_BITS, marked, strict=True):
@@ -136,12 +134,12 @@ class Known:
                     marks[tweet_id] = marks.get(tweet_id, 0) | bit
         self.marks = marks or _NOTHING
 
-    def hide(self, hidden: Hidden, looked_up: Iterable[int], now_ms: int) -> None:
-        """Take in hidden ids, once these were `looked_up`."""
+    def add_hidden(self, hidden: Hidden, looked_up: Iterable[int], now_ms: int) -> None:
+        """Add hidden ids; of the ids `looked_up` these are all."""
         self._subjects_looked_up = self._subjects_looked_up | frozenset(looked_up)
-        self._hide(hidden, now_ms)
+        self._add_hidden(hidden, now_ms)
 
-    def _hide(self, hidden: Hidden, now_ms: int) -> None:
+    def _add_hidden(self, hidden: Hidden, now_ms: int) -> None:
         if hidden.longest:
             self.blocked_by = self.blocked_by | frozenset(hidden.blocked_by)
             blocked = self.viewer.blocked | frozenset(hidden.blocks) | self.blocked_by
@@ -153,8 +151,8 @@ class Known:
             self._renew(blocked=blocked)
         self.end_mutes(now_ms)
 
-    def follow(self, looked_up: Sequence[int], follows: Sequence[bool]) -> None:
-        """Take in which of the users that were `looked_up` the viewer follows."""
+    def add_follows(self, looked_up: Sequence[int], follows: Sequence[bool]) -> None:
+        """Add which of the users `looked_up` the viewer follows."""
         self._follows_looked_up = self._follows_looked_up | frozenset(looked_up)
         followed = {user_id for user_id, does in zip(looked_up, follows, strict=True) if does}
         self._renew(followed=self.viewer.followed | followed)
@@ -170,10 +168,10 @@ class Known:
 class Viewers:
     """The viewers, cached for `ttl_ms`.
 
-    A change is seen by the next read that begins after `changed`, which is called in every
-    process; where that call was lost, at most `ttl_ms` later. A timed mute ends at its time.
-    While the store cannot be asked, what was known last may be used on (`EVER`), except of users
-    who changed since.
+    Whoever changes a viewer has every process call `forget`: a read that begins after it shows the
+    change. Where the call is lost, the change shows `ttl_ms` later at the latest. A timed mute ends
+    at its time. While the store does not answer, old values may be used (`ANY_AGE`), but not those
+    of viewers that were forgotten.
     """
 
     def __init__(
@@ -197,14 +195,14 @@ class Viewers:
         self._ttl_ms = ttl_ms
         self._max_marks = max_marks
         self._max_hidden = max_hidden
-        self._cache: Generations[int, Known] = Generations(capacity)
-        self._batcher: Batcher[int, dict[int, Known]] = Batcher(self._load)
+        self._cache: Generations[int, KnownViewer] = Generations(capacity)
+        self._batcher: Batcher[int, dict[int, KnownViewer]] = Batcher(self._load)
         self._loading = False
         self._changed: set[int] = set()
 
-    def known(self, user_id: int, now_ms: int) -> Known | None:
-        """What is known of a viewer without a read by `now_ms`, in steady time (`EVER`: however
-        old)."""
+    def cached(self, user_id: int, now_ms: int) -> KnownViewer | None:
+        """What is known of a viewer without a read, if it is still fresh at `now_ms` in steady time
+        (`ANY_AGE`: however old it is)."""
         known = self._cache.young.get(user_id) or self._cache.get(user_id)
         if known is None or known.until_ms <= now_ms:
             return None
@@ -212,50 +210,50 @@ class Viewers:
             known.end_mutes(time_ms)
         return known
 
-    def request(self, user_id: int) -> Awaitable[dict[int, Known]]:
-        """Begin to read a viewer, who is among the results."""
+    def request(self, user_id: int) -> Awaitable[dict[int, KnownViewer]]:
+        """Begin to read a viewer; the result has it by its id, with others read together."""
         return self._batcher.request([user_id])
 
-    async def get(self, user_id: int) -> Known:
-        """As `known` by now, read where that takes a read."""
-        known = self.known(user_id, self._steady_ms())
+    async def get(self, user_id: int) -> KnownViewer:
+        """What is known of a viewer, read from the store unless it is cached."""
+        known = self.cached(user_id, self._steady_ms())
         return (await self.request(user_id))[user_id] if known is None else known
 
-    def changed(self, user_id: int) -> None:
-        """Forget a viewer; call after each write of what a viewer is made of, whatever came of
-        it."""
+    def forget(self, user_id: int) -> None:
+        """Forget a viewer. Call it after each write of what is kept of one, even a failed one."""
         self._cache.discard(user_id)
         if self._loading:
             self._changed.add(user_id)
 
-    async def look_up_marks(self, known: Known, tweet_ids: Iterable[int]) -> None:
+    async def look_up_marks(self, known: KnownViewer, tweet_ids: Iterable[int]) -> None:
         """Have `known` know the marks of these tweets."""
-        missing = known.unmarked(tweet_ids)
+        missing = known.missing_marks(tweet_ids)
         if missing:
             marked = await self._repository.marked_among(known.user_id, missing)
-            known.mark(marked, looked_up=missing)
+            known.add_marks(marked, looked_up=missing)
 
-    async def look_up_hidden(self, known: Known, subject_ids: Iterable[int]) -> None:
+    async def look_up_hidden(self, known: KnownViewer, subject_ids: Iterable[int]) -> None:
         """Have `known` know whether these users and conversations are hidden."""
-        missing = list(dict.fromkeys(known.unhidden(subject_ids)))
+        missing = list(dict.fromkeys(known.missing_hidden(subject_ids)))
         if missing:
             hidden = await self._repository.hidden_among(known.user_id, missing)
-            known.hide(hidden, missing, self._clock_ms())
+            known.add_hidden(hidden, missing, self._clock_ms())
 
-    async def look_up_role(self, known: Known) -> None:
+    async def look_up_role(self, known: KnownViewer) -> None:
         """Have `known` know the viewer's role, which decides about accounts that are not active."""
         if not known.knows_role:
             users = await self._authors.many([known.user_id])
             known.set_role(users[known.user_id].role if known.user_id in users else "user")
 
-    async def look_up_follows(self, known: Known, author_ids: Iterable[int]) -> None:
-        """Have `known` know whether the viewer follows these authors."""
-        missing = list(dict.fromkeys(known.unfollowed(author_ids)))
+    async def look_up_follows(self, known: KnownViewer, author_ids: Iterable[int]) -> None:
+        """Have `known` know whether the viewer follows these authors, which decides about what is
+        not for everybody."""
+        missing = list(dict.fromkeys(known.missing_follows(author_ids)))
         if missing:
             edges = [(known.user_id, each) for each in missing]
-            known.follow(missing, await self._graph.follows(edges))
+            known.add_follows(missing, await self._graph.follows(edges))
 
-    async def _load(self, user_ids: list[int]) -> dict[int, Known]:
+    async def _load(self, user_ids: list[int]) -> dict[int, KnownViewer]:
         self._changed.clear()
         self._loading = True
         try:
@@ -264,14 +262,14 @@ class Viewers:
         finally:
             self._loading = False
         now_ms = self._clock_ms()
-        loaded: dict[int, Known] = {}
+        loaded: dict[int, KnownViewer] = {}
         for user_id, (marked, hidden) in zip(user_ids, found, strict=True):
             is_whole = hidden.longest < self._max_hidden
-            known = loaded[user_id] = Known(user_id, hidden, is_whole, now_ms, until_ms)
+            known = loaded[user_id] = KnownViewer(user_id, hidden, is_whole, now_ms, until_ms)
             if any(marked):
                 full = (ids[-1] for ids in marked if len(ids) >= self._max_marks)
                 known.marked_from = max(full, default=0)
-                known.mark(marked)
+                known.add_marks(marked)
             # What was read before a change of the viewer may lack it.
             if user_id not in self._changed:
                 self._cache.put(user_id, known)

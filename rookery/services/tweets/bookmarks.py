@@ -2,17 +2,16 @@
 
 from collections.abc import Callable
 
-from rookery.errors import NotFound, Unavailable
 from rookery.models import Identity
 from rookery.services.reading.pages import Chunk, chunk_of_rows
 from rookery.services.reading.reading import Reading
 from rookery.services.reading.shown import ShownPage
 from rookery.services.tweets.counts import CountChanges
-from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
+from rookery.services.tweets.marking import Marking
+from rookery.store.engine import Store
 from rookery.store.records.bookmarks import (
     BOOKMARKED,
     NOT_BOOKMARKED,
-    TWEET_EXISTS,
     BookmarkRepository,
     bookmarking,
     unbookmarking,
@@ -25,10 +24,9 @@ class Bookmarks:
     def __init__(
         self, store: Store, ids: Callable[[], int], reading: Reading, changes: CountChanges
     ) -> None:
-        self._store = store
         self._ids = ids
         self._reading = reading
-        self._changes = changes
+        self._marking = Marking(store, changes)
         self._bookmarks = BookmarkRepository(store.reader)
 
     async def add(self, identity: Identity, tweet_id: int) -> bool:
@@ -38,16 +36,19 @@ class Bookmarks:
             NotFound: no such tweet, or not for this user.
         """
         await self._reading.seen_tweet(identity.user_id, tweet_id)
-        operations = bookmarking(identity.user_id, tweet_id, self._ids())
-        return await self._change(identity, operations, NOT_BOOKMARKED)
+        user_id = identity.user_id
+        operations = bookmarking(user_id, tweet_id, self._ids())
+        failed = await self._marking.commit(operations, NOT_BOOKMARKED, viewer_id=user_id)
+        return failed is None
 
     async def remove(self, identity: Identity, tweet_id: int) -> bool:
         """Remove a bookmark; False if there was none.
 
         Possible whatever became of the tweet, of which nothing is told.
         """
-        operations = unbookmarking(identity.user_id, tweet_id)
-        return await self._change(identity, operations, BOOKMARKED)
+        user_id = identity.user_id
+        operations = unbookmarking(user_id, tweet_id)
+        return await self._marking.commit(operations, BOOKMARKED, viewer_id=user_id) is None
 
     async def own(self, identity: Identity, before: int, limit: int) -> ShownPage:
         """What `identity` bookmarked, newest bookmark first, below bookmark id `before` (0: all).
@@ -63,21 +64,3 @@ class Bookmarks:
             return chunk_of_rows(await self._bookmarks.of_user(user_id, before, limit), limit)
 
         return await self._reading.page(user_id, read, before, limit)
-
-    async def _change(
-        self, identity: Identity, operations: tuple[Operation, ...], needed: str
-    ) -> bool:
-        try:
-            await self._store.writer.write(WriteBatch(operations))
-        except ConditionFailed as failed:
-            if failed.label == TWEET_EXISTS:
-                raise NotFound("Tweet not found") from failed
-            if failed.label != needed:
-                raise
-            return False
-        except Unavailable:
-            # The outcome is unknown.
-            self._changes.announce((), identity.user_id)
-            raise
-        await self._changes.announce((), identity.user_id)
-        return True

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 
 from rookery.errors import Forbidden, InvalidRequest, NotFound, Unavailable
-from rookery.models import Identity, PostKind, Tweet
+from rookery.models import Identity, Tweet
 from rookery.services.ports import Invalidation, InvalidationPort
 from rookery.services.reading.reading import Reading
 from rookery.services.turns import ATTEMPTS, Turns
@@ -66,8 +66,8 @@ class Changing:
         """The tweet as it was last."""
         for _ in range(ATTEMPTS):
             tweet = await self._deletable(identity, tweet_id)
-            standing = await self._tweets.standing(tweet)
-            operations = self.removals.deleting(tweet, standing, await self._limiting(tweet))
+            is_own = tweet.author_id == identity.user_id
+            operations = await self.removals.deleting(tweet, is_own=is_own)
             if await self._write_if_unchanged(operations, tweet):
                 return tweet
         raise _contended()
@@ -88,14 +88,9 @@ class Changing:
             raise Forbidden("You may only delete your own tweets")
         return tweet
 
-    async def _limiting(self, tweet: Tweet) -> Original | None:
-        """The original of a retweet that was not for everybody: it says whom that reached."""
-        is_limited = tweet.retweet_of_id is not None and tweet.kind & PostKind.RESTRICTED
-        return await self._original(tweet) if is_limited else None
-
-    async def _original(self, tweet: Tweet) -> Original | None:
-        """What a tweet retweets or quotes, if it is still there."""
-        original_id = tweet.retweet_of_id or tweet.quote_of_id
+    async def _quoted(self, tweet: Tweet) -> Original | None:
+        """What a tweet quotes, if it is still there."""
+        original_id = tweet.quote_of_id
         original = None if original_id is None else await self._tweets.get(original_id)
         if original is None:
             return None
@@ -134,7 +129,7 @@ class Changing:
                 edited_ms=now_ms,
             )
             author = await self._authors.get(tweet.author_id)
-            event = telling.edited(self._ids(), tweet, author, await self._original(tweet))
+            event = telling.edited(self._ids(), tweet, author, await self._quoted(tweet))
             operations = (*replacing(former, tweet, now_ms), adding(event))
             if await self._write_if_unchanged(operations, former):
                 return tweet, True

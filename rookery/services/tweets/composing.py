@@ -12,6 +12,8 @@ StoredEntities = dict[str, list[Any]]
 IdsOfNames = Callable[[Iterable[str]], Awaitable[dict[str, int]]]
 """From usernames to user ids by lower-case name, without those of nobody."""
 
+_NO_ENTITIES: StoredEntities = {"mentions": [], "hashtags": [], "cashtags": [], "urls": []}
+"""Shared by all tweets without any, since most are kept in a cache; nobody changes it."""
 _REPLY, _RETWEET = int(PostKind.REPLY), int(PostKind.RETWEET)
 _MEDIA, _QUOTE = int(PostKind.MEDIA), int(PostKind.QUOTE)
 
@@ -42,7 +44,7 @@ def stored_entities(found: Entities, mentioned: dict[str, int]) -> StoredEntitie
     Mentions of lists are no mentions of their owners, and are left out.
     """
     if not found:
-        return {"mentions": [], "hashtags": [], "cashtags": [], "urls": []}
+        return _NO_ENTITIES
     return {
         "mentions": [
             {

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Sequence
 
-from rookery.errors import NotFound, Unavailable
+from rookery.errors import NotFound
 from rookery.models import Identity, TweetCounts
 from rookery.services.reading.reading import Reading
 from rookery.services.tweets.counts import CountChanges
-from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
+from rookery.services.tweets.marking import Marking
+from rookery.store.engine import Operation, Store
 from rookery.store.records.engagement import (
     LIKED,
     NOT_LIKED,
-    TWEET_EXISTS,
     liking,
     unliking,
     unliking_gone,
@@ -19,11 +19,7 @@ from rookery.store.records.tweets import TweetRepository
 
 
 class Engagement:
-    """What users think of tweets.
-
-    A change is one batch whose conditions decide whether there is anything to change, so counts
-    stay right however many requests come at once.
-    """
+    """What users think of tweets."""
 
     def __init__(
         self,
@@ -32,10 +28,9 @@ class Engagement:
         reading: Reading,
         changes: CountChanges,
     ) -> None:
-        self._store = store
         self._ids = ids
         self._reading = reading
-        self._changes = changes
+        self._marking = Marking(store, changes)
         self._tweets = TweetRepository(store.reader)
 
     async def like(self, identity: Identity, tweet_id: int) -> bool:
@@ -79,17 +74,8 @@ class Engagement:
     async def _change(
         self, identity: Identity, tweet_id: int, operations: tuple[Operation, ...], needed: str
     ) -> bool:
-        try:
-            await self._store.writer.write(WriteBatch(operations))
-        except ConditionFailed as failed:
-            if failed.label == TWEET_EXISTS:
-                raise NotFound("Tweet not found") from failed
-            if failed.label != needed:
-                raise
-            return False
-        except Unavailable:
-            # The outcome is unknown.
-            self._changes.announce([tweet_id], identity.user_id)
-            raise
-        await self._changes.announce([tweet_id], identity.user_id)
-        return True
+        user_id = identity.user_id
+        failed = await self._marking.commit(
+            operations, needed, counts=[tweet_id], viewer_id=user_id
+        )
+        return failed is None

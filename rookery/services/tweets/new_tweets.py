@@ -4,10 +4,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from rookery.domain.visibility import PUBLIC, Facts
+from rookery.domain.visibility import MENTIONED, PUBLIC, Facts, is_restricted
 from rookery.models import PostKind, Tweet, User
 from rookery.services.reading.facts import facts_of
+from rookery.services.reading.shown import Shown
 from rookery.services.tweets.composing import StoredEntities, kind_of
+
+_RESTRICTED, _MENTIONED = int(PostKind.RESTRICTED), int(PostKind.MENTIONED)
 
 
 class NewTweet(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,10 +46,12 @@ class Posted(NamedTuple):
     """A tweet, and whether it was posted just now.
 
     It was posted before where the same key was used, or the same tweet is retweeted once more.
+    `shown` is how its author sees it, where that is known without asking.
     """
 
     tweet: Tweet
     is_new: bool
+    shown: Shown | None = None
 
 
 class Original(NamedTuple):
@@ -86,11 +91,17 @@ def tweet_of(
         lang=new.lang,
         visibility=PUBLIC if is_retweet else new.visibility,
     )
-    shown = original.facts if original is not None and is_retweet else None
-    is_restricted = facts_of(tweet, author, shown).is_restricted
-    kind = kind_of(tweet) | (PostKind.RESTRICTED if is_restricted else 0)
+    kind = kind_of(tweet)
+    is_for_some = is_restricted(tweet.visibility, author.is_private, author.status)
+    is_for_named = tweet.visibility == MENTIONED
+    if is_retweet and original is not None:
+        is_for_some = is_for_some or original.facts.is_restricted
+        is_for_named = original.facts.visibility == MENTIONED
+    if is_for_some:
+        kind |= _RESTRICTED
+    if is_for_named:
+        kind |= _MENTIONED
     if not kind:
         return tweet
     # Who sees the count of a tweet also sees that of its retweets, whoever made them.
-    is_counted = is_retweet or not is_restricted
-    return msgspec.structs.replace(tweet, kind=int(kind), is_counted=is_counted)
+    return msgspec.structs.replace(tweet, kind=kind, is_counted=is_retweet or not is_for_some)

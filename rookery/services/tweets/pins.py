@@ -2,18 +2,18 @@
 
 from collections.abc import Callable
 
-from rookery.errors import Conflict, Forbidden, InvalidRequest, NotFound, Unavailable
+from rookery.errors import Conflict, Forbidden, InvalidRequest
 from rookery.models import Identity
 from rookery.services.reading.pages import Chunk, check_limit, chunk_of_rows
 from rookery.services.reading.reading import Reading
 from rookery.services.reading.shown import ShownPage
 from rookery.services.tweets.counts import CountChanges
-from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
+from rookery.services.tweets.marking import Marking
+from rookery.store.engine import Store
 from rookery.store.records.pins import (
     NOT_PINNED,
     PINNED,
     TOO_MANY,
-    TWEET_EXISTS,
     PinRepository,
     pinning,
     unpinning,
@@ -28,10 +28,9 @@ class Pins:
     def __init__(
         self, store: Store, ids: Callable[[], int], reading: Reading, changes: CountChanges
     ) -> None:
-        self._store = store
         self._ids = ids
         self._reading = reading
-        self._changes = changes
+        self._marking = Marking(store, changes)
         self._pins = PinRepository(store.reader)
 
     async def pin(self, identity: Identity, tweet_id: int) -> bool:
@@ -49,16 +48,15 @@ class Pins:
         if tweet.retweet_of_id is not None:
             raise InvalidRequest("A retweet cannot be pinned", "id")
         operations = pinning(identity.user_id, tweet_id, self._ids(), MAX_PINS)
-        failed = await self._write(operations, tweet_id)
-        if failed == TWEET_EXISTS:
-            raise NotFound("Tweet not found")
+        failed = await self._marking.commit(operations, NOT_PINNED, TOO_MANY, counts=[tweet_id])
         if failed == TOO_MANY:
             raise Conflict(f"At most {MAX_PINS} tweets can be pinned; unpin another one first")
         return failed is None
 
     async def unpin(self, identity: Identity, tweet_id: int) -> bool:
         """Take a pin away; False if there was none, also where there is no such tweet."""
-        return await self._write(unpinning(identity.user_id, tweet_id), tweet_id) is None
+        operations = unpinning(identity.user_id, tweet_id)
+        return await self._marking.commit(operations, PINNED, counts=[tweet_id]) is None
 
     async def of_user(
         self, viewer_id: int | None, user_id: int, before: int, limit: int
@@ -77,18 +75,3 @@ class Pins:
             return chunk_of_rows(await self._pins.of_user(user_id, before, limit), limit)
 
         return await self._reading.page(viewer_id, read, before, limit, asked_for=[user_id])
-
-    async def _write(self, operations: tuple[Operation, ...], tweet_id: int) -> str | None:
-        """The label of the condition that failed; None where the batch took effect."""
-        try:
-            await self._store.writer.write(WriteBatch(operations))
-        except ConditionFailed as failed:
-            if failed.label not in (NOT_PINNED, PINNED, TOO_MANY, TWEET_EXISTS):
-                raise
-            return failed.label
-        except Unavailable:
-            # The outcome is unknown.
-            self._changes.announce([tweet_id])
-            raise
-        await self._changes.announce([tweet_id])
-        return None

@@ -7,7 +7,7 @@ from typing import Any
 from rookery.domain.visibility import may_be_retweeted
 from rookery.errors import Forbidden, NotFound, Unavailable
 from rookery.models import Identity, Tweet
-from rookery.services.idempotency import Idempotency, Recorder
+from rookery.services.idempotency import Idempotency, Recorder, record_nothing
 from rookery.services.ports import TimelinePort
 from rookery.services.reading.reading import Reading
 from rookery.services.turns import ATTEMPTS
@@ -15,7 +15,7 @@ from rookery.services.tweets import telling
 from rookery.services.tweets.composing import compose, stored_entities
 from rookery.services.tweets.counts import CountChanges
 from rookery.services.tweets.new_tweets import NewTweet, Original, Posted, tweet_of
-from rookery.store.engine import ConditionFailed, Expect, Operation, Store, WriteBatch
+from rookery.store.engine import ConditionFailed, Expect, Store, WriteBatch
 from rookery.store.records.outbox import adding
 from rookery.store.records.retweets import ALREADY_RETWEETED, RetweetRepository
 from rookery.store.records.tweets import TweetRepository, creating, target_label, targets_of
@@ -61,6 +61,8 @@ class Posting:
         tweet_id: int | None = None,
     ) -> Posted:
         """Post a tweet; see `Tweets.post`."""
+        if idempotency_key is None:
+            return await self._post(author, new, record_nothing, tweet_id)
 
         async def act(recorder: Recorder) -> Posted:
             return await self._post(author, new, recorder, tweet_id)
@@ -70,7 +72,7 @@ class Posting:
             posted_id = result["tweet"]["id"] if "tweet" in result else result["tweet_id"]
             return Posted(await self._reading.seen_tweet(author.user_id, posted_id), False)
 
-        request = None if idempotency_key is None else ("tweets.create", new.request())
+        request = ("tweets.create", new.request())
         return await self._idempotency.once(author.user_id, idempotency_key, request, act, replay)
 
     async def _post(
@@ -94,38 +96,25 @@ class Posting:
             # The id alone: what is deleted must not live on in a record.
             recorded = recorder({"tweet_id": tweet.id})
             event = adding(telling.posted(tweet, user, original))
-            if await self._written((*recorded, *creating(tweet), event), tweet):
-                self._reading.add(tweet, user)
-                await self._spread(tweet)
-                return Posted(tweet, True)
-            former = await self._retweeted_before(tweet, recorder)
-            if former is not None:
-                return Posted(former, False)
+            try:
+                await self._store.writer.write(WriteBatch((*recorded, *creating(tweet), event)))
+            except ConditionFailed as failed:
+                _check_is_retweeted_before(failed, tweet)
+                former = await self._retweeted_before(tweet, recorder)
+                if former is not None:
+                    return Posted(former, False)
+                continue
+            shown = self._reading.add(tweet, user)
+            # Who must know before the request is answered: the author's own home, and all who show
+            # counts of what the tweet refers to.
+            told = self._timelines.posted(tweet.author_id, tweet.id, tweet.kind)
+            if parent is None and original is None:
+                await told
+            else:
+                retweeter = tweet.author_id if tweet.retweet_of_id is not None else None
+                await asyncio.gather(told, self._changes.announce(targets_of(tweet), retweeter))
+            return Posted(tweet, True, shown)
         raise Unavailable("The tweet is retweeted and taken back too often; try again")
-
-    async def _written(self, operations: tuple[Operation, ...], tweet: Tweet) -> bool:
-        """Whether the batch took effect; if not, it retweets what its author retweets already."""
-        try:
-            await self._store.writer.write(WriteBatch(operations))
-        except ConditionFailed as failed:
-            if failed.label == ALREADY_RETWEETED:
-                return False
-            if tweet.reply_to_id is not None and failed.label == target_label(tweet.reply_to_id):
-                raise NotFound(_REPLY_TARGET) from failed
-            if failed.label in map(target_label, targets_of(tweet)):
-                raise NotFound(_RETWEET_TARGET) from failed
-            raise
-        return True
-
-    async def _spread(self, tweet: Tweet) -> None:
-        """Tell who must know before the request is answered."""
-        shown = self._timelines.posted(tweet.author_id, tweet.id, tweet.kind)
-        targets = targets_of(tweet)
-        if targets:
-            retweeter = tweet.author_id if tweet.retweet_of_id is not None else None
-            await asyncio.gather(shown, self._changes.announce(targets, retweeter))
-        else:
-            await shown
 
     async def _retweeted_before(self, tweet: Tweet, recorder: Recorder) -> Tweet | None:
         """The retweet that there is already; None if it is taken back meanwhile.
@@ -160,3 +149,19 @@ class Posting:
         if not may_be_retweeted(entry.facts, user_id):
             raise Forbidden("This tweet is not for everybody, and only its author may retweet it")
         return Original(entry.tweet, entry.author)
+
+
+def _check_is_retweeted_before(failed: ConditionFailed, tweet: Tweet) -> None:
+    """Return if the batch of `tweet` failed because its author retweets the original already.
+
+    Raises:
+        NotFound: what it refers to was deleted meanwhile.
+        ConditionFailed: it failed for another reason.
+    """
+    if failed.label == ALREADY_RETWEETED:
+        return
+    if tweet.reply_to_id is not None and failed.label == target_label(tweet.reply_to_id):
+        raise NotFound(_REPLY_TARGET) from failed
+    if failed.label in map(target_label, targets_of(tweet)):
+        raise NotFound(_RETWEET_TARGET) from failed
+    raise failed

@@ -6,19 +6,15 @@ whatever is left when a process dies is taken up by the next one that looks.
 """
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import ClassVar
 
-import structlog
-
-from rookery.errors import RookeryError
-from rookery.ids import time_ms_of
 from rookery.models import Tweet
+from rookery.services.deferred import DeferredWork, Note
 from rookery.services.ports import Invalidation
 from rookery.services.tweets import telling
-from rookery.services.tweets.new_tweets import Original
+from rookery.services.tweets.reaching import Reach, Reaching
 from rookery.store.engine import ConditionFailed, Operation, Store, WriteBatch
 from rookery.store.records.outbox import adding
 from rookery.store.records.removals import (
@@ -40,26 +36,20 @@ from rookery.store.records.tweets import (
     targets_of,
 )
 
-log = structlog.get_logger(__name__)
-
 STEP = 100
 """Of each kind of reference so many at a time."""
 AWAITED_STEPS = 3
-"""So many steps are done before a deletion is answered: enough for most tweets. One that deletes
-`STEP` retweets counts as much as all of them."""
-LOOK_S = 30.0
-"""So often every process looks for what another one has left behind, and not sooner than that
-after the deletion: until then the other one may be at it."""
-LOOKED_AT = 100
-MAX_AT_ONCE = 8
-"""So many removals are in the background of a process."""
+"""Enough for most tweets. A step that deletes `STEP` retweets counts as much as all of them."""
 
 
-class Removals:
+class Removals(DeferredWork):
     """Does what deletions have left to do.
 
     `on_change` is told of each tweet that goes on the way, which are retweets.
     """
+
+    kind: ClassVar[str] = "removals"
+    awaited_steps: ClassVar[int] = AWAITED_STEPS
 
     def __init__(
         self,
@@ -67,45 +57,32 @@ class Removals:
         ids: Callable[[], int],
         on_change: Callable[[Invalidation], Awaitable[None]],
     ) -> None:
+        super().__init__(ids)
         self._store = store
-        self._ids = ids
         self._on_change = on_change
         self._removals = RemovalRepository(store.reader)
         self._tweets = TweetRepository(store.reader)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._reaching = Reaching(store)
 
-    def deleting(
-        self, tweet: Tweet, standing: Standing, original: Original | None = None
-    ) -> tuple[Operation, ...]:
+    async def deleting(self, tweet: Tweet, *, is_own: bool) -> tuple[Operation, ...]:
         """Operations that delete `tweet` and begin its removal; see `store.tweets.deleting`.
 
-        `original` is what it retweeted, where that was not for everybody. Call `begin` once they
-        are committed.
+        `is_own`: its author deletes it. Call `begin` once they are committed.
         """
-        original_author_id = standing.authors.get(tweet.retweet_of_id or tweet.quote_of_id or 0)
-        event = telling.deleted(self._ids(), tweet, original_author_id, original)
+        gone = None
+        if tweet.retweet_of_id is not None:  # What it shows may be deleted before it is.
+            gone = await self._removals.get(tweet.retweet_of_id)
+        (reach,) = await self._reaching.of([tweet], gone, is_own=is_own)
+        return self._deleting(tweet, await self._tweets.standing(tweet), reach)
+
+    def _deleting(self, tweet: Tweet, standing: Standing, reach: Reach) -> tuple[Operation, ...]:
+        event = telling.deleted(
+            self._ids(), tweet, reach.original, is_for_nobody=reach.is_for_nobody
+        )
         return (*deleting(tweet, standing), beginning(tweet, self._ids()), adding(event))
 
-    async def begin(self, tweet_id: int) -> None:
-        """Do the first steps now, and the others in the background.
-
-        What is too much at once waits until some process looks.
-        """
-        try:
-            if await self.finish(tweet_id, AWAITED_STEPS):
-                return
-        except RookeryError as error:
-            log.warning("removal put off", tweet=tweet_id, error=str(error))
-            return
-        if len(self._tasks) < MAX_AT_ONCE:
-            self._spawn(self._finish_later(tweet_id))
-
     async def finish(self, tweet_id: int, steps: int = 0) -> bool:
-        """Do all steps, or at most `steps` of them; whether nothing is left.
-
-        Raises:
-            StoreUnavailable: the store does not answer; what was done stays done.
-        """
+        """See `DeferredWork.finish`."""
         done = 0
         waiting = [tweet_id]
         while waiting:
@@ -123,70 +100,24 @@ class Removals:
                     waiting[-1:] = [parent_id]
         return True
 
-    async def settle(self) -> None:
-        """Return when what deletions have left so far is cleared, by whoever does it.
-
-        Raises:
-            StoreUnavailable: the store does not answer; what was done stays done.
-        """
-        position = 0
-        while found := await self._removals.after(position, LOOKED_AT):
-            position = found[-1].tweet_id
-            for removal in found:
-                await self.finish(removal.tweet_id)
-
     async def is_noted(self, tweet_id: int) -> bool:
         """Whether something is left to do for this tweet."""
         return await self._removals.get(tweet_id) is not None
 
-    async def look(self) -> int:
-        """Take up what other processes have left; how many removals were ended."""
-        ended = position = 0
-        now_ms = time_ms_of(self._ids())  # Tokens are ids, whose time never goes back.
-        while found := await self._removals.after(position, LOOKED_AT):
-            position = found[-1].tweet_id
-            for removal in found:
-                if time_ms_of(removal.token) + LOOK_S * 1000 <= now_ms:
-                    ended += await self._take_up(removal)
-        return ended
+    async def _noted(self, after_id: int, limit: int) -> list[Note]:
+        removals = await self._removals.after(after_id, limit)
+        return [Note(each.tweet_id, each.token) for each in removals]
 
-    async def _take_up(self, removal: Removal) -> bool:
+    async def _take_up(self, tweet_id: int) -> bool:
         """Work on a removal until it ends, or until somebody else is seen to do so."""
-        current: Removal | None = removal
-        while current is not None:
+        is_finished = False
+        while (removal := await self._removals.get(tweet_id)) is not None:
             try:
-                await self._step(current, await self._removals.remains(current, STEP))
+                await self._step(removal, await self._removals.remains(removal, STEP))
             except ConditionFailed:
                 return False
-            current = await self._removals.get(removal.tweet_id)
-        return True
-
-    async def run(self) -> None:
-        """Look now, and again and again, until cancelled."""
-        while True:
-            try:
-                await self.look()
-            except RookeryError as error:
-                log.warning("removals not looked at", error=str(error))
-            # Not all processes at once.
-            await asyncio.sleep(LOOK_S * random.uniform(0.75, 1.25))
-
-    async def close(self) -> None:
-        """End what runs in the background; it is taken up by somebody."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _finish_later(self, tweet_id: int) -> None:
-        try:
-            await self.finish(tweet_id)
-        except RookeryError as error:
-            log.warning("removal put off", tweet=tweet_id, error=str(error))
+            is_finished = True
+        return is_finished
 
     async def _step(self, removal: Removal, remains: Remains) -> int | None:
         """One batch of a removal; the id of the deleted parent to be looked at again, if one is.
@@ -200,7 +131,7 @@ class Removals:
                 await self._delete_noted(tweet)
                 return None
         if remains.retweets:
-            await self._delete_retweets(remains.retweets)
+            await self._delete_retweets(removal, remains.retweets)
         operations = clearing(removal, remains)
         is_last = remains.is_less_than(STEP)
         if is_last:
@@ -210,14 +141,17 @@ class Removals:
         looked_at_again = is_last and not remains.has_replies and remains.parent is not None
         return removal.reply_to_id if looked_at_again else None
 
-    async def _delete_retweets(self, tweet_ids: Sequence[int]) -> None:
+    async def _delete_retweets(self, removal: Removal, tweet_ids: Sequence[int]) -> None:
         """Delete retweets of the deleted tweet, with all that this takes.
 
         Raises:
             ConditionFailed: somebody else changed one of them meanwhile.
         """
         found = [each for each in await self._tweets.get_many(tweet_ids) if each is not None]
-        outcomes = await asyncio.gather(*map(self._delete_retweet, found), return_exceptions=True)
+        reached = await self._reaching.of(found, removal)
+        outcomes = await asyncio.gather(
+            *map(self._delete_retweet, found, reached), return_exceptions=True
+        )
         gone = [each for each, outcome in zip(found, outcomes, strict=True) if outcome is None]
         if gone:
             lowered = {target for each in gone for target in targets_of(each)}
@@ -237,12 +171,13 @@ class Removals:
         Raises:
             ConditionFailed: somebody else changed it meanwhile.
         """
-        await self._delete_retweet(tweet)
+        (reach,) = await self._reaching.of([tweet])
+        await self._delete_retweet(tweet, reach)
         await self._on_change(Invalidation(tweets=[tweet.id], counts=targets_of(tweet)))
 
-    async def _delete_retweet(self, tweet: Tweet) -> None:
+    async def _delete_retweet(self, tweet: Tweet, reach: Reach) -> None:
         targets = targets_of(tweet)
-        operations = self.deleting(tweet, await self._tweets.standing(tweet))
+        operations = self._deleting(tweet, await self._tweets.standing(tweet), reach)
         try:
             await self._store.writer.write(WriteBatch(operations))
         except ConditionFailed as failed:

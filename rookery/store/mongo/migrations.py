@@ -25,8 +25,6 @@ from rookery.store.mongo.shapes import Stored, shapes
 
 log = structlog.get_logger(__name__)
 
-VERSION = 4
-"""The version that this program reads and writes: that of the last step."""
 SCHEMA = "schema"
 LEASE_MS = 30_000
 _POLL_S = 0.1
@@ -65,6 +63,10 @@ def migrations(collections: Iterable[Collection]) -> tuple[Migration, ...]:
         Migration(3, "note what deleted tweets left behind", removals),
         Migration(4, "list who retweets and quotes what", retweets_and_quotes),
     )
+
+
+VERSION = migrations(())[-1].version
+"""The version that this program reads and writes: that of the last step."""
 
 
 async def stored_version(database: AsyncDatabase[Stored]) -> int:

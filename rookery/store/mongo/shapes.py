@@ -11,7 +11,6 @@ A column that is None is left out: it sorts, and is found, like null, and `$inc`
 there. Names that begin with an underscore are the engine's own.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -21,6 +20,7 @@ from bson.codec_options import CodecOptions, DatetimeConversion, TypeDecoder, Ty
 from bson.datetime_ms import DatetimeMS
 from bson.errors import BSONError
 
+from rookery.store.declared import Declared
 from rookery.store.engine import Collection, Document, Key
 
 BATCH = "_batch"
@@ -31,8 +31,6 @@ LARGEST_BYTES = 16 * 1024 * 1024 - 64 * 1024
 """Of one document; MongoDB's limit, and some room for what increments add."""
 
 Stored: TypeAlias = dict[str, Any]
-
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 
 
 class _Int64Decoder(TypeDecoder):
@@ -56,26 +54,13 @@ CODEC: CodecOptions[dict[str, Any]] = CodecOptions(
 """Reads every number as a plain int or float."""
 
 
-class Shape:
-    """One collection in MongoDB.
-
-    Raises:
-        ValueError: the declaration is not sound.
-    """
+class Shape(Declared):
+    """One collection in MongoDB."""
 
     def __init__(self, collection: Collection) -> None:
-        self.collection = collection
-        self.name = collection.name
-        self.key = tuple(collection.key)
-        self.types = {**collection.key, **collection.columns}
-        self.orders = {
-            name: (*fields, *(field for field in self.key if field not in fields))
-            for name, fields in collection.indexes.items()
-        }
+        super().__init__(collection)
         self.zeros = [name for name, type_ in collection.columns.items() if type_ is int]
         self._is_single = len(self.key) == 1
-        self._key_types = tuple(collection.key.values())
-        _check(self)
 
     # Documents
 
@@ -146,52 +131,14 @@ class Shape:
         """Key fields and columns of a stored document."""
         return {name: stored.get(self.path(name)) for name in self.types}
 
-    def checked_key(self, key: Key) -> Key:
-        """`key` as a tuple, if it is a whole and sound one."""
-        if len(key) != len(self.key):
-            raise ValueError(f"{self.name} has the key {self.key}, not {len(key)} fields")
-        if tuple(map(type, key)) != self._key_types:
-            for name, value in zip(self.key, key, strict=True):
-                self.checked(name, value)
-        return tuple(key)
-
-    def checked_prefix(self, prefix: Key) -> Key:
-        """`prefix` as a tuple, if it is a sound one of some of the key's fields, but not of all."""
-        if not 0 < len(prefix) < len(self.key):
-            raise ValueError(f"{self.name}: a range has a part of the key {self.key} as prefix")
-        for name, value in zip(self.key, prefix, strict=False):
-            self.checked(name, value)
-        return tuple(prefix)
-
-    def checked(self, name: str, value: Any) -> Any:
-        """`value`, if the key field or column `name` may hold it."""
-        type_ = self.types.get(name)
-        if type_ is None:
-            raise ValueError(f"{self.name} has no key field or column {name!r}")
-        if isinstance(value, type_) and not isinstance(value, bool):
-            return value
-        if value is None and name not in self.collection.key:
-            return value
-        raise TypeError(f"{self.name}.{name} takes {type_.__name__}, not {value!r}")
-
     # Reading
-
-    def order(self, index: str | None) -> tuple[str, ...]:
-        """The fields by which the key or an index sorts."""
-        if index is None:
-            return self.key
-        try:
-            return self.orders[index]
-        except KeyError:
-            raise ValueError(f"{self.name} has no index {index!r}") from None
 
     def where(
         self, order: Sequence[str], prefix: Key, after: Key | None, before: Key | None
     ) -> Stored:
         """The filter of a range; see `rookery.store.engine.Reader.range`."""
         after, before = after or (), before or ()
-        if len(prefix) + max(len(after), len(before)) > len(order):
-            raise ValueError(f"{self.name} sorts by {tuple(order)}: too many fields given")
+        self.check_bounds(order, len(prefix), len(after), len(before))
         found: Stored = {self.path(name): value for name, value in zip(order, prefix, strict=False)}
         rest = [self.path(name) for name in order[len(prefix) :]]
         positions = []
@@ -213,12 +160,7 @@ class Shape:
 
     def projection(self, fields: Sequence[str]) -> dict[str, int]:
         """What makes the server send only these fields."""
-        if not fields:
-            raise ValueError(f"{self.name}: name the fields to read")
-        for name in fields:
-            if name not in self.types:
-                raise ValueError(f"{self.name} has no key field or column {name!r}")
-        return {"_id": 0} | {self.path(name): 1 for name in fields}
+        return {"_id": 0} | {self.path(name): 1 for name in self.checked_fields(fields)}
 
     # Schema
 
@@ -288,23 +230,3 @@ def _beyond(paths: Sequence[str], sign: str, bound: Key) -> list[Stored]:
         dict(zip(paths, bound[:place], strict=False)) | {paths[place]: {sign: value}}
         for place, value in enumerate(bound)
     ]
-
-
-def _check(shape: Shape) -> None:
-    collection = shape.collection
-    for name in (shape.name, *shape.types, *collection.indexes):
-        if not _NAME.match(name):
-            raise ValueError(f"{shape.name}: {name!r} is not a plain name")
-    if not shape.key:
-        raise ValueError(f"{shape.name} has no key")
-    if set(collection.key) & set(collection.columns):
-        raise ValueError(f"{shape.name} declares a field twice")
-    if not set(shape.types.values()) <= {int, str}:
-        raise ValueError(f"{shape.name}: keys and columns are int or str")
-    for index, fields in collection.indexes.items():
-        if not set(fields) <= set(shape.types):
-            raise ValueError(f"{shape.name}: index {index!r} names a field that is not declared")
-    if {"key", "expires"} & set(collection.indexes):
-        raise ValueError(f"{shape.name}: an index may not be named 'key' or 'expires'")
-    if collection.expires is not None and collection.columns.get(collection.expires) is not int:
-        raise ValueError(f"{shape.name}: {collection.expires!r} is not an int column")

@@ -4,12 +4,10 @@ A user's list comes newest first by `bookmark_id`, the Snowflake of the moment o
 other direction is for removals alone: nobody is told who bookmarks a tweet.
 """
 
-from collections.abc import Sequence
-
 from rookery.store.engine import Delete, Expect, Insert, Operation, Reader
-from rookery.store.schema import BOOKMARKERS, BOOKMARKS, TWEETS
+from rookery.store.records.conditions import tweet_exists
+from rookery.store.schema import BOOKMARKERS, BOOKMARKS
 
-TWEET_EXISTS = "tweet"
 NOT_BOOKMARKED = "not bookmarked"
 BOOKMARKED = "bookmarked"
 
@@ -21,7 +19,7 @@ def bookmarking(user_id: int, tweet_id: int, bookmark_id: int) -> tuple[Operatio
     """Operations that make a bookmark, on the conditions `TWEET_EXISTS` and `NOT_BOOKMARKED`."""
     bookmark = {"user_id": user_id, "tweet_id": tweet_id, "bookmark_id": bookmark_id}
     return (
-        Expect(TWEETS.name, (tweet_id,), True, label=TWEET_EXISTS),
+        tweet_exists(tweet_id),
         Expect(BOOKMARKS.name, (user_id, tweet_id), False, label=NOT_BOOKMARKED),
         Insert(BOOKMARKS.name, bookmark),
         Insert(BOOKMARKERS.name, {"tweet_id": tweet_id, "user_id": user_id}),
@@ -65,9 +63,3 @@ class BookmarkRepository:
             reverse=True,
         )
         return [(tweet_id, bookmark_id) for tweet_id, bookmark_id in rows]
-
-    async def among(self, user_id: int, tweet_ids: Sequence[int]) -> set[int]:
-        """Those of `tweet_ids` that the user bookmarked."""
-        keys = [(user_id, tweet_id) for tweet_id in tweet_ids]
-        rows = await self._reader.get_many(BOOKMARKS, keys)
-        return {row["tweet_id"] for row in rows if row is not None}

@@ -10,13 +10,24 @@ from typing import TypeAlias
 import msgspec
 
 from rookery.models import Device
-from rookery.store.engine import Delete, Expect, Insert, Operation, Put, Reader
+from rookery.store.engine import (
+    MOST_DELETED,
+    Delete,
+    DeleteRange,
+    Expect,
+    Insert,
+    Operation,
+    Put,
+    Reader,
+)
 from rookery.store.schema import DEVICES
 
 SignIn: TypeAlias = tuple[int, str, str]
 """User id, device id, and the session that the device signed in to."""
 
 SESSION_CHARS = 16
+ALL_DEVICES = ""
+"""In the place of a device's id, where all devices of a user have ended."""
 CHANGED_LABEL = "device changed"
 """The label of the `ConditionFailed` when a device's tokens are not those that were read."""
 
@@ -92,6 +103,11 @@ class Devices:
     def remove_unchanged(device: StoredDevice) -> tuple[Operation, ...]:
         """Remove `device`, on the condition (and with the label) of `replace`."""
         return (_is_unchanged(device), Delete(DEVICES.name, (device.user_id, device.device_id)))
+
+    @staticmethod
+    def remove_all(user_id: int) -> Operation:
+        """Remove all devices of a user, who has at most some tens."""
+        return DeleteRange(DEVICES.name, (user_id,), MOST_DELETED)
 
     @staticmethod
     def remove(user_id: int, device_id: str) -> Operation:

@@ -1,15 +1,12 @@
 """Who likes what: both directions of each favourite, and the counts of tweets and users.
 
-Lists come newest first by
-`favourite_id`, the Snowflake of the moment of liking, which is also their cursor.
+Lists come newest first by `favourite_id`, the Snowflake of the moment of liking and their cursor.
 """
 
-from collections.abc import Sequence
-
 from rookery.store.engine import Delete, Expect, Increment, Insert, Operation, Reader
+from rookery.store.records.conditions import tweet_exists
 from rookery.store.schema import FAVOURITERS, FAVOURITES, TWEET_COUNTS, TWEETS, USER_COUNTS
 
-TWEET_EXISTS = "tweet"
 TWEET_IS_GONE = "no tweet"
 NOT_LIKED = "not liked"
 LIKED = "liked"
@@ -22,7 +19,7 @@ def liking(user_id: int, tweet_id: int, favourite_id: int) -> tuple[Operation, .
     """Operations that make a favourite, on the conditions `TWEET_EXISTS` and `NOT_LIKED`."""
     favourite = {"user_id": user_id, "tweet_id": tweet_id, "favourite_id": favourite_id}
     return (
-        Expect(TWEETS.name, (tweet_id,), True, label=TWEET_EXISTS),
+        tweet_exists(tweet_id),
         Expect(FAVOURITES.name, (user_id, tweet_id), False, label=NOT_LIKED),
         Insert(FAVOURITES.name, favourite),
         Insert(FAVOURITERS.name, favourite),
@@ -34,7 +31,7 @@ def liking(user_id: int, tweet_id: int, favourite_id: int) -> tuple[Operation, .
 def unliking(user_id: int, tweet_id: int) -> tuple[Operation, ...]:
     """Operations that remove a favourite, on the conditions `TWEET_EXISTS` and `LIKED`."""
     return (
-        Expect(TWEETS.name, (tweet_id,), True, label=TWEET_EXISTS),
+        tweet_exists(tweet_id),
         Expect(FAVOURITES.name, (user_id, tweet_id), True, label=LIKED),
         Delete(FAVOURITES.name, (user_id, tweet_id)),
         Delete(FAVOURITERS.name, (tweet_id, user_id)),
@@ -95,30 +92,3 @@ class EngagementRepository:
             reverse=True,
         )
         return [(tweet_id, favourite_id) for tweet_id, favourite_id in rows]
-
-    async def newest_liked(
-        self, user_ids: Sequence[int], lowest: int, limit: int
-    ) -> list[list[int]]:
-        """For each user the liked tweets with ids from `lowest` up, greatest first.
-
-        At most `limit` a user: a list of that length may be cut.
-        """
-        lists = await self._reader.select_many(
-            FAVOURITES,
-            ("tweet_id",),
-            [(user_id,) for user_id in user_ids],
-            after=(lowest - 1,),
-            limit=limit,
-            reverse=True,
-        )
-        return [[tweet_id for (tweet_id,) in rows] for rows in lists]
-
-    async def likes(self, user_id: int, tweet_ids: Sequence[int]) -> set[int]:
-        """Those of `tweet_ids` that the user likes."""
-        keys = [(user_id, tweet_id) for tweet_id in tweet_ids]
-        documents = await self._reader.get_many(FAVOURITES, keys)
-        return {
-            tweet_id
-            for tweet_id, document in zip(tweet_ids, documents, strict=True)
-            if document is not None
-        }

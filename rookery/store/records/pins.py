@@ -3,10 +3,12 @@
 A list comes newest first by `pin_id`, the Snowflake of the moment of pinning.
 """
 
-from rookery.store.engine import Delete, Expect, Increment, Insert, Operation, Reader
-from rookery.store.schema import PINS, TWEET_COUNTS, TWEETS, USER_COUNTS
+from collections.abc import Sequence
 
-TWEET_EXISTS = "tweet"
+from rookery.store.engine import Delete, Expect, Increment, Insert, Operation, Reader
+from rookery.store.records.conditions import tweet_exists
+from rookery.store.schema import PINS, TWEET_COUNTS, USER_COUNTS
+
 NOT_PINNED = "not pinned"
 PINNED = "pinned"
 TOO_MANY = "pins"
@@ -18,7 +20,7 @@ def pinning(user_id: int, tweet_id: int, pin_id: int, most: int) -> tuple[Operat
     Conditions: `TWEET_EXISTS`, `NOT_PINNED`, and `TOO_MANY`: with it, the user has at most `most`.
     """
     return (
-        Expect(TWEETS.name, (tweet_id,), True, label=TWEET_EXISTS),
+        tweet_exists(tweet_id),
         Expect(PINS.name, (user_id, tweet_id), False, label=NOT_PINNED),
         Insert(PINS.name, {"user_id": user_id, "tweet_id": tweet_id, "pin_id": pin_id}),
         Increment(TWEET_COUNTS.name, (tweet_id,), {"pins": 1}),
@@ -70,6 +72,12 @@ class PinRepository:
             reverse=True,
         )
         return [(tweet_id, pin_id) for tweet_id, pin_id in rows]
+
+    async def of_users(self, user_ids: Sequence[int], limit: int) -> list[list[int]]:
+        """Of each of these users the ids of at most `limit` tweets that they pinned."""
+        prefixes = [(user_id,) for user_id in user_ids]
+        lists = await self._reader.select_many(PINS, ("tweet_id",), prefixes, limit=limit)
+        return [[tweet_id for (tweet_id,) in rows] for rows in lists]
 
     async def is_pinned(self, user_id: int, tweet_id: int) -> bool:
         """Whether the user pinned the tweet."""

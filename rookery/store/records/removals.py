@@ -6,12 +6,14 @@ effect on the counts. A step is conditional on what it removes being there, so i
 whoever does it and however often it is tried.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import msgspec
 
 from rookery.models import Tombstone, Tweet
-from rookery.store.engine import Delete, Expect, Operation, Put, Reader
+from rookery.store.engine import Collection, Delete, Expect, Operation, Put, Reader
 from rookery.store.records.bookmarks import forgetting_bookmark
 from rookery.store.records.engagement import forgetting
 from rookery.store.schema import (
@@ -28,7 +30,6 @@ from rookery.store.schema import (
 OVERTAKEN = "removal"
 """The label of the `ConditionFailed` when someone else did a step meanwhile: look again."""
 
-
 TO_BE_DELETED = 1
 """The token of a removal that was noted by an upgrade or a check of the store. Where the tweet is
 still there, it is deleted first: it is one of several retweets of a tweet by the same user."""
@@ -37,39 +38,91 @@ still there, it is deleted first: it is one of several retweets of a tweet by th
 class Removal(msgspec.Struct, frozen=True, kw_only=True):
     """A deleted tweet that something may still refer to.
 
-    `token` is new each time that there is a reason to look at it again.
+    `token` is new each time that there is a reason to look at it again. The rest says who might
+    see the tweet, and so its retweets, which are still to be told of; nothing where that is not
+    known.
     """
 
     tweet_id: int
     token: int = 0
     reply_to_id: int | None = None
+    author_id: int | None = None
+    conversation_id: int = 0
+    visibility: str = "public"
+    mentioned: list[int] = []
+
+
+Forgetting: TypeAlias = Callable[[int, int], Iterable[Operation]]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A list of a tweet that goes with it; its key is the tweet, then what is listed.
+
+    `forgetting` makes the operations that take away what a deleted tweet lists, of both ids.
+    """
+
+    listed: Collection
+    forgetting: Forgetting
+
+    @property
+    def field(self) -> str:
+        """What is listed."""
+        return tuple(self.listed.key)[1]
+
+
+def _forgetting_like(tweet_id: int, user_id: int) -> Iterator[Operation]:
+    yield Expect(FAVOURITERS.name, (tweet_id, user_id), True, label=OVERTAKEN)
+    yield from forgetting(user_id, tweet_id)
+
+
+def _forgetting_row(collection: Collection) -> Forgetting:
+    return lambda tweet_id, listed: (Delete(collection.name, (tweet_id, listed)),)
+
+
+REFERENCES = (
+    Reference(FAVOURITERS, _forgetting_like),
+    Reference(BOOKMARKERS, lambda tweet_id, user_id: forgetting_bookmark(user_id, tweet_id)),
+    Reference(TWEET_EDITS, _forgetting_row(TWEET_EDITS)),
+    Reference(QUOTES, _forgetting_row(QUOTES)),
+)
+"""All of them but retweets, which are tweets themselves and are deleted."""
 
 
 class Remains(msgspec.Struct, frozen=True, kw_only=True):
-    """What still refers to a deleted tweet: a part of each kind, at most as much as asked for."""
+    """What still refers to a deleted tweet: a part of each kind, at most as much as asked for.
 
-    likers: list[int]
-    bookmarkers: list[int]
-    versions: list[int]
+    `listed` is in the order of `REFERENCES`.
+    """
+
+    listed: list[list[int]]
     retweets: list[int]
-    quotes: list[int]
     has_replies: bool
     parent: Tombstone | None
     """Of the tweet that it replied to, where that is deleted as well."""
 
     def is_less_than(self, limit: int) -> bool:
         """Whether this is all, where `limit` of each kind was asked for."""
-        parts = (self.likers, self.bookmarkers, self.versions, self.quotes)
-        return not self.retweets and max(map(len, parts)) < limit
+        return not self.retweets and max(map(len, self.listed)) < limit
 
 
 def beginning(tweet: Tweet, token: int) -> Operation:
     """The note that goes with the deletion of `tweet`; `token` is an id made for it."""
-    return noting(Removal(tweet_id=tweet.id, token=token, reply_to_id=tweet.reply_to_id))
+    return note_operation(
+        Removal(
+            tweet_id=tweet.id,
+            token=token,
+            reply_to_id=tweet.reply_to_id,
+            author_id=tweet.author_id,
+            conversation_id=tweet.conversation_id,
+            visibility=tweet.visibility,
+            mentioned=sorted(tweet.mentioned_ids),
+        )
+    )
 
 
-def noting(removal: Removal) -> Operation:
-    """The note itself, in place of a former one."""
+def note_operation(removal: Removal) -> Operation:
+    """What notes that there is something to remove, in place of a former note."""
     return Put(REMOVALS.name, msgspec.structs.asdict(removal))
 
 
@@ -80,15 +133,10 @@ def clearing(removal: Removal, remains: Remains) -> list[Operation]:
     """
     tweet_id = removal.tweet_id
     operations: list[Operation] = []
-    for user_id in remains.likers:
-        key = (tweet_id, user_id)
-        operations.append(Expect(FAVOURITERS.name, key, True, label=OVERTAKEN))
-        operations += forgetting(user_id, tweet_id)
-    for user_id in remains.bookmarkers:
-        operations += forgetting_bookmark(user_id, tweet_id)
-    operations += [Delete(TWEET_EDITS.name, (tweet_id, version)) for version in remains.versions]
+    for reference, listed in zip(REFERENCES, remains.listed, strict=True):
+        for each in listed:
+            operations += reference.forgetting(tweet_id, each)
     operations += [Delete(RETWEETS.name, (tweet_id, each)) for each in remains.retweets]
-    operations += [Delete(QUOTES.name, (tweet_id, each)) for each in remains.quotes]
     return operations
 
 
@@ -106,7 +154,7 @@ def ending(removal: Removal, remains: Remains, token: int) -> list[Operation]:
         operations.append(Delete(REPLIES.name, (removal.reply_to_id, removal.tweet_id)))
         if (parent := remains.parent) is not None:
             again = Removal(tweet_id=parent.id, token=token, reply_to_id=parent.reply_to_id)
-            operations.append(noting(again))
+            operations.append(note_operation(again))
         else:
             # Whoever deletes the parent meanwhile may still see this reply, and leave it its place.
             key = (removal.reply_to_id,)
@@ -133,20 +181,17 @@ class RemovalRepository:
         """What still refers to the tweet: at most `limit` of each kind."""
         prefix = (removal.tweet_id,)
         select = self._reader.select
-        likers = await select(FAVOURITERS, ("user_id",), prefix, limit=limit)
-        bookmarkers = await select(BOOKMARKERS, ("user_id",), prefix, limit=limit)
-        quotes = await select(QUOTES, ("tweet_id",), prefix, limit=limit)
-        versions = await select(TWEET_EDITS, ("version",), prefix, limit=limit)
+        listed = [
+            _ids(await select(each.listed, (each.field,), prefix, limit=limit))
+            for each in REFERENCES
+        ]
         retweets = await select(RETWEETS, ("tweet_id",), prefix, limit=limit)
         replies = await select(REPLIES, ("tweet_id",), prefix, limit=1)
         parent = None
         if removal.reply_to_id is not None:
             parent = await self._reader.get(TOMBSTONES, (removal.reply_to_id,))
         return Remains(
-            likers=_ids(likers),
-            bookmarkers=_ids(bookmarkers),
-            quotes=_ids(quotes),
-            versions=_ids(versions),
+            listed=listed,
             retweets=_ids(retweets),
             has_replies=bool(replies),
             parent=None if parent is None else msgspec.convert(parent, Tombstone),

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import msgspec
 
 from rookery.domain.merging import Post
-from rookery.models import Tombstone, Tweet, TweetCounts, TweetEdit
+from rookery.models import PostKind, Tombstone, Tweet, TweetCounts, TweetEdit
 from rookery.store.engine import Delete, Expect, Increment, Insert, Operation, Put, Reader
 from rookery.store.records.pins import PinRepository, pin_going_with_tweet
 from rookery.store.records.retweets import RetweetRepository, no_longer_referring, referring
@@ -44,9 +44,11 @@ def creating(tweet: Tweet) -> list[Operation]:
         Insert(
             POSTS.name, {"author_id": tweet.author_id, "tweet_id": tweet.id, "kind": tweet.kind}
         ),
-        Increment(USER_COUNTS.name, (tweet.author_id,), {"tweets": 1}),
-        *referring(tweet),
+        *_counting(tweet, 1),
     ]
+    targets = _targets(tweet)
+    if targets:
+        operations += referring(tweet)
     if tweet.retweet_of_id is None or tweet.reply_to_id is not None:
         row = {"conversation_id": tweet.conversation_id, "tweet_id": tweet.id}
         operations.append(Insert(CONVERSATIONS.name, row))
@@ -61,7 +63,7 @@ def creating(tweet: Tweet) -> list[Operation]:
                 },
             )
         )
-    for target_id, count in _targets(tweet):
+    for target_id, count in targets:
         operations.append(_exists(target_id))
         if tweet.is_counted:
             operations.append(Increment(TWEET_COUNTS.name, (target_id,), {count: 1}))
@@ -99,7 +101,7 @@ def deleting(tweet: Tweet, standing: Standing) -> list[Operation]:
         Delete(TWEET_COUNTS.name, (tweet.id,)),
         Delete(POSTS.name, (tweet.author_id, tweet.id)),
         Delete(CONVERSATIONS.name, (tweet.conversation_id, tweet.id)),
-        Increment(USER_COUNTS.name, (tweet.author_id,), {"tweets": -1}),
+        *_counting(tweet, -1),
         Put(TOMBSTONES.name, msgspec.structs.asdict(grave)),
         *no_longer_referring(tweet, standing.retweeted_as),
         *pin_going_with_tweet(tweet.author_id, tweet.id, standing.is_pinned, UNCHANGED),
@@ -146,6 +148,13 @@ def _targets(tweet: Tweet) -> list[tuple[int, str]]:
     return targets
 
 
+def _counting(tweet: Tweet, number: int) -> list[Operation]:
+    """What a tweet adds to its author's counts."""
+    if tweet.kind & PostKind.MENTIONED:
+        return []
+    return [Increment(USER_COUNTS.name, (tweet.author_id,), {"tweets": number})]
+
+
 def _exists(target_id: int) -> Operation:
     return Expect(TWEETS.name, (target_id,), True, label=target_label(target_id))
 
@@ -168,6 +177,17 @@ class TweetRepository:
         return [
             None if document is None else msgspec.convert(document, Tweet) for document in documents
         ]
+
+    async def conversation_of(self, tweet_id: int) -> int | None:
+        """The conversation that a tweet belongs to, or did before it was deleted; of a retweet
+        that of its original. None where nothing is known of it."""
+        tweet = await self.get(tweet_id)
+        if tweet is not None and tweet.retweet_of_id is not None and tweet.reply_to_id is None:
+            tweet = await self.get(tweet.retweet_of_id)
+        if tweet is not None:
+            return tweet.conversation_id
+        grave = (await self.tombstones([tweet_id])).get(tweet_id)
+        return None if grave is None else grave.conversation_id
 
     async def existing(self, tweet_ids: Sequence[int]) -> set[int]:
         """Those of `tweet_ids` that exist; reads no bodies."""

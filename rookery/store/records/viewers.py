@@ -3,7 +3,9 @@
 Reads only. Each kind of mark and of hiding is a collection whose key begins with the viewer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from enum import IntFlag
+from types import MappingProxyType
 from typing import NamedTuple
 
 from rookery.store.engine import Collection, Reader, Row, Selection
@@ -17,19 +19,32 @@ from rookery.store.schema import (
     RETWEETED,
 )
 
-MARKED: tuple[tuple[Collection, str], ...] = (
-    (FAVOURITES, "tweet_id"),
-    (RETWEETED, "original_id"),
-    (BOOKMARKS, "tweet_id"),
+
+class Marks(IntFlag):
+    """What a viewer did with a tweet."""
+
+    LIKED = 1
+    RETWEETED = 2
+    BOOKMARKED = 4
+
+
+MARKED: Mapping[Marks, tuple[Collection, str]] = MappingProxyType(
+    {
+        Marks.LIKED: (FAVOURITES, "tweet_id"),
+        Marks.RETWEETED: (RETWEETED, "original_id"),
+        Marks.BOOKMARKED: (BOOKMARKS, "tweet_id"),
+    }
 )
-"""The collections of marks, and the field of the marked tweet, in the order of their bits."""
+"""For each mark its collection, and the field of the marked tweet there."""
+
+
 HIDDEN: tuple[tuple[Collection, tuple[str, ...]], ...] = (
     (BLOCKS, ("blocked_id",)),
     (BLOCKED_BY, ("blocker_id",)),
     (MUTES, ("muted_id", "expires_ms")),
     (MUTED_CONVERSATIONS, ("conversation_id",)),
 )
-"""The collections of what is hidden, and what is read of them, in the order of `Hidden`."""
+"""For each field of `Hidden` its collection, and what is read of that."""
 
 
 class Hidden(NamedTuple):
@@ -50,8 +65,8 @@ class Hidden(NamedTuple):
 
 
 class ViewerRecord(NamedTuple):
-    """What is stored of one viewer: what is hidden, and for each of `MARKED` the tweets, newest
-    first."""
+    """What is stored of one viewer: for each of `MARKED` the tweets, newest first, and what is
+    hidden."""
 
     marked: Sequence[Sequence[int]]
     hidden: Hidden
@@ -73,18 +88,17 @@ class ViewerRepository:
         """For each user the newest marks, at most `max_marks` of each kind, and what is hidden, at
         most `max_hidden` of each kind; in one read."""
         prefixes = [(user_id,) for user_id in user_ids]
-        found = await self._reader.select_several(
-            [
-                *(Selection(each, (field,), prefixes, max_marks, True) for each, field in MARKED),
-                *(Selection(each, fields, prefixes, max_hidden) for each, fields in HIDDEN),
-            ]
+        marked = (
+            Selection(each, (field,), prefixes, max_marks, True) for each, field in MARKED.values()
         )
+        hidden = (Selection(each, fields, prefixes, max_hidden) for each, fields in HIDDEN)
+        found = await self._reader.select_several([*marked, *hidden])
         return [_record(lists) if any(lists) else NOTHING for lists in zip(*found, strict=True)]
 
     async def marked_among(self, user_id: int, tweet_ids: Sequence[int]) -> list[set[int]]:
         """For each of `MARKED`, those of `tweet_ids` that the user marked so."""
         keys = [(user_id, tweet_id) for tweet_id in tweet_ids]
-        return [await self._present(collection, keys) for collection, _ in MARKED]
+        return [await self._present(collection, keys) for collection, _ in MARKED.values()]
 
     async def hidden_among(self, user_id: int, ids: Sequence[int]) -> Hidden:
         """What of `ids`, which are of users and conversations, a user hides or is hidden by."""

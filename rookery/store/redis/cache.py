@@ -6,9 +6,10 @@ all of them bounded by `TTL_S` after the document was put here (and the time tha
 store took which it came from):
 
 * The writer died between the commit and the change here: what was here before stays until the
-  fan-out worker comes to the change of a tweet; a user's stays until it expires. Where Redis did
-  not answer in time, it stays until the writer or the worker reaches Redis again, which they try
-  every `RETRY_S`; the worker then has everyone forget what they read here in between.
+  fan-out worker comes to the change of a tweet, or of who may see a user's tweets; what else there
+  is of a user stays until it expires. Where Redis did not answer in time, it stays until the writer
+  or the worker reaches Redis again, which they try every `RETRY_S`; the worker then has everyone
+  forget what they read here in between.
 * Redis dropped the change early (its memory was full, its data was lost), and a reader that had
   read the store before the change then put the former document here.
 
@@ -235,12 +236,12 @@ def opened(
     caught_up: Callable[[list[Changed]], object] = lambda _: None,
 ) -> SharedCache | None:
     """The cache of the configured server; None where it has none, which is everywhere but in Redis
-    over MongoDB.
+    over a store that is shared.
 
     Raises:
         ConfigError: redis.url is malformed.
     """
-    if config.store.engine != "mongo" or not config.redis.url:
+    if not config.store.is_shared or not config.redis.url:
         return None
     return SharedCache(config.redis, steady_ms, caught_up)
 

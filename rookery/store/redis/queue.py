@@ -1,8 +1,8 @@
-"""A Redis stream as the queue, and the outbox for whatever is not, or no longer, in the stream.
+"""The queue of events over a Redis stream, with the outbox behind it.
 
-The outbox in the store has every event from its commit to its acknowledgement, and stays the
-truth; the stream brings the events sooner, and without a read of the store. So Redis may be
-away, be emptied or lose what it had: nothing else is lost with it.
+The outbox in the store holds every event from its commit to its acknowledgement, and is the truth.
+The stream brings the same events sooner and without a read of the store. So no event is lost where
+Redis does not answer, is emptied or loses what it had: the outbox brings it.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ SWEEP_S = 1.0
 OVERDUE_MS = 2_000
 """Age at which an event of the outbox should have come through the stream."""
 RECLAIM_S = 5.0
-"""After so long the messages that a consumer read and did not remove are looked at."""
+"""Messages that a consumer read so long ago and has not removed are taken over from it."""
 REMEMBERED = 50_000
 MAX_REMOVALS = 50_000
 
@@ -41,11 +41,15 @@ MAX_REMOVALS = 50_000
 class RedisQueue:
     """`rookery.store.queue.Queue` over a stream with a consumer group.
 
-    One task reads the stream into a buffer. Events from the outbox join them: all there are at
-    the start, after an `offer`, and while Redis is away; at other times those that are `OVERDUE_MS`
-    old, looked for every `SWEEP_S`, whose announcement was lost (or is still behind many others:
-    its copy is then recognised). What comes out of the stream late, or was committed or read in
-    the time of a former consumer, is looked up in the outbox first: it may be acknowledged.
+    One task reads the stream into a buffer. Events that the stream does not bring are read from the
+    outbox into the same buffer:
+
+    - at the start, after an `offer`, and while Redis is away: all of them;
+    - otherwise, every `SWEEP_S`: those older than `OVERDUE_MS`. Their announcement was lost, or is
+      still behind many others in the stream; its copy is then recognised.
+
+    An event of the stream may have been acknowledged already if it comes late, or was committed or
+    read in the time of a former consumer. Such an event is looked up in the outbox first.
     """
 
     def __init__(
@@ -59,27 +63,33 @@ class RedisQueue:
     ) -> None:
         self._outbox = outbox
         self._clock_ms = clock_ms
-        self._first_own = first_id_at(clock_ms())
         self._stream = EventStream(settings, consumer)
         self._reclaim_s = reclaim_s
+        self._counts = {"from_stream": 0.0, "from_outbox": 0.0, "reclaimed": 0.0}
 
+        # `_buffer` waits to be taken, `_held` was taken; `_known` are the ids of both.
         self._buffer: deque[StoredEvent] = deque()
         self._held: set[int] = set()
-        self._known: set[int] = set()  # in the buffer, or held
+        self._known: set[int] = set()
         self._acknowledged = RecentIds(REMEMBERED)
-        self._message_ids: dict[int, bytes] = {}  # of events known that came by the stream
+
+        # Messages of the stream, by the event that each brought, and those to be removed from it.
+        self._message_ids: dict[int, bytes] = {}
         self._removals: deque[bytes] = deque(maxlen=MAX_REMOVALS)
 
-        self._woken = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
-        self._behind = True  # the outbox may have what the stream has not
-        self._swept_s = 0.0
-        self._is_away = True
-        self._joined = False
-        self._reclaimed_s = 0.0
+        # The task that reads the stream. Events from `_first_own_id` on are of its own time.
         self._reading: asyncio.Task[None] | None = None
-        self._counts = {"from_stream": 0.0, "from_outbox": 0.0, "reclaimed": 0.0}
+        self._first_own_id = first_id_at(clock_ms())
+        self._is_away = True
+        self._has_joined = False
+        self._reclaimed_s = 0.0
+        self._has_room = asyncio.Event()  # in the buffer
+        self._has_room.set()
+
+        # The look into the outbox. `_is_behind`: it may hold events that the stream does not.
+        self._is_behind = True
+        self._swept_s = 0.0
+        self._woken = asyncio.Event()  # there are events to take, or a look is due
 
     # The relay's side
 
@@ -102,7 +112,7 @@ class RedisQueue:
     def _hand_out(self, limit: int) -> list[StoredEvent]:
         events = [self._buffer.popleft() for _ in range(min(limit, len(self._buffer)))]
         if len(self._buffer) < READ_COUNT:
-            self._room.set()
+            self._has_room.set()
         self._held.update(event.id for event in events)
         return events
 
@@ -122,8 +132,8 @@ class RedisQueue:
             self._removals.append(message_id)
 
     def offer(self, events: Sequence[StoredEvent]) -> None:
-        # Such as could not be added to the stream; the outbox has them in their order.
-        self._behind = True
+        # They could not be added to the stream. The outbox has them, in their order.
+        self._is_behind = True
         self._woken.set()
 
     async def is_empty(self) -> bool:
@@ -148,28 +158,28 @@ class RedisQueue:
     # The outbox
 
     async def _look_in_outbox(self, limit: int) -> None:
-        """Put into the buffer what the outbox has and the stream does not bring.
+        """Put events of the outbox that the stream does not bring into the buffer.
 
         Raises:
             Unavailable: the store does not answer, and the buffer is empty.
         """
-        everything = self._behind or self._is_away
+        everything = self._is_behind or self._is_away
         if not everything and monotonic() < self._swept_s + SWEEP_S:
             return
         before = None if everything else first_id_at(self._clock_ms() - OVERDUE_MS)
-        self._behind = False  # before the read, so that an `offer` during it counts
+        self._is_behind = False  # before the read, so that an `offer` during it counts
         try:
             found = await self._outbox.pending(self._known, limit, before)
         except Unavailable:
-            self._behind = self._behind or everything
+            self._is_behind = self._is_behind or everything
             if not self._buffer:
                 raise
             return
         if len(found) < limit:
             self._swept_s = monotonic()
         else:
-            self._behind = self._behind or everything
-        # The stream, and `acknowledge`, went on during the read.
+            self._is_behind = self._is_behind or everything
+        # During the read some may have come by the stream, or been acknowledged.
         fresh = [each for each in found if self._is_new(each.id)]
         self._known.update(each.id for each in fresh)
         self._buffer.extendleft(reversed(fresh))
@@ -182,11 +192,11 @@ class RedisQueue:
 
     async def _read_forever(self) -> None:
         while True:
-            await self._room.wait()
+            await self._has_room.wait()
             try:
                 await self._read()
             except FAILURES as error:
-                self._joined = False
+                self._has_joined = False
                 if is_lost(error):
                     log.warning("the stream was lost; going on from the outbox", error=str(error))
                     continue
@@ -195,34 +205,34 @@ class RedisQueue:
                     self._is_away = True
                     self._woken.set()
                 await asyncio.sleep(RETRY_S)
-            except Exception:  # whatever it was, events must go on coming
+            except Exception:  # a fault of ours, for which no event may wait
                 log.exception("reading the stream failed")
                 await asyncio.sleep(RETRY_S)
 
     async def _read(self) -> None:
-        """One read of the stream, and what is due beside it."""
-        if not self._joined:
+        """Read the stream once; before that join its group and reclaim, where that is due."""
+        if not self._has_joined:
             await self._stream.join()
-            self._joined = self._behind = True
+            self._has_joined = self._is_behind = True
             self._woken.set()
         if monotonic() >= self._reclaimed_s + self._reclaim_s:
             async for messages in self._stream.reclaim(self._reclaim_s):
                 self._counts["reclaimed"] += await self._admit(messages, reclaimed=True)
             self._reclaimed_s = monotonic()
-        # While the outbox serves, an answer matters more than an event.
+        # While Redis counts as away, any answer shows that it is back: none waits for an event.
         messages = await self._stream.read(waits=not self._is_away)
         if self._is_away:
             log.info("reading the stream")
             self._is_away = False
-            self._behind = True
+            self._is_behind = True
         await self._admit(messages)
 
     async def _admit(self, messages: Iterable[Message], *, reclaimed: bool = False) -> int:
-        """Put what is new into the buffer; remove what was acknowledged; how many were new."""
+        """Put new events into the buffer, and have acknowledged ones removed; how many were new."""
         arrived: list[StoredEvent] = []
         doubtful: list[StoredEvent] = []
-        # Those before its own time another consumer may have acknowledged.
-        sure_from = max(self._first_own, first_id_at(self._clock_ms() - OVERDUE_MS))
+        # Those of before its own time may have been acknowledged by another consumer.
+        sure_from = max(self._first_own_id, first_id_at(self._clock_ms() - OVERDUE_MS))
         for message_id, event in messages:
             if event is None or event.id in self._acknowledged:
                 self._removals.append(message_id)
@@ -240,15 +250,15 @@ class RedisQueue:
         self._buffer.extend(fresh)
         self._counts["from_stream"] += len(fresh)
         if len(self._buffer) >= READ_COUNT:
-            self._room.clear()
+            self._has_room.clear()
         if fresh:
             self._woken.set()
         return len(fresh)
 
     async def _present(self, events: Collection[StoredEvent]) -> list[StoredEvent]:
-        """Those of the events that the outbox has; the others are forgotten.
+        """Those of the events that the outbox still has; the others are forgotten.
 
-        Waits for as long as the store is away.
+        Waits for as long as the store does not answer.
         """
         while events:
             try:
@@ -263,10 +273,10 @@ class RedisQueue:
         return []
 
     async def _tidy(self) -> None:
-        """Remove from the stream what is done.
+        """Remove the messages of acknowledged events from the stream.
 
-        Where Redis fails it is kept for the next time; what is lost with this process is found
-        when the stream is reclaimed, and looked up in the outbox.
+        Where Redis fails, they are kept for the next time. Where this process ends before, whoever
+        reclaims them looks their events up in the outbox.
         """
         removals = list(self._removals)
         if not removals:

@@ -30,9 +30,6 @@ from rookery.store.sqlite.backfills import (
 from rookery.store.sqlite.connection import APPLICATION_ID, schema_version
 from rookery.store.sqlite.tables import Table, tables
 
-VERSION = 5
-"""The version that this program reads and writes: that of the last step."""
-
 
 @dataclass(frozen=True)
 class Migration:
@@ -62,6 +59,10 @@ def migrations(collections: Iterable[Collection]) -> tuple[Migration, ...]:
             lambda c: list_retweets_and_quotes(c, declared),
         ),
     )
+
+
+VERSION = migrations(())[-1].version
+"""The version that this program reads and writes: that of the last step."""
 
 
 def migrate(connection: sqlite3.Connection, steps: Sequence[Migration]) -> list[int]:

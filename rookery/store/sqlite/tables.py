@@ -10,45 +10,34 @@ search by a position among equals, ``(followers, user_id) < (?, ?)``, but filter
 Fields that are not declared travel in the blob `body`.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, ClassVar
 
 import msgspec
 
-from rookery.store.engine import Collection, Document, Key, Row
+from rookery.store.declared import Declared
+from rookery.store.engine import Collection, Document, Row
 from rookery.store.sqlite.statements import equal, listed, marks, quoted
 
 BODY = "body"
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _TYPES = {int: "INTEGER", str: "TEXT"}
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
-_T = TypeVar("_T")
 
+class Table(Declared):
+    """One collection in SQL."""
 
-class Table:
-    """One collection in SQL.
-
-    Raises:
-        ValueError: the declaration is not sound.
-    """
+    reserved_fields: ClassVar[frozenset[str]] = frozenset({BODY})
 
     def __init__(self, collection: Collection) -> None:
-        self.collection = collection
-        self.name = collection.name
-        self.key = tuple(collection.key)
-        self.types = {**collection.key, **collection.columns}
+        super().__init__(collection)
         self.columns = tuple(self.types)
-        self._key_types = tuple(collection.key.values())
         self._column_types = tuple(self.types.values())
         self.has_body = collection.body
         self.is_rowid = tuple(collection.key.values()) == (int,) and not collection.indexes
-        self.orders = {name: self._order(fields) for name, fields in collection.indexes.items()}
-        _check(self)
         self._all = listed((*self.columns, BODY) if self.has_body else self.columns)
         self._one = f"SELECT {self._all} FROM {quoted(self.name)} WHERE {equal(self.key)}"
         # Bound methods, so that the caches go with the table.
@@ -90,51 +79,12 @@ class Table:
             document.update(_decode(row[-1]))
         return document
 
-    def checked_key(self, key: Key) -> Key:
-        """`key`, if it is a whole and sound one."""
-        if tuple(map(type, key)) == self._key_types:
-            return key
-        if len(key) != len(self.key):
-            raise ValueError(f"{self.name} has the key {self.key}, not {len(key)} fields")
-        for name, value in zip(self.key, key, strict=True):
-            self.checked(name, value)
-        return key
-
-    def checked_prefix(self, prefix: Key) -> Key:
-        """`prefix`, if it is a sound one of some of the key's fields, but not of all."""
-        if not 0 < len(prefix) < len(self.key):
-            raise ValueError(f"{self.name}: a range has a part of the key {self.key} as prefix")
-        for name, value in zip(self.key, prefix, strict=False):
-            self.checked(name, value)
-        return prefix
-
-    def checked(self, name: str, value: _T) -> _T:
-        """`value`, if the key field or column `name` may hold it."""
-        type_ = self.types.get(name)
-        if type_ is None:
-            raise ValueError(f"{self.name} has no key field or column {name!r}")
-        # SQLite would store "12" and 12.0 as 12 in an int column, and nobody would notice.
-        if isinstance(value, type_) and not isinstance(value, bool):
-            return value
-        if value is None and name not in self.collection.key:
-            return value
-        raise TypeError(f"{self.name}.{name} takes {type_.__name__}, not {value!r}")
-
     # Reading
 
     @property
     def get_sql(self) -> str:
         """The document with a key; parameters: the key."""
         return self._one
-
-    def order(self, index: str | None) -> tuple[str, ...]:
-        """The fields by which the key or an index sorts."""
-        if index is None:
-            return self.key
-        try:
-            return self.orders[index]
-        except KeyError:
-            raise ValueError(f"{self.name} has no index {index!r}") from None
 
     def _many_sql(self, count: int) -> str:
         """Documents by `count` keys, in any order; each key's fields are parameters."""
@@ -226,8 +176,7 @@ class Table:
     def _where(
         self, order: Sequence[str], prefix: int, after: int, before: int, grouped: bool = False
     ) -> str:
-        if prefix + max(after, before) > len(order):
-            raise ValueError(f"{self.name} sorts by {tuple(order)}: too many fields given")
+        self.check_bounds(order, prefix, after, before)
         terms = []
         for i, name in enumerate(order[:prefix]):
             # IS finds None as well, and uses the index as = does.
@@ -241,12 +190,7 @@ class Table:
         return " WHERE " + " AND ".join(terms) if terms else ""
 
     def _projection(self, fields: Sequence[str]) -> str:
-        if not fields:
-            raise ValueError(f"{self.name}: name the fields to read")
-        for name in fields:
-            if name not in self.types:
-                raise ValueError(f"{self.name} has no key field or column {name!r}")
-        return listed(fields)
+        return listed(self.checked_fields(fields))
 
     # Writing
 
@@ -356,31 +300,7 @@ class Table:
     def _index_name(self, index: str) -> str:
         return quoted(f"{self.name}__{index}")
 
-    def _order(self, fields: tuple[str, ...]) -> tuple[str, ...]:
-        return (*fields, *(name for name in self.key if name not in fields))
-
 
 def tables(collections: Iterable[Collection]) -> dict[str, Table]:
     """Tables by the name of their collection."""
     return {collection.name: Table(collection) for collection in collections}
-
-
-def _check(table: Table) -> None:
-    collection = table.collection
-    names = [table.name, *table.columns, *collection.indexes]
-    for name in names:
-        if not _NAME.match(name):
-            raise ValueError(f"{table.name}: {name!r} is not a plain name")
-    if not table.key:
-        raise ValueError(f"{table.name} has no key")
-    if BODY in table.columns or set(collection.key) & set(collection.columns):
-        raise ValueError(f"{table.name} declares a field twice, or one named {BODY!r}")
-    if not set(table.types.values()) <= set(_TYPES):
-        raise ValueError(f"{table.name}: keys and columns are int or str")
-    for index, fields in collection.indexes.items():
-        if not set(fields) <= set(table.columns):
-            raise ValueError(f"{table.name}: index {index!r} names a field that is not declared")
-    if "expires" in collection.indexes:
-        raise ValueError(f"{table.name}: an index may not be named 'expires'")
-    if collection.expires is not None and collection.columns.get(collection.expires) is not int:
-        raise ValueError(f"{table.name}: {collection.expires!r} is not an int column")

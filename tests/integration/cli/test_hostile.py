@@ -174,7 +174,8 @@ def test_an_unknown_section_is_shown_as_it_is_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words",
     [("serve", "--runtime", "inline"), ("status",), ("backup",), ("fsck",), ("drain", "x"),
-     ("admin", "token", "ada"), ("admin", "rotate-keys"), ("events",), ("events", "retry")],
+     ("admin", "token", "ada"), ("admin", "suspend", "ada"), ("admin", "restore", "ada"),
+     ("admin", "rotate-keys"), ("events",), ("events", "retry")],
 )  # fmt: skip
 def test_data_folders_that_are_none(tmp_path: Path, words: tuple[str, ...], name: str) -> None:
     """A file, another program's database, garbage, a place where none can be, a dead server's."""

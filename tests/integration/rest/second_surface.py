@@ -1,12 +1,14 @@
 """A surface for tests, as unlike the native one as it can be: declared here, and nowhere else.
 
 Bodies are forms, with files or without, unknown fields are ignored, errors have another shape,
-pages are linked in a header, names are in snake case and tweets are rendered in its own way. Files
-are streamed in and out.
+pages are linked in a header, names are in snake case and tweets are rendered in its own way, with
+cards of its own. Files are streamed in and out. What it shows comes from the same use-cases as what
+the native one shows.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
+from html import escape
 from typing import Annotated
 
 import msgspec
@@ -14,7 +16,7 @@ from msgspec import Meta
 
 from rookery.config import Limits as LimitSettings
 from rookery.config.sections import PerMinute
-from rookery.errors import NotFound, RookeryError
+from rookery.errors import NotFound, Protected, RookeryError
 from rookery.http.addresses import Addresses
 from rookery.http.declaring.bodies import FORM
 from rookery.http.declaring.endpoint import (
@@ -31,13 +33,15 @@ from rookery.http.declaring.parameters import Answer, Nothing, Parameters, Unkno
 from rookery.http.declaring.surface import About, Render, Surface
 from rookery.http.protocol.bodies import StreamBounds
 from rookery.http.protocol.message import Request
-from rookery.models import Tweet
+from rookery.ids import parse_id
 from rookery.security_log import Refusals
 from rookery.services.accounts.authentication import Authenticator
 from rookery.services.limits import Limits
-from rookery.services.tweets.tweets import NewTweet, Tweets
-from rookery.store.records.tweets import TweetRepository
+from rookery.services.reading.shown import Entry, Marks, Shown
+from rookery.services.tweets.tweets import NewTweet
+from rookery.services.use_cases import UseCases
 
+SURFACE = "toy"
 MAX_FILE_BYTES = 3 << 20
 PIECE_BYTES = 32 << 10
 
@@ -56,8 +60,7 @@ class ToyServices:
     limits: Limits
     addresses: Addresses
     refusals: Refusals
-    tweets: Tweets
-    records: TweetRepository
+    use_cases: UseCases
     files: dict[str, bytes] = field(default_factory=dict)
     most_waiting_bytes: int = 0
     """Of an upload, at most, what waited for its reader."""
@@ -65,12 +68,20 @@ class ToyServices:
     between_pieces: Callable[[], Awaitable[None]] | None = None
 
 
-class Status(Answer, frozen=True, kw_only=True):
-    """A tweet as this surface shows it."""
+class Card(Answer, frozen=True, kw_only=True):
+    """What of a tweet is the same for everybody."""
 
     id: int
     content_html: str
     author_id: int
+
+
+class Status(Card, frozen=True, kw_only=True):
+    """A tweet as this surface shows it; `favourited` is None for who is not signed in."""
+
+    favourites: int
+    favourited: bool | None
+    reblog: "Status | None"
 
 
 class Problem(Answer, frozen=True, kw_only=True):
@@ -98,6 +109,29 @@ class AuthorPath(Parameters, frozen=True, kw_only=True):
     author_id: Annotated[str, Meta(pattern="^[0-9]{1,19}$")]
 
 
+class Account(Answer, frozen=True, kw_only=True):
+    """Who somebody is."""
+
+    id: int
+    acct: str
+
+
+class LookupQuery(Parameters, frozen=True, kw_only=True):
+    acct: str
+
+
+class StatusPath(Parameters, frozen=True, kw_only=True):
+    id: Annotated[str, Meta(pattern="^[0-9]{1,19}$")]
+
+    @property
+    def number(self) -> int:
+        """Raises NotFound where no status can have the id."""
+        value = parse_id(self.id)
+        if value is None:
+            raise NotFound("Status not found")
+        return value
+
+
 class FilePath(Parameters, frozen=True, kw_only=True):
     name: Annotated[str, Meta(pattern="^[a-z]{1,9}$", extra={"demand": "must be lower case"})]
 
@@ -113,8 +147,33 @@ async def post(services: ToyServices, call: Call[Nothing, Nothing, NewStatus]) -
     if call.body.picture is not None:
         text += f" ({call.body.picture.name}: {len(call.body.picture.content)})"
     new = NewTweet(text=text, sensitive=call.body.sensitive)
-    tweet, _ = await services.tweets.post(call.identity, new, None)
-    return _status(tweet)
+    tweet = await services.use_cases.tweets.create(call.identity, new)
+    return _status(await services.use_cases.reading.one(tweet.author_id, tweet.id))
+
+
+@endpoint(
+    "GET",
+    "/statuses/{id}",
+    "A status",
+    answers={200: Status},
+    errors=(NotFound,),
+    auth=Auth.OPTIONAL,
+)
+async def one(services: ToyServices, call: Call[StatusPath, Nothing, Nothing]) -> Status:
+    return _status(await services.use_cases.reading.one(call.viewer_id, call.path.number))
+
+
+@endpoint(
+    "POST",
+    "/statuses/{id}/favourite",
+    "Like a status",
+    answers={200: Status},
+    errors=(NotFound,),
+)
+async def favourite(services: ToyServices, call: Call[StatusPath, Nothing, Nothing]) -> Status:
+    status_id = call.path.number
+    await services.use_cases.engagement.like(call.identity, status_id)
+    return _status(await services.use_cases.reading.one(call.viewer_id, status_id))
 
 
 @endpoint(
@@ -122,15 +181,36 @@ async def post(services: ToyServices, call: Call[Nothing, Nothing, NewStatus]) -
     "/accounts/{author_id}/statuses",
     "What somebody posted",
     answers={200: list[Status]},
-    auth=Auth.NONE,
+    errors=(NotFound, Protected),
+    auth=Auth.OPTIONAL,
 )
 async def statuses(services: ToyServices, call: Call[AuthorPath, StatusesQuery, Nothing]) -> Page:
+    author_id, query = int(call.path.author_id), call.query
+    timelines = services.use_cases.timelines
+    page = await timelines.user(call.viewer_id, author_id, query.max_id, query.limit)
+    following = str(page.next_id) if page.next_id else None
+    return Page("statuses", [_status(each) for each in page.tweets], following)
+
+
+@endpoint("GET", "/home", "One's home", answers={200: list[Status]})
+async def home(services: ToyServices, call: Call[Nothing, StatusesQuery, Nothing]) -> Page:
     query = call.query
-    posts = await services.records.posts(int(call.path.author_id), query.max_id, query.limit + 1)
-    shown = [tweet_id for tweet_id, _ in posts[: query.limit]]
-    tweets = await services.records.get_many(shown)
-    following = str(shown[-1]) if len(posts) > query.limit else None
-    return Page("statuses", [_status(each) for each in tweets if each is not None], following)
+    page = await services.use_cases.timelines.home(call.identity, query.max_id, query.limit)
+    following = str(page.next_id) if page.next_id else None
+    return Page("statuses", [_status(each) for each in page.tweets], following)
+
+
+@endpoint(
+    "GET",
+    "/lookup",
+    "An account, by its name",
+    answers={200: Account},
+    errors=(NotFound,),
+    auth=Auth.OPTIONAL,
+)
+async def lookup(services: ToyServices, call: Call[Nothing, LookupQuery, Nothing]) -> Account:
+    found = await services.use_cases.profiles.by_username(call.query.acct, call.viewer_id)
+    return Account(id=found.user.id, acct=found.user.username)
 
 
 @endpoint(
@@ -182,8 +262,25 @@ async def session(services: ToyServices, call: Call[Nothing, Nothing, Nothing]) 
     return Reply(values, repeated=(("Set-Cookie", "a=1; Path=/"), ("Set-Cookie", "b=2; Path=/")))
 
 
-def _status(tweet: Tweet) -> Status:
-    return Status(id=tweet.id, content_html=f"<p>{tweet.text}</p>", author_id=tweet.author_id)
+def _card(entry: Entry) -> Card:
+    """Kept beside what other surfaces made of the tweet."""
+    card: Card | None = entry.cards.get(SURFACE)
+    if card is None:
+        tweet = entry.tweet
+        html = f"<p>{escape(tweet.text)}</p>"
+        card = Card(id=tweet.id, content_html=html, author_id=tweet.author_id)
+        entry.cards[SURFACE] = card
+    return card
+
+
+def _status(shown: Shown) -> Status:
+    marks = shown.marks
+    return Status(
+        **msgspec.structs.asdict(_card(shown.entry)),
+        favourites=shown.entry.counts.likes,
+        favourited=None if marks is None else bool(marks & Marks.LIKED),
+        reblog=None if shown.original is None else _status(shown.original),
+    )
 
 
 def _problem(error: RookeryError, text: str) -> Problem:
@@ -204,10 +301,10 @@ def toy_surface(
 ) -> Surface:
     """The surface, wherever it is to be."""
     return Surface(
-        name="toy",
+        name=SURFACE,
         prefix=prefix,
         host=host,
-        endpoints=(post, statuses, keep, file, session),
+        endpoints=(post, one, favourite, statuses, home, lookup, keep, file, session),
         errors=ErrorFormat(Problem, _problem),
         paginate=_linked,
         about=About(title="Toy", description="A surface of tests"),

@@ -4,22 +4,15 @@ import asyncio
 import dataclasses
 import gzip
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 
 import pytest
-import pytest_asyncio
 from structlog.testing import capture_logs
 
 from tests.integration.http_world import Client, World, http_world
 
 JSON = {"Content-Type": "application/json"}
 TEXT = '{"text": "hi"}'
-
-
-@pytest_asyncio.fixture
-async def world() -> AsyncIterator[World]:
-    async with http_world() as made:
-        yield made
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,11 +1,9 @@
 """What an endpoint is said to refuse is what it refuses: no more, no less."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 from unittest.mock import patch
 
 import pytest
-import pytest_asyncio
 
 from rookery.errors import Forbidden, Protected
 from rookery.http.declaring.endpoint import Auth, Endpoint
@@ -15,7 +13,7 @@ from rookery.http.native.app import ENDPOINTS
 from rookery.services.graph import blocks, mutes
 from rookery.services.tweets import pins
 from rookery.text import PROBLEM_CODES
-from tests.integration.http_world import Client, World, http_world
+from tests.integration.http_world import Client, World
 
 BY_ID = {endpoint.operation_id: endpoint for endpoint in ENDPOINTS}
 SHOWN = [endpoint for endpoint in ENDPOINTS if not endpoint.hidden]
@@ -32,12 +30,6 @@ PROBLEMS = {
 }
 UNREACHABLE = {"text_surrogate"}
 """No JSON in UTF-8 that is read can hold one; a way of posting that is not REST could."""
-
-
-@pytest_asyncio.fixture
-async def world() -> AsyncIterator[World]:
-    async with http_world() as made:
-        yield made
 
 
 def path_of(endpoint: Endpoint, **given: str) -> str:

@@ -3,17 +3,16 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
-import pytest_asyncio
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from rookery.http.native.app import ENDPOINTS
 from rookery.http.native.schemas import PREFIX
-from tests.integration.http_world import World, http_world
+from tests.integration.http_world import World
 
 # A text may fit the document and still break a rule that no schema can state (weighted length,
 # a cursor's checksum, a reply to a tweet that does not exist), so 400 is no failure there.
@@ -30,12 +29,6 @@ generate-duplicate-query-parameters = true
 [phases.stateful]
 enabled = false
 """
-
-
-@pytest_asyncio.fixture
-async def world() -> AsyncIterator[World]:
-    async with http_world() as made:
-        yield made
 
 
 async def schemathesis(world: World, token: str, folder: Path, *options: str) -> tuple[int, str]:
@@ -121,6 +114,12 @@ async def test_every_reference_in_the_document_resolves(world: World) -> None:
                 walk(value)
 
     walk(whole)
+
+
+async def test_the_document_is_valid(world: World) -> None:
+    """By a validator of OpenAPI 3.1 that is not ours."""
+    validator = OpenAPIV31SpecValidator(await document(world))
+    assert [error.message for error in validator.iter_errors()] == []
 
 
 async def test_every_schema_of_the_document_is_one(world: World) -> None:

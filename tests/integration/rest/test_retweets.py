@@ -1,18 +1,10 @@
 """Retweets, quotes, bookmarks, pins and visibilities over real HTTP."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from tests.integration.http_world import Client, World, http_world
-
-
-@pytest_asyncio.fixture
-async def world() -> AsyncIterator[World]:
-    async with http_world() as made:
-        yield made
+from tests.integration.http_world import Client, World
 
 
 async def post(client: Client, text: str = "hello", **more: Any) -> str:

@@ -1,20 +1,11 @@
 """A retweet is one, however many try at once, and goes with its original."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest_asyncio
-
-from tests.integration.http_world import Client, World, http_world
+from tests.integration.http_world import Client, World
 
 TRIES = 64
-
-
-@pytest_asyncio.fixture
-async def world() -> AsyncIterator[World]:
-    async with http_world() as made:
-        yield made
 
 
 async def retweet(who: Client, tweet_id: str) -> tuple[int, str]:

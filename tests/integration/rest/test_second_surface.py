@@ -18,7 +18,6 @@ from rookery.http.declaring.openapi import document
 from rookery.http.declaring.surface import Surface
 from rookery.http.native.app import NATIVE
 from rookery.http.protocol.server import serve
-from rookery.store.records.tweets import TweetRepository
 from tests.integration.http_world import NO_LIMITS, Client, World, http_world
 from tests.integration.rest.second_surface import (
     MAX_FILE_BYTES,
@@ -26,7 +25,6 @@ from tests.integration.rest.second_surface import (
     ToyServices,
     toy_surface,
 )
-from tests.unit.memory_store import MemoryStore
 
 ORIGIN = "https://toy.example"
 
@@ -56,17 +54,15 @@ class Both:
 
 @asynccontextmanager
 async def both_surfaces(surface: Surface, limits: ToyLimits | None = None) -> AsyncIterator[Both]:
-    store = MemoryStore()
     settings = limits or ToyLimits(**dict.fromkeys(ToyLimits.__struct_fields__, 0))
-    async with http_world(store=store, limits=settings) as world:
+    async with http_world(limits=settings) as world:
         services = world.services
         toy = ToyServices(
             services.authenticator,
             services.limits,
             services.addresses,
             services.refusals,
-            services.tweets,
-            TweetRepository(store.reader),
+            services,
         )
         application = Application([(NATIVE, services), (surface, toy)])
         server = await serve(application.respond, "127.0.0.1", 0, bounds_of=application.bounds_of)
@@ -87,10 +83,56 @@ async def test_each_surface_reads_its_own_bodies_and_renders_its_own_tweets(both
     form = {"status": "Hello & welcome", "sensitive": "true", "unknown": "x"}
     status, posted, _ = await both.ask("POST", "/toy/statuses", data=form)
     assert status == 200
-    assert posted["content_html"] == "<p>Hello & welcome</p>"
+    assert posted["content_html"] == "<p>Hello &amp; welcome</p>"
     assert posted["author_id"] == int(both.ada.user_id)
     status, native, _ = await both.ask("GET", f"/api/v1/tweets/{posted['id']}")
     assert (status, native["text"], native["sensitive"]) == (200, "Hello & welcome", True)
+
+
+async def test_both_surfaces_show_the_same_tweets(both: Both) -> None:
+    """With what happened on the other one: likes, edits and retweets."""
+    _, posted, _ = await both.ask("POST", "/toy/statuses", data={"status": "first"})
+    path, native = f"/toy/statuses/{posted['id']}", f"/api/v1/tweets/{posted['id']}"
+    for _ in range(2):  # The second time each has its card.
+        assert (await both.ask("GET", native))[1]["text"] == "first"
+        assert (await both.ask("GET", path))[1] == posted
+    _, liked, _ = await both.ask("POST", f"{path}/favourite")
+    assert (liked["favourites"], liked["favourited"]) == (1, True)
+    assert (await both.ask("GET", native))[1]["liked"] is True
+    await both.ada.ok("DELETE", f"/tweets/{posted['id']}/like")
+    assert (await both.ask("GET", path))[1] == posted
+    await both.ada.ok("PATCH", f"/tweets/{posted['id']}", {"text": "second"})
+    await both.ada.ok("POST", f"/tweets/{posted['id']}/retweet")
+    _, page, _ = await both.ask("GET", "/toy/home")
+    assert [each["content_html"] for each in page] == ["<p></p>", "<p>second</p>"]
+    assert page[0]["reblog"] == page[1]
+
+
+async def test_what_is_hidden_is_hidden_on_both(both: Both) -> None:
+    """Blocks, mutes, private accounts and audiences, in lists and by itself."""
+    bob = await both.world.user("bob")
+    await both.ada.ok("POST", f"/users/{bob.user_id}/follow")
+    ids = []
+    for visibility in ("public", "followers", "mentioned"):
+        body = {"text": visibility, "visibility": visibility}
+        ids.append((await bob.ok("POST", "/tweets", body))["tweetId"])
+    lists = ("/toy/home?limit=9", f"/toy/accounts/{bob.user_id}/statuses?limit=9")
+
+    async def seen() -> list[Any]:
+        singly = [(await both.ask("GET", f"/toy/statuses/{each}"))[0] for each in ids]
+        found = [(await both.ask("GET", path))[1] for path in lists]
+        return [*singly, *(page if isinstance(page, dict) else len(page) for page in found)]
+
+    assert await seen() == [200, 200, 404, 2, 2]
+    await both.ada.ok("POST", f"/users/{bob.user_id}/mute")
+    assert await seen() == [200, 200, 404, 0, 2]
+    await bob.ok("PATCH", f"/users/{bob.user_id}", {"isPrivate": True})
+    await bob.ok("DELETE", f"/users/{both.ada.user_id}/follower")
+    *others, refused = await seen()
+    assert (others, refused["kind"]) == ([404, 404, 404, 0], "protected")
+    await bob.ok("POST", f"/users/{both.ada.user_id}/block")
+    *others, refused = await seen()
+    assert (others, refused["kind"]) == ([404, 404, 404, 0], "not_found")
 
 
 async def test_a_format_that_a_surface_does_not_list_is_refused(both: Both) -> None:
@@ -142,6 +184,17 @@ async def test_unknown_fields_are_ignored_there_and_refused_here(both: Both) -> 
     assert (await both.ask("GET", path))[0] == 200
     native = f"/api/v1/timeline/user/{both.ada.user_id}?unknown=1"
     assert (await both.ask("GET", native))[0] == 400
+
+
+async def test_a_parameter_that_is_required_is_asked_for(both: Both) -> None:
+    """Whether there is a query or not; the document says so."""
+    for path in ("/toy/lookup", "/toy/lookup?unknown=1"):
+        status, problem, _ = await both.ask("GET", path)
+        assert (status, problem["problem"]) == (400, "acct is required")
+    found = await both.ask("GET", "/toy/lookup?acct=ADA")
+    assert found[:2] == (200, {"id": int(both.ada.user_id), "acct": "ada"})
+    (parameter,) = document(toy_surface())["paths"]["/toy/lookup"]["get"]["parameters"]
+    assert (parameter["name"], parameter["required"]) == ("acct", True)
 
 
 async def test_errors_look_as_the_surface_has_them(both: Both) -> None:

@@ -1,18 +1,10 @@
 """Following on request, blocking, muting and privacy over real HTTP."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from tests.integration.http_world import Client, World, http_world
-
-
-@pytest_asyncio.fixture
-async def world() -> AsyncIterator[World]:
-    async with http_world() as made:
-        yield made
+from tests.integration.http_world import Client, World
 
 
 async def private(world: World, username: str) -> Client:
@@ -61,10 +53,22 @@ async def test_denying_and_withdrawing(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "method", ["GET", "POST follow", "DELETE follow", "POST block", "POST mute"]
+    ("method", "body"),
+    [
+        ("GET", {"error": "User not found", "code": "not_found"}),
+        ("POST follow", {"error": "User not found", "code": "not_found"}),
+        ("DELETE follow", {"message": "Unfollowed user", "following": False, "requested": False}),
+        ("DELETE follower", {"message": "The user does not follow you"}),
+        ("POST block", {"message": "User blocked", "blocking": True}),
+        ("DELETE block", {"message": "User unblocked", "blocking": False}),
+        ("POST mute", {"message": "User muted", "muting": True, "mutedUntil": None}),
+        ("DELETE mute", {"message": "User unmuted", "muting": False, "mutedUntil": None}),
+    ],
 )
-async def test_who_is_blocked_cannot_tell_it_from_nobody(world: World, method: str) -> None:
-    """The same status and body by id and by name."""
+async def test_who_is_blocked_cannot_tell_it_from_nobody(
+    world: World, method: str, body: dict[str, Any]
+) -> None:
+    """The same status and body by id and by name; what can be done is done."""
     ada, bob = await world.user("ada"), await world.user("bob")
     await ada.ok("POST", f"/users/{bob.user_id}/block")
     verb, _, action = method.partition(" ")
@@ -73,8 +77,11 @@ async def test_who_is_blocked_cannot_tell_it_from_nobody(world: World, method: s
     for who in (ada.user_id, "999", "by/username/ada", "by/username/nobody"):
         status, answer, _ = await bob.request(verb, f"/users/{who}{tail}")
         answers.append((status, answer))
-    assert answers == [(404, answers[0][1])] * 4
-    assert answers[0][1] == {"error": "User not found", "code": "not_found"}
+    assert answers == [(404 if "error" in body else 200, body)] * 4
+    await ada.ok("POST", f"/users/{bob.user_id}/unblock")
+    profile = await bob.ok("GET", f"/users/{ada.user_id}")
+    assert profile["blocking"] is (method == "POST block")
+    assert profile["muting"] is (method == "POST mute")
 
 
 async def test_a_block_is_listed_and_ended(world: World) -> None:
@@ -115,7 +122,7 @@ async def test_a_mute_needs_no_body_and_takes_a_time(world: World) -> None:
 
 
 async def test_a_conversation_is_muted_by_any_of_its_tweets(world: World) -> None:
-    """And unmuted by another; a tweet that is not there is 404."""
+    """And unmuted by another; of a tweet that is not there it can only be unmuted."""
     ada = await world.user("ada")
     root = (await ada.ok("POST", "/tweets", {"text": "root"}))["tweet"]["id"]
     reply = await ada.ok("POST", "/tweets", {"text": "reply", "replyToTweetId": root})
@@ -123,13 +130,34 @@ async def test_a_conversation_is_muted_by_any_of_its_tweets(world: World) -> Non
     assert answer == {"message": "Conversation muted", "muting": True}
     answer = await ada.ok("DELETE", f"/tweets/{root}/mute")
     assert not answer["muting"]
-    for method in ("POST", "DELETE"):
-        status, answer, _ = await ada.request(method, "/tweets/999/mute")
-        assert (status, answer["code"]) == (404, "not_found")
+    status, answer, _ = await ada.request("POST", "/tweets/999/mute")
+    assert (status, answer["code"]) == (404, "not_found")
+    answer = await ada.ok("DELETE", "/tweets/999/mute")
+    assert answer == {"message": "Conversation not muted", "muting": False}
+
+
+async def test_a_retweet_mutes_the_conversation_that_it_shows(world: World) -> None:
+    """Home leaves out what is part of it, and what passes it on; by the retweet it is unmuted."""
+    ada, bob = await world.user("ada"), await world.user("bob")
+    root = (await bob.ok("POST", "/tweets", {"text": "root"}))["tweet"]["id"]
+    reply = {"text": "reply", "replyToTweetId": root}
+    reply_id = (await bob.ok("POST", "/tweets", reply))["tweet"]["id"]
+    retweet = (await bob.ok("POST", f"/tweets/{reply_id}/retweet", {}))["retweetId"]
+    await bob.ok("POST", f"/tweets/{reply_id}/retweet", {"comment": "look"})
+    await ada.ok("POST", f"/users/{bob.user_id}/follow")
+
+    async def texts() -> list[str]:
+        return [each["text"] for each in (await ada.ok("GET", "/timeline/home"))["tweets"]]
+
+    assert await texts() == ["look", "", "reply", "root"]
+    await ada.ok("POST", f"/tweets/{retweet}/mute")
+    assert await texts() == ["look"]
+    await ada.ok("DELETE", f"/tweets/{retweet}/mute")
+    assert await texts() == ["look", "", "reply", "root"]
 
 
 async def test_privacy_settings(world: World) -> None:
-    """What is left out stays; lists replace; what there is not is refused by name."""
+    """What is left out stays; lists replace, and pass over who is not there."""
     ada, bob = await world.user("ada"), await world.user("bob")
     settings = {
         "isPrivate": False, "whoMayMessage": "everyone", "hideLikes": False, "discoverable": True,
@@ -139,10 +167,12 @@ async def test_privacy_settings(world: World) -> None:
     assert answer == {**settings, "isPrivate": True, "hideLikes": True}
     await ada.ok("PUT", "/account/privacy", {"blockedUsers": [bob.user_id], "mutedUsers": []})
     assert await names(ada, "/blocks") == ["bob"]
+    await ada.ok("PUT", "/account/privacy", {"blockedUsers": [bob.user_id, "999"]})
+    assert await names(ada, "/blocks") == ["bob"]
     assert await ada.ok("GET", "/account/privacy") == answer
     for field, value in (
         ("notificationPrefs", {}),
-        ("blockedUsers", ["999"]),
+        ("blockedUsers", [ada.user_id]),
         ("mutedUsers", [ada.user_id]),
         ("whoMayMessage", "somebody"),
     ):

@@ -88,9 +88,11 @@ class Hand:
         audience: Sequence[Person] | None = None,
         retweets: int | None = None,
         quotes: int | None = None,
+        tweet_id: int | None = None,
     ) -> Tweet:
-        """Post for an audience, or what retweets or quotes another tweet."""
-        tweet_id = self._id()
+        """Post for an audience, or what retweets or quotes another tweet; `tweet_id` other than
+        one of now."""
+        tweet_id = tweet_id or self._id()
         original = None if retweets is None and quotes is None else retweets or quotes
         kind = PostKind.RETWEET if retweets else PostKind.QUOTE if quotes else PostKind(0)
         mentions = [

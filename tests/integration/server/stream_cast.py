@@ -23,7 +23,9 @@ from tests.integration.rest.matrix.cast import (
 from tests.integration.server.world import Listener, Person, World, settled, until
 
 AUTHORS = ("open", "closed")
-LISTENERS = (*KINDS, *AUTHORS)
+TIRED = "tired"
+"""A stranger who follows the fan, and mutes the conversation that an open author begins."""
+LISTENERS = (*KINDS, *AUTHORS, TIRED)
 HEARD = (TweetEvent, TweetEdited, TweetDeleted, TweetUnavailable)
 ABSENT_ID = 12345
 
@@ -39,6 +41,8 @@ def _tweets() -> Iterator[Tweet]:
 
 
 TWEETS = {each.label: each for each in _tweets()}
+CONVERSATION = {"open.public", "fan.retweet", "fan.answer"}
+"""What is part of it, or passes something of it on; a quote has one of its own."""
 EDITED = ("open.public", "closed.public", "closed.followers", "fan.quote")
 DELETED = ("open.followers", "closed.public", "closed.mentioned", "fan.retweet")
 
@@ -113,6 +117,8 @@ class Stage:
         """All posts, then edits, then deletions; when this returns, all of it was heard."""
         for tweet in TWEETS.values():
             self.ids[tweet.label] = await self._post(tweet)
+            if tweet.label == "open.public":
+                await self.ask(TIRED, "POST", f"/tweets/{self.ids[tweet.label]}/mute")
         for label in EDITED:
             text = f"[{label}] edited @{self.people['mentioned'].username}"
             await self.ask(_author(label), "PATCH", f"/tweets/{self.ids[label]}", {"text": text})
@@ -206,4 +212,5 @@ def gets(stands: Stands, viewer: str, label: str) -> bool:
     """Whether a tweet comes into somebody's home."""
     tweet = TWEETS[label]
     follows = tweet.author == FAN or stands(viewer, tweet.author) in FOLLOWING | {SELF}
-    return follows and Rules(TWEETS, stands).lists(viewer, label)
+    is_muted = viewer == TIRED and label in CONVERSATION
+    return follows and not is_muted and Rules(TWEETS, stands).lists(viewer, label)

@@ -49,7 +49,7 @@ def network(file: Path) -> Network:
 
 
 async def load(config: Config, network: Network) -> bool:
-    writer = open_writer(Path(config.server.data_dir))
+    writer = open_writer(config)
     reader = open_reader(config)
     try:
         return await Loader(StoreParts(reader, writer), network, JOB).run(lambda *_: None)

@@ -40,7 +40,7 @@ def file(tmp_path: Path) -> Path:
 async def server(tmp_path: Path, file: Path) -> AsyncIterator[ServerThread]:
     """A server on which the network is loaded."""
     settings = config(tmp_path / "data", "inline")
-    writer, reader = open_writer(tmp_path / "data"), open_reader(settings)
+    writer, reader = open_writer(settings), open_reader(settings)
     await Loader(StoreParts(reader, writer), higgs.read(file), "load higgs").run(lambda *_: None)
     await reader.close()
     await writer.close()

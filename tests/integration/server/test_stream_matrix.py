@@ -165,7 +165,7 @@ def _resuming_mutes_nobody(patch: pytest.MonkeyPatch) -> None:
 
 
 def _everything_can_be_watched(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(reading, "is_there", lambda viewer, entry, entries: True)
+    patch.setattr(reading, "is_visible", lambda viewer, entry, entries: True)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from rookery.client import Counts, Position, TweetDeleted, TweetEvent, TweetUnavailable
+from rookery.client import Counts, Position, TweetDeleted, TweetEdited, TweetEvent, TweetUnavailable
 from tests.integration.server.hand import Hand
 from tests.integration.server.world import Listener, Person, ServerThread, World, settled, until
 
@@ -214,6 +214,104 @@ async def test_celebrities_are_no_exception(stage: Stage) -> None:
     assert await stage.heard(stage.bob, stage.cy) == [[], [plain]]
     await stage.hand.unmute(stage.bob, stage.ada)
     assert {plain, for_bob.id} <= set(await stage.bob.home())
+
+
+async def test_a_retweet_from_a_muted_conversation_is_not_heard(stage: Stage) -> None:
+    """As lists leave it out."""
+    start = await stage.dan.post("start")
+    answer = await stage.dan.post("answer", reply_to=start)
+    await stage.bob.client.mute_conversation(start)
+    retweet = await stage.ada.client.retweet(answer)
+    assert await stage.heard(stage.bob, stage.cy) == [[], [int(retweet.id)]]
+    assert int(retweet.id) not in await stage.bob.home()
+
+
+def ends_heard(stage: Stage, who: Person) -> list[int]:
+    return [int(event.tweet_id) for event in stage.hearing[who].of(TweetDeleted)]
+
+
+@pytest.mark.parametrize("is_undone", [False, True])
+async def test_the_end_of_a_retweet_is_heard_by_who_could_see_it(
+    stage: Stage, is_undone: bool
+) -> None:
+    """Taken back, or gone with its original: not by who hides the original's author."""
+    original, other = await stage.dan.post("first"), await stage.dan.post("second")
+    await stage.bob.client.mute(stage.dan.id)
+    retweets = [int((await stage.ada.client.retweet(each)).id) for each in (original, other)]
+    assert await stage.heard(stage.bob, stage.cy) == [[], retweets]
+    await stage.bob.client.unmute(stage.dan.id)
+    await stage.bob.client.block(stage.dan.id)
+    for each in (original, other):
+        if is_undone:
+            await stage.ada.client.undo_retweet(each)
+        else:
+            await stage.dan.client.delete_tweet(each)
+    await stage.heard(stage.bob, stage.cy)
+    assert ends_heard(stage, stage.cy) == retweets
+    assert ends_heard(stage, stage.bob) == []
+
+
+@pytest.mark.parametrize("is_undone", [False, True])
+async def test_the_end_of_a_retweet_of_who_turned_private_is_for_followers(
+    stage: Stage, is_undone: bool
+) -> None:
+    """Cy, who does not follow Dan, could not see it any more."""
+    original = await stage.dan.post("first")
+    await stage.bob.follow(stage.dan)
+    retweet = int((await stage.ada.client.retweet(original)).id)
+    await stage.dan.client.update_privacy(is_private=True)
+    if is_undone:
+        await stage.ada.client.undo_retweet(original)
+    else:
+        await stage.dan.client.delete_tweet(original)
+    await stage.heard(stage.bob, stage.cy)
+    assert retweet in ends_heard(stage, stage.bob)
+    assert ends_heard(stage, stage.cy) == []
+
+
+async def test_who_retweets_hears_the_end_of_it_whomever_they_mute(stage: Stage) -> None:
+    """Nothing of one's own is muted: Bob's retweet of Dan, whom he mutes, and who is private."""
+    original = await stage.dan.post("first")
+    await stage.bob.follow(stage.dan)
+    await stage.bob.client.mute(stage.dan.id)
+    retweet = int((await stage.bob.client.retweet(original)).id)
+    await stage.dan.client.update_privacy(is_private=True)
+    await stage.bob.client.undo_retweet(original)
+    await stage.heard(stage.bob)
+    assert retweet in ends_heard(stage, stage.bob)
+
+
+async def edited_quote(stage: Stage, who: Person, quote_id: int) -> dict[str, Any]:
+    """What an edited quote shows to somebody of what it quotes."""
+    listener = stage.hearing[who]
+    await listener.until(lambda: listener.of(TweetEdited))
+    [event] = listener.of(TweetEdited)
+    assert (int(event.tweet_id), event.raw["text"]) == (quote_id, "look again")
+    quoted: dict[str, Any] = event.raw["quoteOf"]
+    return quoted
+
+
+async def test_an_edited_quote_says_that_what_it_quotes_is_deleted(stage: Stage) -> None:
+    """Not that it is hidden, which would be something else."""
+    original = await stage.dan.post("first")
+    quote = int((await stage.ada.client.retweet(original, "look")).id)
+    await stage.dan.client.delete_tweet(original)
+    await stage.ada.client.edit_tweet(quote, "look again")
+    gone = {"id": str(original), "unavailable": "deleted"}
+    assert await edited_quote(stage, stage.bob, quote) == gone
+
+
+async def test_an_edited_quote_shows_each_what_they_may_see(stage: Stage) -> None:
+    """Of what turned private meanwhile: the whole to who follows its author."""
+    original = await stage.dan.post("first")
+    await stage.bob.follow(stage.dan)
+    quote = int((await stage.ada.client.retweet(original, "look")).id)
+    await stage.heard(stage.bob, stage.cy)
+    await stage.dan.client.update_privacy(is_private=True)
+    await stage.ada.client.edit_tweet(quote, "look again")
+    hidden = {"id": str(original), "unavailable": "hidden"}
+    assert (await edited_quote(stage, stage.bob, quote))["text"] == "first"
+    assert await edited_quote(stage, stage.cy, quote) == hidden
 
 
 # Coming back.

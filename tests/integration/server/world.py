@@ -326,9 +326,9 @@ class World:
     def data_dir(self) -> Path:
         return Path(self._place.config.server.data_dir)
 
-    async def client(self, **options: Any) -> Client:
-        """A client of nobody yet, closed with the test."""
-        client = Client(self.url, http=self._http, **options)
+    async def client(self, url: str = "", **options: Any) -> Client:
+        """A client of nobody yet, closed with the test; of another address, if `url` names one."""
+        client = Client(url or self.url, http=self._http, **options)
         return await self.stack.enter_async_context(client)
 
     async def person(self, name: str = "user") -> Person:

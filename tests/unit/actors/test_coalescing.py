@@ -220,5 +220,5 @@ def test_limits_must_be_positive(wrong: dict[str, int]) -> None:
         BatchQueue(**wrong)  # type: ignore[arg-type]
 
 
-TestBatching.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+TestBatching.settings = settings(stateful_step_count=40)
 TestRetryingBatching.settings = TestBatching.settings

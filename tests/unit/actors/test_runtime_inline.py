@@ -1,8 +1,6 @@
 """What is particular to the inline runtime; what it shares stands in `integration`."""
 
 import asyncio
-import subprocess
-import sys
 
 import pytest
 
@@ -107,12 +105,3 @@ async def test_names_are_unique() -> None:
     runtime = InlineRuntime()
     with pytest.raises(ValueError, match="unique"):
         await runtime.start(ActorSpec("a", Actor), ActorSpec("a", Actor))
-
-
-def test_ray_is_not_imported() -> None:
-    """Whoever runs without Ray does not pay for it."""
-    script = (
-        "import sys, rookery.actors.runtime_inline, rookery.actors.coalescer;"
-        "sys.exit('ray' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

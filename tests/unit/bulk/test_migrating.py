@@ -195,10 +195,10 @@ async def test_each_difference_is_named_and_the_note_stays() -> None:
     def meddling(stage: str, *_: object) -> None:
         if stage == "comparing users" and not meddled:
             meddled.append(stage)
-            tables = target._tables
-            del tables[TWEETS.name][(2,)]
-            tables[TWEETS.name][(99,)] = {"id": 99, "author_id": 1, "version": 1}
-            tables[OUTBOX.name][(4,)]["secret"] = b"other"
+            tweets = target.tampered(TWEETS)
+            del tweets[(2,)]
+            tweets[(99,)] = {"id": 99, "author_id": 1, "version": 1}
+            target.tampered(OUTBOX)[(4,)]["secret"] = b"other"
 
     meddled: list[str] = []
     compared = await migration(source, target).run(meddling)
@@ -230,7 +230,7 @@ async def test_the_same_numbers_of_different_types_differ() -> None:
 
     def meddling(stage: str, *_: object) -> None:
         if stage == "comparing users":
-            target._tables[SIGNING_KEYS.name][("1",)]["value"] = True
+            target.tampered(SIGNING_KEYS)[("1",)]["value"] = True
 
     compared = await migration(source, target).run(meddling)
     assert [each.collection for each in compared if not each.is_same] == [SIGNING_KEYS.name]
@@ -248,8 +248,8 @@ async def test_an_expired_document_may_go_on_either_side() -> None:
 
     def sweeping(stage: str, *_: object) -> None:
         if stage == "comparing users":
-            source._tables[IDEMPOTENCY.name].pop((1, "a"), None)
-            target._tables[IDEMPOTENCY.name].pop((1, "b"), None)
+            source.tampered(IDEMPOTENCY).pop((1, "a"), None)
+            target.tampered(IDEMPOTENCY).pop((1, "b"), None)
 
     compared = await migration(source, target).run(sweeping)
     assert all(each.is_same for each in compared)

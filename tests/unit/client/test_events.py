@@ -1,12 +1,13 @@
 """Events that carry a tweet."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
-from rookery import views
+from rookery import client, views
+from rookery.client import events
 from rookery.client.events import TweetEdited, TweetEvent
 from rookery.client.models import User
 from rookery.client.tweet_models import MissingTweet, Tweet, TweetCard
@@ -57,11 +58,20 @@ def test_events_are_compared_by_kind_and_content() -> None:
     assert TweetEvent(3, CARD) != TweetEdited(3, CARD)
 
 
+def test_each_event_is_exported() -> None:
+    """By its own name, from the package."""
+    for event in get_args(events.Event):
+        assert getattr(client, event.__name__) is event
+        assert event.__name__ in client.__all__
+
+
 def test_flags_that_are_not_there_are_none() -> None:
     """Without a viewer the server leaves them out."""
     counts = {"likeCount": 1, "retweetCount": 0, "replyCount": 0, "quoteCount": 0}
     assert msgspec.convert({**CARD, **counts}, Tweet).liked is None
-    assert set(User.__struct_defaults__) == {None}
+    flags = [each for each in msgspec.structs.fields(User) if each.type == bool | None]
+    assert len(flags) > 3
+    assert all(each.default is None for each in flags)
 
 
 SHOWN = views.TweetCard(

@@ -9,10 +9,8 @@ import pytest
 from rookery import views
 from rookery.client import models, tweet_models
 from rookery.client.models import Model
-from rookery.http.declaring.openapi import document
-from rookery.http.native.app import NATIVE
+from tests.unit.http.native_document import COMPONENTS
 
-DOCUMENT = document(NATIVE)["components"]["schemas"]
 SHAPES: dict[type, str] = {
     models.User: "UserView",
     models.Author: "UserRef",
@@ -143,11 +141,11 @@ def test_a_model_is_as_the_document_says(model: type) -> None:
     name = SHAPES[model]
     schema, components = schemas_of(model)
     ours = normal(schema, components)
-    theirs = normal({"$ref": name}, DOCUMENT)
+    theirs = normal({"$ref": name}, COMPONENTS)
     theirs = frozenset(each for each in theirs if (name, each[0]) not in NOT_MODELLED)
     if model is tweet_models.ContextPage:  # its entries are told apart when they are read
         either = frozenset(
-            normal({"$ref": each}, DOCUMENT) for each in ("TweetView", "UnavailableTweet")
+            normal({"$ref": each}, COMPONENTS) for each in ("TweetView", "UnavailableTweet")
         )
         theirs = frozenset(
             (each, ("list", "anything"), there) if kind == ("list", either) else (each, kind, there)

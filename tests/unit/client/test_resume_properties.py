@@ -183,4 +183,4 @@ class StreamMachine(RuleBasedStateMachine):
 
 
 TestStream = StreamMachine.TestCase
-TestStream.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestStream.settings = settings(stateful_step_count=40)

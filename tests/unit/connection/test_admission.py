@@ -9,15 +9,14 @@ from rookery.connection.admission import Admission
 from rookery.errors import TokenExpired
 from rookery.services.accounts.stream_tickets import StreamTickets
 from rookery.store.records.devices import Devices, SignIn
-from tests.unit.services.account_world import World, cheap_passwords, identity_of
+from tests.unit.services.account_world import account_world, identity_of
 
 
 async def test_a_ticket_whose_key_is_revoked_while_it_is_looked_at_opens_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The streams that are open are closed then, and this one is not among them yet."""
-    with cheap_passwords() as passwords:
-        world = World(passwords)
+    with account_world() as world:
         await world.keys.load()
         session = await world.sign_up()
         tickets = StreamTickets(world.keys, world.store, world.clock)

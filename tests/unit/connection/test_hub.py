@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from rookery.connection.closings import LIMITS
@@ -14,6 +15,7 @@ from rookery.connection.session import Phase
 from rookery.connection.settings import StreamSettings
 from rookery.connection.wire import JSON
 from rookery.models import EventKind, TweetCounts
+from rookery.store.records.devices import ALL_DEVICES
 from tests.streamed import FakeTweets, packed, record
 
 from .fakes import Clock, FakePeer, FakePresence, identity, types_of
@@ -133,6 +135,26 @@ async def test_a_gap_is_filled_by_attaching_again(world: World) -> None:
 
     await until(lambda: len(peer.messages) == 4)
     assert [message["offset"] for message in peer.messages] == [0, 1, 2, 3]
+
+
+async def test_what_not_everybody_may_see_is_fetched_for_each() -> None:
+    """At once, in its place, as each user may see it."""
+    world = World(replace(SETTINGS, reconcile_interval_s=3600.0))
+    await world.hub.start()
+    one, other = await world.live_peer(1), await world.live_peer(2)
+    quote = record(51, quote_of_id=50)
+    world.tweets.tweets[51] = quote
+    world.tweets.hidden.add((2, 51))
+
+    data = msgspec.msgpack.encode(quote)
+    world.hub.push([world.presence.publish([1, 2], 51, data)])
+    world.hub.push([world.presence.publish([1], 9, kind=EventKind.TWEET_DELETED)])
+
+    await until(lambda: len(one.messages) == 3 and len(other.messages) == 2)
+    assert [message["offset"] for message in one.messages] == [0, 1, 2]
+    assert one.messages[1]["tweet"]["id"] == "51"
+    assert other.messages[1] == {"type": "tweet_unavailable", "offset": 1, "tweetId": "51"}
+    await world.hub.stop()
 
 
 async def test_reconciling_finds_a_lost_push(world: World) -> None:
@@ -277,6 +299,44 @@ async def test_closing_during_an_attach_detaches(world: World) -> None:
     release.set()
 
     await until(lambda: world.presence.detaches == [7])
+
+
+@pytest.mark.parametrize(
+    ("users", "authors", "is_fetched"),
+    [([], [1], True), ([7], [], True), ([8], [], False), ([], [], False)],
+)
+async def test_what_waits_for_an_attach_is_looked_at_again(
+    world: World, users: list[int], authors: list[int], is_fetched: bool
+) -> None:
+    """Where an author turned private meanwhile, or the user is hidden from somebody."""
+    attach, waiting, release = world.presence.attach, asyncio.Event(), asyncio.Event()
+
+    async def slow_attach(user_id: int, epoch: str | None, offset: int | None) -> Attached:
+        answer = await attach(user_id, epoch, offset)
+        if len(world.presence.attaches) == 1:
+            waiting.set()
+            await release.wait()
+        return answer
+
+    world.presence.attach = slow_attach  # type: ignore[method-assign]
+    peer = world.peer()
+    await waiting.wait()
+    world.hub.push([world.presence.publish([7], 50, packed(50))])
+    world.hub.visibility_changed(users, authors, [])
+    release.set()
+    await until(lambda: len(peer.messages) == 2)
+    kind = "tweet_unavailable" if is_fetched else "tweet"
+    assert types_of(peer.messages) == ["welcome", kind]
+    assert len(world.presence.attaches) == 1 + is_fetched
+
+
+async def test_all_devices_of_a_user_are_closed(world: World) -> None:
+    """Those of others are not."""
+    revoked = [await world.live_peer(7, each) for each in ("a", "b")]
+    kept = await world.live_peer(8, "a")
+    world.hub.close_devices([(7, ALL_DEVICES)])
+    assert [each.closed for each in revoked] == [(4403, "this device was logged out")] * 2
+    assert kept.closed is None
 
 
 async def test_a_revoked_device_is_closed_and_others_are_not(world: World) -> None:

@@ -154,6 +154,31 @@ def test_a_gap_asks_for_an_attach_and_sends_nothing_beyond_it() -> None:
     assert not session.wants_attach
 
 
+def test_an_event_that_is_to_be_fetched_asks_for_an_attach() -> None:
+    """As a gap does; what comes after it waits, what came before it needs none."""
+    session = live()
+
+    assert not session.event_aside(10, None, NOW_S)
+    assert session.event_aside(11, None, NOW_S)
+    push(session, 12)
+
+    assert taken(session) == []
+    assert session.attach_started() == ("e", 10)
+    session.attached(Attached("e", 12, []), [(11, event(11)), (12, event(12))], NOW_S)
+    assert offsets_of(taken(session)) == [11, 12]
+
+
+def test_an_event_that_is_to_be_fetched_during_an_attach_asks_for_another() -> None:
+    """The answer may have been made before it."""
+    session = make("e", 4)
+    session.attach_started()
+
+    assert not session.event_aside(5, None, NOW_S)
+    session.attached(Attached("e", 4, []), [], NOW_S)
+
+    assert session.wants_attach
+
+
 def test_more_than_can_be_held_is_fetched_again() -> None:
     """Events beyond the bound are dropped, and the session attaches once more for them."""
     session = make("e", 4)
@@ -164,6 +189,38 @@ def test_more_than_can_be_held_is_fetched_again() -> None:
 
     assert offsets_of(taken(session)) == [4, 5, 6, 7]
     assert session.wants_attach
+
+
+def test_what_is_held_and_in_doubt_is_fetched_again() -> None:
+    """With all that follows it; what was sent before is not."""
+    session = live()
+    push(session, 11)
+    session.request_attach()
+    session.attach_started()
+    push(session, 12)
+    session.doubt_held()
+    push(session, 13)
+    session.attached(Attached("e", 11, []), [], NOW_S)
+    assert offsets_of(taken(session)) == [11]
+    assert session.wants_attach
+    assert session.attach_started() == ("e", 11)
+    session.attached(Attached("e", 13, []), [(12, event(12)), (13, event(13))], NOW_S)
+    assert offsets_of(taken(session)) == [12, 13]
+    assert not session.wants_attach
+
+
+def test_nothing_is_in_doubt_while_nothing_is_held() -> None:
+    """Neither between two attaches nor after the end."""
+    session = live()
+    session.doubt_held()
+    push(session, 11)
+    assert offsets_of(taken(session)) == [11]
+    session.attach_started()
+    session.doubt_held()
+    session.attached(Attached("e", 11, []), [], NOW_S)
+    assert not session.wants_attach
+    session.close(1000, "")
+    session.doubt_held()
 
 
 def test_while_an_attach_is_wanted_pushes_are_left_to_it() -> None:

@@ -239,7 +239,5 @@ class SessionMachine(RuleBasedStateMachine):
         assert (self.reader_epoch, self.reader_offset) == (str(self.epoch), self.last)
 
 
-SessionMachine.TestCase.settings = hypothesis_settings(
-    max_examples=30, stateful_step_count=50, deadline=None
-)
+SessionMachine.TestCase.settings = hypothesis_settings(stateful_step_count=50)
 TestSession = SessionMachine.TestCase

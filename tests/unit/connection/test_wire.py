@@ -8,10 +8,12 @@ import pytest
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
+from rookery.client.events import SHOWN
 from rookery.connection.wire import (
     CODECS,
     JSON,
     MSGPACK,
+    SHOWN_KINDS,
     Codec,
     Event,
     Ping,
@@ -43,6 +45,15 @@ def read(codec: Codec, frame: bytes) -> dict[str, Any]:
     data = bytes(parsed.data)
     message: dict[str, Any] = json.loads(data) if codec.text else msgpack.unpackb(data)
     return message
+
+
+@pytest.mark.parametrize("kind", EventKind, ids=lambda kind: kind.name)
+def test_each_kind_has_a_message_of_its_own(kind: EventKind) -> None:
+    """None is told as if it were of a newer server; what shows a tweet the client reads."""
+    name, field, _ = Event(kind, 5, tweet_of(1)).shape()
+    assert name == kind.name.lower()
+    assert (field == "tweet") is (kind in SHOWN_KINDS)
+    assert (field == "tweet") is (name in SHOWN)
 
 
 @EACH_CODEC

@@ -29,7 +29,7 @@ class Someone(msgspec.Struct):
 
 def shard_of(people: dict[int, Someone]) -> WarmTimelines:
     """All of them entered and connected; authors are subtracted as the store's reader does."""
-    shard = WarmTimelines(rows=8, ring_size=4, max_logs=8, log_events=8, list_size=4)
+    shard = WarmTimelines(rows=9, ring_size=4, max_logs=9, log_events=8, list_size=4)
     for user, who in people.items():
         enter(shard, user, who)
         row = shard.row_of(user)
@@ -88,10 +88,41 @@ def test_a_quote_of_somebody_blocked_comes_without_it() -> None:
 
 
 def test_a_muted_conversation_is_not_heard() -> None:
-    """Whoever says something in it."""
+    """Whoever says something in it, or passes it on; what is said about it is."""
     shard = shard_of({2: Someone({1}, muted={101}), 3: Someone({1})})
     assert deliver(shard, author_id=1, conversation_id=101) == {3: False}
     assert deliver(shard, author_id=1, conversation_id=102) == {2: False, 3: False}
+    shown = {"author_id": 1, "original_author_id": 9, "original_conversation_id": 101}
+    for event in (EventKind.TWEET, EventKind.TWEET_DELETED):
+        retweet = deliver(shard, event_kind=event, post_kind=PostKind.RETWEET, **shown)
+        assert retweet == {3: False}
+    quote = {"author_id": 1, "original_author_id": 9, "post_kind": PostKind.QUOTE}
+    shard = shard_of({2: Someone({1}, muted={101}), 3: Someone({1})})
+    assert deliver(shard, **quote) == {2: False, 3: False}
+
+
+def test_what_is_of_a_private_account_goes_to_its_followers() -> None:
+    """And to those whom it mentions; of a quote the others get the rest."""
+    people = {
+        1: Someone(),
+        2: Someone({1}),
+        3: Someone({1, 9}),
+        4: Someone({1}),
+        5: Someone({1, 9}, muted={9}),
+        9: Someone({1}),
+    }
+    shown = {"author_id": 1, "original_author_id": 9, "original_audience": [4, 9, 77]}
+    for event in (EventKind.TWEET, EventKind.TWEET_DELETED):
+        retweet = deliver(shard_of(people), event_kind=event, post_kind=PostKind.RETWEET, **shown)
+        assert retweet == {3: False, 4: False, 9: False}
+    assert deliver(shard_of(people), post_kind=PostKind.QUOTE, **shown) == {
+        1: True,
+        2: True,
+        3: False,
+        4: False,
+        5: True,
+        9: False,
+    }
 
 
 def test_an_audience_is_those_of_it_who_follow() -> None:
@@ -178,7 +209,10 @@ PEOPLE = st.fixed_dictionaries({user: someone(user) for user in USERS})
     changed=PEOPLE,
     author=st.sampled_from(USERS),
     original=st.none() | st.sampled_from(USERS),
+    is_private=st.booleans(),
     conversation=st.sampled_from(CONVERSATIONS),
+    original_conversation=st.sampled_from(CONVERSATIONS),
+    named=st.frozensets(st.sampled_from(USERS)),
     visibility=st.sampled_from([PUBLIC, FOLLOWERS, MENTIONED]),
     mentioned=st.frozensets(st.sampled_from(USERS)),
     is_quote=st.booleans(),
@@ -190,7 +224,10 @@ def test_events_reach_whom_a_list_would_show_the_tweet(
     changed: dict[int, Someone],
     author: int,
     original: int | None,
+    is_private: bool,
     conversation: int,
+    original_conversation: int,
+    named: frozenset[int],
     visibility: str,
     mentioned: frozenset[int],
     is_quote: bool,
@@ -203,14 +240,25 @@ def test_events_reach_whom_a_list_would_show_the_tweet(
         who = people[user] = changed[user]
         authors = (who.follows - who.muted - who.blocked) | {user}
         shard.hidden_changed(user, authors, who.muted, who.blocked)
-    kind, quoted_author = PostKind(0), None
-    facts = Facts(author_id=author, conversation_id=conversation, visibility=visibility)
+    kind, quoted, shown = PostKind(0), None, None
     if original is not None:
+        of_original = Facts(
+            author_id=original,
+            conversation_id=original_conversation,
+            author_is_private=is_private,
+            mentioned=named,
+        )
         kind = PostKind.QUOTE if is_quote else PostKind.RETWEET
-        quoted_author = original if is_quote else None
-        of_original = Facts(author_id=original, conversation_id=conversation)
-        facts = msgspec.structs.replace(facts, original=None if is_quote else of_original)
-    facts = msgspec.structs.replace(facts, mentioned=mentioned)
+        quoted, shown = (of_original, None) if is_quote else (None, of_original)
+    facts = Facts(
+        author_id=author,
+        conversation_id=conversation,
+        visibility=visibility,
+        author_is_private=is_private and author == original,
+        mentioned=mentioned,
+        original=shown,
+    )
+    is_limited = is_private and original not in (None, author)
 
     got = deliver(
         shard,
@@ -220,16 +268,26 @@ def test_events_reach_whom_a_list_would_show_the_tweet(
         conversation_id=conversation,
         original_author_id=original,
         audience=sorted({author, *mentioned}) if visibility == MENTIONED else None,
+        original_conversation_id=None if shown is None else original_conversation,
+        original_audience=sorted({original or 0, *named}) if is_limited else None,
     )
 
     assert got.keys() == {user for user in USERS if _is_due(user, people[user], facts)}
     for user, hides_quote in got.items():
-        assert hides_quote == (quoted_author in people[user].blocked)
+        who = people[user]
+        # Of somebody private whom the user mutes it is not known whether the user follows them.
+        is_unknown = is_limited and original in who.muted and user not in (original, *named)
+        if quoted is not None and not is_unknown:
+            assert hides_quote is not may_see(_viewer(user, who), quoted)
+
+
+def _viewer(user: int, who: Someone) -> Viewer:
+    return Viewer(
+        user_id=user, blocked=who.blocked, muted=who.muted, followed=frozenset(who.follows)
+    )
 
 
 def _is_due(user: int, who: Someone, facts: Facts) -> bool:
-    viewer = Viewer(
-        user_id=user, blocked=who.blocked, muted=who.muted, followed=frozenset(who.follows)
-    )
+    viewer = _viewer(user, who)
     at_home: Sequence[int] = (user, *who.follows)
     return facts.author_id in at_home and may_see(viewer, facts) and not is_muted(viewer, facts)

@@ -12,7 +12,7 @@ def test_a_row_hides_what_it_was_given_last() -> None:
     assert hiding.mutes.rows(10).tolist() == [5]
     assert hiding.mutes.rows(11).tolist() == [3]
     assert hiding.blocks.rows(20).tolist() == []
-    assert [hiding.hides(3, user) for user in (10, 11, 20, 21)] == [False, True, False, True]
+    assert [hiding.hides_user(3, user) for user in (10, 11, 20, 21)] == [False, True, False, True]
     hiding.drop(3)
     hiding.drop(5)
     assert hiding.is_empty

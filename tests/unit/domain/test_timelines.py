@@ -271,4 +271,4 @@ class ShardMachine(RuleBasedStateMachine):
 
 
 TestShard = ShardMachine.TestCase
-TestShard.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+TestShard.settings = settings(stateful_step_count=40)

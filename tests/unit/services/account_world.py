@@ -10,12 +10,10 @@ from rookery.services.accounts.accounts import Accounts, Session, SignUp
 from rookery.services.accounts.authentication import Authenticator
 from rookery.services.accounts.passwords import PasswordCost, Passwords
 from rookery.services.accounts.profiles import Profiles
-from rookery.services.accounts.tokens import KeyRing
-from rookery.services.graph.changes import GraphChanges
-from rookery.services.graph.openings import Openings
 from rookery.services.ports import Invalidation
+from rookery.services.use_cases import Ground, UseCases
 from tests.unit.memory_store import MemoryStore
-from tests.unit.services.server import ColdTimelines
+from tests.unit.services.server import CHEAP_SETTINGS, ColdTimelines
 
 START_MS = 1_800_000_000_000
 PASSWORD = "correct horse battery"
@@ -54,26 +52,29 @@ class RecordedInvalidations:
         return [device for change in self.changes for device in change.devices]
 
 
-class World:
-    """The services around accounts, over one store."""
+class World(UseCases):
+    """All services over one store; `invalidations` tells nobody of them unless a test wants it."""
 
-    def __init__(self, passwords: Passwords) -> None:
+    def __init__(self) -> None:
         self.clock = Clock()
         self.store = MemoryStore()
-        self.passwords = passwords
         self.invalidations = RecordedInvalidations()
-        self.keys = KeyRing(self.store, self.clock)
-        self.authenticator = Authenticator(self.keys, self.store, self.clock, steady=self.clock)
         self.ids = Snowflakes(1, self.clock)
-        self.profiles = self.profiles_elsewhere()
-        self.accounts = self.accounts_with(passwords)
+        self.timeline_port = ColdTimelines()
+        self._ground = Ground(
+            store=self.store,
+            shown=self.store,
+            timelines=self.timeline_port,
+            invalidations=self.invalidations,
+            next_id=self.ids.next_id,
+            clock_ms=self.clock,
+            steady_ms=self.clock,
+        )
+        super().__init__(self._ground, CHEAP_SETTINGS)
 
     def profiles_elsewhere(self) -> Profiles:
         """As another process has them."""
-        ids = self.ids.next_id
-        changes = GraphChanges(self.store, ids, ColdTimelines(), self.invalidations)
-        openings = Openings(self.store, ids, changes)
-        return Profiles(self.store, ids, self.clock, self.invalidations, openings)
+        return UseCases(self._ground, CHEAP_SETTINGS).profiles
 
     def accounts_with(self, passwords: Passwords, max_devices: int = 50) -> Accounts:
         return Accounts(
@@ -113,3 +114,12 @@ def cheap_passwords() -> Iterator[Passwords]:
         yield passwords
     finally:
         passwords.close()
+
+
+@contextmanager
+def account_world() -> Iterator[World]:
+    made = World()
+    try:
+        yield made
+    finally:
+        made.passwords.close()

@@ -1,32 +1,19 @@
-"""The services wired over a store in memory, with a clock that stands still until it is moved."""
+"""All use-cases over a store in memory, with a clock that stands still until it is moved."""
 
 import asyncio
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
+from rookery.config import Auth, Config
+from rookery.config import Tweets as TweetSettings
 from rookery.events.encoding import decoded
 from rookery.events.kinds import Event
 from rookery.ids import Snowflakes
 from rookery.models import Identity, Tweet, User
-from rookery.services.accounts.privacy import Privacy
-from rookery.services.accounts.profiles import Profiles
-from rookery.services.graph.blocks import Blocks
-from rookery.services.graph.changes import GraphChanges
-from rookery.services.graph.follows import Graph
-from rookery.services.graph.mutes import Mutes
-from rookery.services.graph.openings import Openings
-from rookery.services.graph.requests import FollowRequests
-from rookery.services.idempotency import Idempotency
 from rookery.services.ports import Invalidation, TimelineSlice
-from rookery.services.reading.conversations import Conversations
-from rookery.services.reading.likes import Likes
-from rookery.services.reading.reading import Reading
-from rookery.services.reading.timelines import Timelines
-from rookery.services.tweets.bookmarks import Bookmarks
-from rookery.services.tweets.counts import CountChanges
-from rookery.services.tweets.engagement import Engagement
-from rookery.services.tweets.pins import Pins
-from rookery.services.tweets.retweets import Retweets
-from rookery.services.tweets.tweets import NewTweet, Tweets
+from rookery.services.tweets.tweets import NewTweet
+from rookery.services.use_cases import Ground, UseCases
 from rookery.store.engine import Collection, Document, Key, Row, Selection, WriteBatch
 from rookery.store.records.outbox import stored_event
 from rookery.store.records.users import Users
@@ -34,6 +21,8 @@ from rookery.store.schema import OUTBOX
 from tests.unit.memory_store import MemoryStore
 
 START_MS = 1_700_000_000_000
+CHEAP_SETTINGS = Config(auth=Auth(argon2_time_cost=1, argon2_memory_kib=8))
+"""The defaults, with passwords that cost next to nothing."""
 
 
 class Clock:
@@ -47,8 +36,7 @@ class Clock:
 
 
 class PausableStore(MemoryStore):
-    """`get_many`, `select_many` and `select_several` of a collection on hold read at once, and
-    answer later."""
+    """`get_many` and `select_many` of a collection on hold read at once, and answer later."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -118,6 +106,7 @@ class ColdTimelines:
     def __init__(self) -> None:
         self.changes: list[tuple[int, int, bool]] = []
         self.hidden: list[list[int]] = []
+        self.accounts: list[list[int]] = []
         self.posts: list[tuple[int, int, int]] = []
         self.failure: Exception | None = None
 
@@ -136,6 +125,9 @@ class ColdTimelines:
         self.hidden.append(list(user_ids))
         if self.failure is not None:
             raise self.failure
+
+    async def accounts_changed(self, user_ids: Sequence[int]) -> None:
+        self.accounts.append(list(user_ids))
 
 
 class WarmTimelines(ColdTimelines):
@@ -173,7 +165,7 @@ class Broadcasts:
         return True
 
 
-class Server:
+class Server(UseCases):
     """All services of one gateway; two servers over one store are two gateways."""
 
     def __init__(
@@ -189,34 +181,17 @@ class Server:
         self.timeline_port = timelines or ColdTimelines()
         self.broadcasts = Broadcasts()
         self.ids = Snowflakes(worker, self.clock).next_id
-        self.reading = Reading(self.store, self.store, self.clock, self.clock, capacity=cache_size)
-        self.authors = self.reading.authors
-        self.changes = CountChanges(self.reading, self.broadcasts)
-        self.tweets = Tweets(
-            self.store,
-            self.ids,
-            self.clock,
-            self.reading,
-            self.changes,
-            self.broadcasts,
-            Idempotency(self.store, self.clock),
-            self.timeline_port,
+        ground = Ground(
+            store=self.store,
+            shown=self.store,
+            timelines=self.timeline_port,
+            invalidations=self.broadcasts,
+            next_id=self.ids,
+            clock_ms=self.clock,
+            steady_ms=self.clock,
         )
-        self.engagement = Engagement(self.store, self.ids, self.reading, self.changes)
-        graph_changes = GraphChanges(self.store, self.ids, self.timeline_port, self.broadcasts)
-        self.graph = Graph(self.store, self.ids, self.reading, graph_changes)
-        self.requests = FollowRequests(self.store, self.ids, graph_changes)
-        self.blocks = Blocks(self.store, self.ids, graph_changes)
-        self.mutes = Mutes(self.store, self.ids, self.clock, graph_changes)
-        self.openings = Openings(self.store, self.ids, graph_changes)
-        self.profiles = Profiles(self.store, self.ids, self.clock, self.broadcasts, self.openings)
-        self.privacy = Privacy(self.profiles, self.blocks, self.mutes)
-        self.retweets = Retweets(self.store, self.reading, self.tweets)
-        self.bookmarks = Bookmarks(self.store, self.ids, self.reading, self.changes)
-        self.pins = Pins(self.store, self.ids, self.reading, self.changes)
-        self.timelines = Timelines(self.store, self.timeline_port, self.reading)
-        self.conversations = Conversations(self.store, self.reading)
-        self.likes = Likes(self.store, self.reading)
+        tweets = TweetSettings(cache_size=cache_size)
+        super().__init__(ground, replace(CHEAP_SETTINGS, tweets=tweets))
 
     def events(self) -> list[Event]:
         """Those in the outbox, in the order of their ids."""

@@ -16,7 +16,7 @@ from tests.unit.services.account_world import (
     PASSWORD,
     START_MS,
     World,
-    cheap_passwords,
+    account_world,
     identity_of,
 )
 
@@ -25,8 +25,7 @@ DAY_S = 86_400
 
 @pytest.fixture
 def bare_world() -> Iterator[World]:
-    with cheap_passwords() as passwords:
-        made = World(passwords)
+    with account_world() as made:
         made.invalidations.authenticator = made.authenticator
         yield made
 

@@ -14,7 +14,7 @@ from rookery.security_log import Origin
 from tests.unit.services.account_world import (
     PASSWORD,
     World,
-    cheap_passwords,
+    account_world,
     sign_up_request,
 )
 
@@ -23,8 +23,7 @@ HERE = Origin("2001:db8::1", "2001:db8::/64", "r-1")
 
 @pytest.fixture
 async def world() -> Any:
-    with cheap_passwords() as passwords:
-        made = World(passwords)
+    with account_world() as made:
         await made.keys.load()
         yield made
 

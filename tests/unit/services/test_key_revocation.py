@@ -8,13 +8,12 @@ import pytest
 from rookery.errors import TokenExpired
 from rookery.services.accounts.authentication import Authenticator
 from rookery.services.accounts.tokens import KeyRing
-from tests.unit.services.account_world import World, cheap_passwords
+from tests.unit.services.account_world import World, account_world
 
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    with cheap_passwords() as passwords:
-        made = World(passwords)
+    with account_world() as made:
         asyncio.run(made.keys.load())
         yield made
 

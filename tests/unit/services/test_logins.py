@@ -27,7 +27,7 @@ from tests.unit.services.account_world import (
     CHEAP,
     PASSWORD,
     World,
-    cheap_passwords,
+    account_world,
     identity_of,
     sign_up_request,
 )
@@ -40,8 +40,7 @@ ATTEMPTS = 4
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    with cheap_passwords() as passwords:
-        made = World(passwords)
+    with account_world() as made:
         asyncio.run(made.keys.load())
         yield made
 

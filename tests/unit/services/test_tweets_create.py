@@ -9,7 +9,7 @@ from rookery.errors import IdempotencyMismatch, InvalidText, NotFound
 from rookery.events.encoding import read_record, without_secrets
 from rookery.events.kinds import TweetPosted
 from rookery.models import PostKind, Tweet, TweetCounts
-from rookery.services.tweets.tweets import NewTweet
+from rookery.services.tweets.tweets import NewTweet, Posted
 from rookery.store.engine import Put, WriteBatch
 from rookery.store.schema import IDEMPOTENCY, OUTBOX, TWEETS
 from tests.unit.services.server import Server
@@ -38,7 +38,7 @@ async def test_the_event_carries_what_showing_the_tweet_takes() -> None:
     assert isinstance(event, TweetPosted)
     assert (event.id, event.author_id, event.tweet_id) == (tweet.id, ann.user_id, tweet.id)
     record = read_record(event.record)
-    author = await server.authors.get(ann.user_id)
+    author = await server.reading.authors.get(ann.user_id)
     assert (record.tweet, record.author) == (tweet, without_secrets(author))
 
 
@@ -63,7 +63,7 @@ async def test_all_mentions_are_resolved_in_one_read() -> None:
     """However many there are."""
     server = Server()
     users = [await server.sign_up(f"user{n}") for n in range(6)]
-    await server.authors.get(users[0].user_id)
+    await server.reading.authors.get(users[0].user_id)
     server.store.reads.clear()
     tweet = await server.post(users[0], " ".join(f"@user{n}" for n in range(6)))
     assert server.store.reads == {"get_many": 1}
@@ -165,7 +165,7 @@ async def test_a_repetition_gets_the_tweet_as_it_is_now() -> None:
     new = NewTweet(text="once @ann")
     tweet = await server.tweets.create(ann, new, "key")
     edited = await server.tweets.edit(ann, tweet.id, "edited")
-    assert await server.tweets.post(ann, new, "key") == (edited, False)
+    assert await server.tweets.post(ann, new, "key") == Posted(edited, False)
 
 
 async def test_a_repetition_after_the_deletion_is_not_found() -> None:

@@ -6,18 +6,15 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from rookery.config import load
 from rookery.errors import DeviceRevoked
 from rookery.ids import Snowflakes
 from rookery.services.accounts import tokens
 from rookery.services.accounts.profiles import ProfileChanges
 from rookery.services.ports import Invalidation
 from rookery.services.use_cases import Ground, UseCases
-from tests.integration.http_world import ColdTimelines
 from tests.unit.memory_store import MemoryStore
 from tests.unit.services.account_world import Clock, identity_of, sign_up_request
-
-CHEAP = load(environ={}, overrides={"auth": {"argon2_time_cost": 1, "argon2_memory_kib": 8}})
+from tests.unit.services.server import CHEAP_SETTINGS, ColdTimelines
 
 
 class Broadcast:
@@ -45,7 +42,7 @@ async def two_processes() -> AsyncIterator[tuple[UseCases, UseCases]]:
         clock_ms=clock,
         steady_ms=clock,
     )
-    first, second = UseCases(ground, CHEAP), UseCases(ground, CHEAP)
+    first, second = UseCases(ground, CHEAP_SETTINGS), UseCases(ground, CHEAP_SETTINGS)
     broadcast.other = second
     await first.keys.load()
     await second.keys.load()

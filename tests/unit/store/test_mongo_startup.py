@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from rookery import config
 from rookery.errors import StartupError
@@ -57,11 +58,9 @@ def test_each_collection_is_sharded_by_the_seeds_key() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "is_told"), [(60, True), (5, False)])
-def test_long_lives_of_transactions_are_warned_of(
-    capsys: pytest.CaptureFixture[str], seconds: float, is_told: bool
-) -> None:
+def test_long_lives_of_transactions_are_warned_of(seconds: float, is_told: bool) -> None:
     """With the argument that shortens them."""
-    warn_of_lifetime(seconds)
-    assert (
-        "--setParameter transactionLifetimeLimitSeconds=5" in capsys.readouterr().out
-    ) == is_told
+    with capture_logs() as logged:
+        warn_of_lifetime(seconds)
+    assert [each["log_level"] for each in logged] == ["warning"] * is_told
+    assert ("--setParameter transactionLifetimeLimitSeconds=5" in str(logged)) == is_told

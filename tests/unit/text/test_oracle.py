@@ -6,14 +6,11 @@ where it is not, the cases are in `test_urls.py`.
 
 import random
 import warnings
+from typing import Any
 
 import pytest
 
 from rookery.text import extract_urls
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it imports pkg_resources
-    twitter_text = pytest.importorskip("twitter_text", exc_type=ImportError)
 
 # No '"', "`" or "_" (treated as in Java and Ruby), no invalid labels in punycode.
 _PIECES = [
@@ -24,8 +21,16 @@ _PIECES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def twitter_text() -> Any:
+    """The package. It takes a tenth of a second to import."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it imports pkg_resources
+        return pytest.importorskip("twitter_text", exc_type=ImportError)
+
+
 @pytest.mark.parametrize("seed", range(10))
-def test_agrees_with_the_regular_expressions(seed: int) -> None:
+def test_agrees_with_the_regular_expressions(seed: int, twitter_text: Any) -> None:
     """The same URLs at the same places in texts put together at random."""
     pick = random.Random(seed)
     for _ in range(60):

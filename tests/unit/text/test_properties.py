@@ -3,7 +3,7 @@
 import itertools
 import unicodedata
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rookery.text import (
@@ -35,7 +35,6 @@ _TEXTS = st.one_of(
     st.lists(_PIECES, max_size=24).map("".join),
     st.text(st.characters(), max_size=60),  # lone surrogates too
 )
-_fast = settings(max_examples=80, deadline=None)
 
 
 def _spans(found: Entities) -> list[tuple[int, int]]:
@@ -48,7 +47,6 @@ def _spans(found: Entities) -> list[tuple[int, int]]:
     return sorted((entity.start, entity.end) for entity in entities)
 
 
-@_fast
 @given(_TEXTS)
 def test_offsets_slice_the_text_to_the_entity(text: str) -> None:
     """Each entity is found exactly where it says."""
@@ -66,7 +64,6 @@ def test_offsets_slice_the_text_to_the_entity(text: str) -> None:
         assert text[url.start : url.end] == url.url
 
 
-@_fast
 @given(_TEXTS)
 def test_entities_never_overlap(text: str) -> None:
     """Every entity ends before the next begins."""
@@ -75,7 +72,6 @@ def test_entities_never_overlap(text: str) -> None:
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
 
 
-@_fast
 @given(_TEXTS)
 def test_all_kinds_together_find_no_more_than_each_alone(text: str) -> None:
     """What is left out of all is left out because it overlaps, never added."""
@@ -86,7 +82,6 @@ def test_all_kinds_together_find_no_more_than_each_alone(text: str) -> None:
     assert set(found.urls) <= set(extract_urls(text))
 
 
-@_fast
 @given(_TEXTS)
 def test_reply_names_whom_the_text_begins_with(text: str) -> None:
     """Only white space and directional marks stand before the sign and name."""
@@ -97,7 +92,6 @@ def test_reply_names_whom_the_text_begins_with(text: str) -> None:
         assert all(mark.isspace() or mark in "\u180e\u200e\u200f\u202a" for mark in before)
 
 
-@_fast
 @given(_TEXTS)
 def test_weight_has_bounds(text: str) -> None:
     """No code point weighs more than 2, save in a URL; ASCII without a dot weighs its length."""
@@ -108,7 +102,6 @@ def test_weight_has_bounds(text: str) -> None:
         assert weight == len(text)
 
 
-@_fast
 @given(_TEXTS, _TEXTS)
 def test_weight_adds_up_over_lines(first: str, second: str) -> None:
     """Nothing that weighs reaches across a line's end."""
@@ -116,7 +109,6 @@ def test_weight_adds_up_over_lines(first: str, second: str) -> None:
     assert together == weighted_length(f"{first} ") + 1 + weighted_length(f" {second}")
 
 
-@_fast
 @given(_TEXTS)
 def test_validating_is_idempotent(text: str) -> None:
     """What may be posted may be posted again as it is, and is in normal form."""

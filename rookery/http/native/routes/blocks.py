@@ -1,6 +1,6 @@
 """Blocking users."""
 
-from rookery.errors import Forbidden, NotFound
+from rookery.errors import Forbidden
 from rookery.http.declaring.endpoint import Call, endpoint
 from rookery.http.native.presenting import position_in, user_page
 from rookery.http.native.schemas import Answer, IdPath, Nothing, PageQuery, UserPage
@@ -19,7 +19,7 @@ class BlockState(Answer, frozen=True, kw_only=True):
     "/users/{id}/block",
     "Block a user, which ends follows and requests both ways; no error if one does already",
     answers={200: BlockState},
-    errors=(Forbidden, NotFound),
+    errors=(Forbidden,),
 )
 async def block(services: Services, call: Call[IdPath, Nothing, Nothing]) -> BlockState:
     await services.blocks.block(call.identity, call.path.number)
@@ -36,7 +36,6 @@ async def _unblock(services: Services, call: Call[IdPath, Nothing, Nothing]) -> 
     "/users/{id}/unblock",
     "Stop blocking a user; no error if one does not",
     answers={200: BlockState},
-    errors=(NotFound,),
 )
 async def unblock(services: Services, call: Call[IdPath, Nothing, Nothing]) -> BlockState:
     return await _unblock(services, call)
@@ -47,7 +46,6 @@ async def unblock(services: Services, call: Call[IdPath, Nothing, Nothing]) -> B
     "/users/{id}/block",
     "Stop blocking a user; no error if one does not",
     answers={200: BlockState},
-    errors=(NotFound,),
 )
 async def delete(services: Services, call: Call[IdPath, Nothing, Nothing]) -> BlockState:
     return await _unblock(services, call)

@@ -1,9 +1,8 @@
 """Bookmarks, which only their owner sees."""
 
-from rookery.domain.cursors import decode
 from rookery.errors import NotFound
 from rookery.http.declaring.endpoint import Call, endpoint
-from rookery.http.native.presenting import shown_page_json
+from rookery.http.native.presenting import position_in, shown_page_json
 from rookery.http.native.schemas import Answer, IdPath, Nothing, PageQuery, TweetPage
 from rookery.http.native.services import Services
 
@@ -46,7 +45,7 @@ async def remove(services: Services, call: Call[IdPath, Nothing, Nothing]) -> Bo
 )
 async def own(services: Services, call: Call[Nothing, PageQuery, Nothing]) -> bytes:
     query = call.query
-    before = 0 if query.cursor_text is None else decode("bookmarks", query.cursor_text)
+    before = position_in("bookmarks", query)
     page = await services.bookmarks.own(call.identity, before, query.limit)
     return shown_page_json(b"tweets", page, "bookmarks")
 

@@ -1,9 +1,8 @@
 """Likes, and how much a tweet was engaged with."""
 
-from rookery.domain.cursors import decode
 from rookery.errors import NotFound, Protected
 from rookery.http.declaring.endpoint import Auth, Call, endpoint
-from rookery.http.native.presenting import next_cursor, shown_page_json, user_views
+from rookery.http.native.presenting import next_cursor, position_in, shown_page_json, user_views
 from rookery.http.native.schemas import Answer, IdPath, Nothing, PageQuery, TweetPage, UserPage
 from rookery.http.native.services import Services
 
@@ -86,7 +85,7 @@ async def delete(services: Services, call: Call[IdPath, Nothing, Nothing]) -> Li
 )
 async def likers(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> UserPage:
     query = call.query
-    before = 0 if query.cursor_text is None else decode("likers", query.cursor_text)
+    before = position_in("likers", query)
     page = await services.likes.likers(call.viewer_id, call.path.number, before, query.limit)
     return UserPage(
         users=await user_views(services, page.ids, call.viewer_id),
@@ -104,7 +103,7 @@ async def likers(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> 
 )
 async def liked_by(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> bytes:
     query = call.query
-    before = 0 if query.cursor_text is None else decode("likes", query.cursor_text)
+    before = position_in("likes", query)
     page = await services.likes.liked_by(call.viewer_id, call.path.number, before, query.limit)
     return shown_page_json(b"tweets", page, "likes")
 

@@ -1,9 +1,8 @@
 """Following, and who follows whom."""
 
-from rookery.domain.cursors import decode
 from rookery.errors import Forbidden, NotFound, Protected
 from rookery.http.declaring.endpoint import Auth, Call, endpoint
-from rookery.http.native.presenting import next_cursor, user_views
+from rookery.http.native.presenting import next_cursor, position_in, user_views
 from rookery.http.native.schemas import Answer, IdPath, Message, Nothing, PageQuery
 from rookery.http.native.services import Services
 from rookery.views import UserView
@@ -54,7 +53,6 @@ async def _unfollow(services: Services, call: Call[IdPath, Nothing, Nothing]) ->
     "/users/{id}/unfollow",
     "Stop following a user, or asking to; no error if one does neither",
     answers={200: FollowState},
-    errors=(NotFound,),
 )
 async def unfollow(services: Services, call: Call[IdPath, Nothing, Nothing]) -> FollowState:
     return await _unfollow(services, call)
@@ -65,7 +63,6 @@ async def unfollow(services: Services, call: Call[IdPath, Nothing, Nothing]) -> 
     "/users/{id}/follow",
     "Stop following a user, or asking to; no error if one does neither",
     answers={200: FollowState},
-    errors=(NotFound,),
 )
 async def delete(services: Services, call: Call[IdPath, Nothing, Nothing]) -> FollowState:
     return await _unfollow(services, call)
@@ -76,7 +73,6 @@ async def delete(services: Services, call: Call[IdPath, Nothing, Nothing]) -> Fo
     "/users/{id}/follower",
     "End that a user follows oneself; no error if they do not",
     answers={200: Message},
-    errors=(NotFound,),
 )
 async def remove_follower(services: Services, call: Call[IdPath, Nothing, Nothing]) -> Message:
     await services.graph.remove_follower(call.identity, call.path.number)
@@ -93,7 +89,7 @@ async def remove_follower(services: Services, call: Call[IdPath, Nothing, Nothin
 )
 async def followers(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> FollowerPage:
     query = call.query
-    before = 0 if query.cursor_text is None else decode("followers", query.cursor_text)
+    before = position_in("followers", query)
     page = await services.graph.followers(call.viewer_id, call.path.number, before, query.limit)
     return FollowerPage(
         followers=await user_views(services, page.ids, call.viewer_id),
@@ -111,7 +107,7 @@ async def followers(services: Services, call: Call[IdPath, PageQuery, Nothing]) 
 )
 async def following(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> FollowingPage:
     query = call.query
-    before = 0 if query.cursor_text is None else decode("following", query.cursor_text)
+    before = position_in("following", query)
     page = await services.graph.following(call.viewer_id, call.path.number, before, query.limit)
     return FollowingPage(
         following=await user_views(services, page.ids, call.viewer_id),

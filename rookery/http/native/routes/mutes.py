@@ -51,7 +51,7 @@ class ConversationMuteState(Answer, frozen=True, kw_only=True):
     "/users/{id}/mute",
     "Mute a user, for ever or for a time; again: until another time",
     answers={200: MuteState},
-    errors=(Forbidden, NotFound),
+    errors=(Forbidden,),
 )
 async def mute(services: Services, call: Call[IdPath, Nothing, MuteBody]) -> MuteState:
     given = call.body.duration_s
@@ -71,7 +71,6 @@ async def _unmute(services: Services, call: Call[IdPath, Nothing, Nothing]) -> M
     "/users/{id}/unmute",
     "Stop muting a user; no error if one does not",
     answers={200: MuteState},
-    errors=(NotFound,),
 )
 async def unmute(services: Services, call: Call[IdPath, Nothing, Nothing]) -> MuteState:
     return await _unmute(services, call)
@@ -82,7 +81,6 @@ async def unmute(services: Services, call: Call[IdPath, Nothing, Nothing]) -> Mu
     "/users/{id}/mute",
     "Stop muting a user; no error if one does not",
     answers={200: MuteState},
-    errors=(NotFound,),
 )
 async def delete(services: Services, call: Call[IdPath, Nothing, Nothing]) -> MuteState:
     return await _unmute(services, call)
@@ -105,7 +103,8 @@ async def muted(services: Services, call: Call[Nothing, PageQuery, Nothing]) -> 
 async def mute_conversation(
     services: Services, call: Call[IdPath, Nothing, Nothing]
 ) -> ConversationMuteState:
-    tweet = await services.reading.seen_tweet(call.viewer_id, call.path.number)
+    shown = await services.reading.one(call.viewer_id, call.path.number)
+    tweet = (shown.original or shown).entry.tweet
     await services.mutes.mute_conversation(call.identity, tweet.conversation_id)
     return ConversationMuteState(message="Conversation muted", muting=True)
 
@@ -115,16 +114,11 @@ async def mute_conversation(
     "/tweets/{id}/mute",
     "Stop muting the conversation that a tweet belongs to; no error if one does not",
     answers={200: ConversationMuteState},
-    errors=(NotFound,),
 )
 async def unmute_conversation(
     services: Services, call: Call[IdPath, Nothing, Nothing]
 ) -> ConversationMuteState:
-    tweet_id = call.path.number
-    # A conversation has the id of its first tweet, which may not be there for one any more.
-    if not await services.mutes.unmute_conversation(call.identity, tweet_id):
-        tweet = await services.reading.seen_tweet(call.viewer_id, tweet_id)
-        await services.mutes.unmute_conversation(call.identity, tweet.conversation_id)
+    await services.mutes.unmute_conversation_of(call.identity, call.path.number)
     return ConversationMuteState(message="Conversation not muted", muting=False)
 
 

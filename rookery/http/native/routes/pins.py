@@ -1,9 +1,8 @@
 """Tweets that users pin to their profiles."""
 
-from rookery.domain.cursors import decode
 from rookery.errors import Conflict, Forbidden, NotFound, Protected
 from rookery.http.declaring.endpoint import Auth, Call, endpoint
-from rookery.http.native.presenting import shown_page_json
+from rookery.http.native.presenting import position_in, shown_page_json
 from rookery.http.native.schemas import Answer, IdPath, Nothing, PageQuery, TweetPage
 from rookery.http.native.services import Services
 
@@ -48,7 +47,7 @@ async def unpin(services: Services, call: Call[IdPath, Nothing, Nothing]) -> Pin
 )
 async def pinned(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> bytes:
     query = call.query
-    before = 0 if query.cursor_text is None else decode("pinned", query.cursor_text)
+    before = position_in("pinned", query)
     page = await services.pins.of_user(call.viewer_id, call.path.number, before, query.limit)
     return shown_page_json(b"tweets", page, "pinned")
 

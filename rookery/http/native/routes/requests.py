@@ -42,7 +42,6 @@ async def approve(services: Services, call: Call[UserIdPath, Nothing, Nothing]) 
     "/follow-requests/{userId}/deny",
     "Refuse a user who asks to follow oneself; no error if they do not",
     answers={200: Message},
-    errors=(NotFound,),
 )
 async def deny(services: Services, call: Call[UserIdPath, Nothing, Nothing]) -> Message:
     await services.requests.deny(call.identity, call.path.number)

@@ -4,10 +4,15 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from rookery.domain.cursors import decode
 from rookery.errors import Forbidden, IdempotencyMismatch, InvalidText, NotFound
 from rookery.http.declaring.endpoint import Auth, Call, Reply, endpoint
-from rookery.http.native.presenting import next_cursor, posted_json, shown_page_json, user_views
+from rookery.http.native.presenting import (
+    next_cursor,
+    position_in,
+    posted_json,
+    shown_page_json,
+    user_views,
+)
 from rookery.http.native.routes.tweets import MAX_TEXT_CHARS, TWEET_BODY_BYTES
 from rookery.http.native.schemas import (
     Answer,
@@ -61,15 +66,15 @@ class RetweetState(Answer, frozen=True, kw_only=True):
 )
 async def retweet(services: Services, call: Call[IdPath, Nothing, RetweetBody]) -> Reply:
     try:
-        tweet, is_new = await services.retweets.retweet(
+        posted = await services.retweets.retweet(
             call.identity, call.path.number, call.body.comment or "", call.idempotency_key
         )
     except InvalidText as error:
         said = str(error).replace("text", "comment", 1)
         raise InvalidText(said, error.code, "comment") from error
-    rendered = await posted_json(services, call.identity.user_id, tweet.id, is_new)
-    body = b'{"retweetId":"%d","tweet":%b}' % (tweet.id, rendered)
-    return Reply(body, 201 if is_new or tweet.quote_of_id is not None else 200)
+    tweet = posted.tweet
+    body = b'{"retweetId":"%d","tweet":%b}' % (tweet.id, await posted_json(services, posted))
+    return Reply(body, 201 if posted.is_new or tweet.quote_of_id is not None else 200)
 
 
 @endpoint(
@@ -95,7 +100,7 @@ async def undo(services: Services, call: Call[IdPath, Nothing, Nothing]) -> Retw
 )
 async def retweeters(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> UserPage:
     query = call.query
-    before = 0 if query.cursor_text is None else decode("retweeters", query.cursor_text)
+    before = position_in("retweeters", query)
     page = await services.retweets.retweeters(call.viewer_id, call.path.number, before, query.limit)
     return UserPage(
         users=await user_views(services, page.ids, call.viewer_id),
@@ -113,7 +118,7 @@ async def retweeters(services: Services, call: Call[IdPath, PageQuery, Nothing])
 )
 async def quotes(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> bytes:
     query = call.query
-    before = 0 if query.cursor_text is None else decode("quotes", query.cursor_text)
+    before = position_in("quotes", query)
     page = await services.retweets.quotes(call.viewer_id, call.path.number, before, query.limit)
     return shown_page_json(b"tweets", page, "quotes")
 

@@ -4,12 +4,12 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from rookery.domain.cursors import decode
 from rookery.errors import Forbidden, IdempotencyMismatch, InvalidText, NotFound
 from rookery.http.declaring.endpoint import Auth, Call, endpoint
 from rookery.http.native.presenting import (
     next_cursor,
     page_json,
+    position_in,
     posted_json,
     shown_page_json,
     tweet_json_of,
@@ -121,7 +121,7 @@ class ReplyPage(Answer, frozen=True, kw_only=True):
 )
 async def create(services: Services, call: Call[Nothing, Nothing, NewTweetBody]) -> bytes:
     body = call.body
-    tweet, is_new = await services.tweets.post(
+    posted = await services.tweets.post(
         call.identity,
         NewTweet(
             text=body.text,
@@ -133,13 +133,10 @@ async def create(services: Services, call: Call[Nothing, Nothing, NewTweetBody])
         ),
         call.idempotency_key,
     )
-    created = iso_time(time_ms_of(tweet.id))
-    rendered = await posted_json(services, call.identity.user_id, tweet.id, is_new)
-    return b'{"tweetId":"%d","createdAt":"%b","tweet":%b}' % (
-        tweet.id,
-        created.encode(),
-        rendered,
-    )
+    tweet_id = posted.tweet.id
+    created = iso_time(time_ms_of(tweet_id)).encode()
+    rendered = await posted_json(services, posted)
+    return b'{"tweetId":"%d","createdAt":"%b","tweet":%b}' % (tweet_id, created, rendered)
 
 
 @endpoint(
@@ -205,7 +202,7 @@ async def replace(services: Services, call: Call[IdPath, Nothing, EditBody]) -> 
 )
 async def history(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> TweetHistory:
     query = call.query
-    before = 0 if query.cursor_text is None else decode("history", query.cursor_text)
+    before = position_in("history", query)
     page = await services.conversations.history(
         call.viewer_id, call.path.number, before, query.limit
     )
@@ -233,7 +230,7 @@ async def history(services: Services, call: Call[IdPath, PageQuery, Nothing]) ->
 )
 async def replies(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> bytes:
     query = call.query
-    after = 0 if query.cursor_text is None else decode("replies", query.cursor_text)
+    after = position_in("replies", query)
     page = await services.conversations.replies(
         call.viewer_id, call.path.number, after, query.limit
     )
@@ -250,7 +247,7 @@ async def replies(services: Services, call: Call[IdPath, PageQuery, Nothing]) ->
 )
 async def conversation(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> bytes:
     query = call.query
-    after = 0 if query.cursor_text is None else decode("conversation", query.cursor_text)
+    after = position_in("conversation", query)
     page = await services.conversations.conversation(
         call.viewer_id, call.path.number, after, query.limit
     )
@@ -267,7 +264,7 @@ async def conversation(services: Services, call: Call[IdPath, PageQuery, Nothing
 )
 async def context(services: Services, call: Call[IdPath, PageQuery, Nothing]) -> bytes:
     query = call.query
-    after = 0 if query.cursor_text is None else decode("context", query.cursor_text)
+    after = position_in("context", query)
     found = await services.conversations.context(
         call.viewer_id, call.path.number, after, query.limit
     )

@@ -30,7 +30,7 @@ def lists_hide_nothing(patch: pytest.MonkeyPatch) -> None:
 
 def single_tweets_are_not_hidden(patch: pytest.MonkeyPatch) -> None:
     for module in (reading, showing):
-        patch.setattr(module, "is_there", _always(True))
+        patch.setattr(module, "is_visible", _always(True))
 
 
 def mutes_do_not_count(patch: pytest.MonkeyPatch) -> None:
@@ -39,7 +39,7 @@ def mutes_do_not_count(patch: pytest.MonkeyPatch) -> None:
 
 def nobody_is_blocked_from_profiles_lists(patch: pytest.MonkeyPatch) -> None:
     """Nor is anybody suspended, where lists of a person are read."""
-    patch.setattr(reading, "_is_user_there", _always(True))
+    patch.setattr(reading, "_is_user_visible", _always(True))
 
 
 def private_lists_are_open(patch: pytest.MonkeyPatch) -> None:
@@ -82,11 +82,12 @@ def profiles_hide_nobody(patch: pytest.MonkeyPatch) -> None:
 
 
 def everybody_can_be_acted_on(patch: pytest.MonkeyPatch) -> None:
-    """Followed, muted, blocked, approved: also by who is blocked."""
+    """Followed and approved: also by who is blocked, and who is suspended."""
 
-    async def look(self: Any, user_id: int, other_id: int) -> Any:
+    async def look(self: Any, user_id: int, other_id: int) -> people.Other:
+        people._check_others(user_id, other_id)
         other = await self._users.get(other_id)
-        return other, await self._relations.pair(user_id, other_id)
+        return people.Other(other, True, await self._relations.pair(user_id, other_id))
 
     patch.setattr(people.People, "look", look)
 

@@ -5,7 +5,7 @@ the answer of a subject that is not there.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from tests.integration.rest.matrix.cast import (
@@ -28,14 +28,19 @@ Statuses: TypeAlias = Callable[[Viewer, str], set[int]]
 @dataclass(frozen=True)
 class Case:
     """An endpoint. `subject` is what its path names, or `body` does, given its id; `own` is about
-    the viewer alone. `may_end`: what the viewer has had from before can be ended, so something may
-    be written though the subject is hidden. `moderates`: moderators may do it with any subject."""
+    the viewer alone. `may_write`: it is the viewer's own to do or to end, though the subject is
+    hidden, and the answer does not tell. `moderates`: moderators may do it with any subject."""
 
     subject: Subject
     statuses: Statuses
     body: Callable[[str], Any] | None = None
-    may_end: bool = False
+    may_write: bool = False
     moderates: bool = False
+
+    @property
+    def is_own_act(self) -> bool:
+        """Whether it is done to anybody alike, be there such a person or not."""
+        return self.subject == "person" and self.may_write
 
 
 def _always(*statuses: int) -> Statuses:
@@ -88,13 +93,14 @@ def _likes(viewer: Viewer, label: str) -> set[int]:
 
 
 def _act(viewer: Viewer, label: str) -> set[int]:
-    """What is done to a person is not done to oneself, nor to who is suspended."""
-    if viewer == label:
-        return {400}
-    return {404} if account(label) == "gone" else {200}
+    """What is done to a person is not done to oneself."""
+    return {400} if viewer == label else {200}
 
 
 def _follow(viewer: Viewer, label: str) -> set[int]:
+    """Nobody follows who is suspended."""
+    if account(label) == "gone":
+        return {404}
     return {403} if relation(viewer, label) == "blocking" else _act(viewer, label)
 
 
@@ -106,14 +112,10 @@ def _approve(viewer: Viewer, label: str) -> set[int]:
     return {200} if follows or (viewer, label) == ("closed", "requested") else {404}
 
 
-def _replace(viewer: Viewer, label: str) -> set[int]:
-    """One may name whom one can see, but not oneself; a suspended account only if it is there."""
-    return {400} if viewer == label or account(label) == "gone" else {200}
-
-
 _ANY = _always(200)
 _LIST = Case("person", _lists)
 _OWN = Case("own", _ANY)
+_OWN_ACT = Case("person", _act, may_write=True)
 
 CASES: dict[str, Case] = {
     "GET /tweets/{id}": Case("tweet", _ANY),
@@ -135,17 +137,17 @@ CASES: dict[str, Case] = {
     "PATCH /tweets/{id}": Case("tweet", _text_of_author, body=lambda _: {"text": "edited"}),
     "PUT /tweets/{id}": Case("tweet", _text_of_author, body=lambda _: {"text": "edited"}),
     "POST /tweets/{id}/like": Case("tweet", _ANY),
-    "POST /tweets/{id}/unlike": Case("tweet", _ANY, may_end=True),
-    "DELETE /tweets/{id}/like": Case("tweet", _ANY, may_end=True),
+    "POST /tweets/{id}/unlike": Case("tweet", _ANY, may_write=True),
+    "DELETE /tweets/{id}/like": Case("tweet", _ANY, may_write=True),
     "POST /tweets/{id}/retweet": Case("tweet", _retweet, body=lambda _: {}),
     "POST /tweets/{id}/retweet (quote)": Case("tweet", _retweet, body=lambda _: {"comment": "see"}),
-    "DELETE /tweets/{id}/retweet": Case("tweet", _ANY, may_end=True),
+    "DELETE /tweets/{id}/retweet": Case("tweet", _ANY, may_write=True),
     "POST /tweets/{id}/bookmark": Case("tweet", _ANY),
-    "DELETE /tweets/{id}/bookmark": Case("tweet", _ANY, may_end=True),
+    "DELETE /tweets/{id}/bookmark": Case("tweet", _ANY, may_write=True),
     "POST /tweets/{id}/pin": Case("tweet", _pin),
-    "DELETE /tweets/{id}/pin": Case("tweet", _ANY, may_end=True),
+    "DELETE /tweets/{id}/pin": Case("tweet", _ANY, may_write=True),
     "POST /tweets/{id}/mute": Case("tweet", _ANY),
-    "DELETE /tweets/{id}/mute": Case("tweet", _ANY, may_end=True),
+    "DELETE /tweets/{id}/mute": Case("tweet", _ANY, may_write=True),
     "GET /users/{id}": Case("person", _ANY),
     "PATCH /users/{id}": Case("person", _own_profile, body=lambda _: {"bio": "new"}),
     "PUT /users/{id}": Case("person", _own_profile, body=lambda _: {"name": "new"}),
@@ -156,21 +158,20 @@ CASES: dict[str, Case] = {
     "GET /users/{id}/followers": _LIST,
     "GET /users/{id}/following": _LIST,
     "POST /users/{id}/follow": Case("person", _follow),
-    "POST /users/{id}/unfollow": Case("person", _act),
-    "DELETE /users/{id}/follow": Case("person", _act),
-    "DELETE /users/{id}/follower": Case("person", _act),
-    "POST /users/{id}/block": Case("person", _act),
-    "POST /users/{id}/unblock": Case("person", _act, may_end=True),
-    "DELETE /users/{id}/block": Case("person", _act, may_end=True),
-    "POST /users/{id}/mute": Case("person", _act),
-    "POST /users/{id}/unmute": Case("person", _act, may_end=True),
-    "DELETE /users/{id}/mute": Case("person", _act, may_end=True),
+    "POST /users/{id}/unfollow": _OWN_ACT,
+    "DELETE /users/{id}/follow": _OWN_ACT,
+    "DELETE /users/{id}/follower": _OWN_ACT,
+    "POST /users/{id}/block": _OWN_ACT,
+    "POST /users/{id}/unblock": _OWN_ACT,
+    "DELETE /users/{id}/block": _OWN_ACT,
+    "POST /users/{id}/mute": _OWN_ACT,
+    "POST /users/{id}/mute (for a time)": replace(_OWN_ACT, body=lambda _: {"durationS": 60}),
+    "POST /users/{id}/unmute": _OWN_ACT,
+    "DELETE /users/{id}/mute": _OWN_ACT,
     "POST /follow-requests/{userId}/approve": Case("person", _approve),
-    "POST /follow-requests/{userId}/deny": Case("person", _act),
-    "PUT /account/privacy": Case("person", _replace, body=lambda each: {"mutedUsers": [each]}),
-    "PUT /account/privacy (blocks)": Case(
-        "person", _replace, body=lambda each: {"blockedUsers": [each]}
-    ),
+    "POST /follow-requests/{userId}/deny": _OWN_ACT,
+    "PUT /account/privacy": replace(_OWN_ACT, body=lambda each: {"mutedUsers": [each]}),
+    "PUT /account/privacy (blocks)": replace(_OWN_ACT, body=lambda each: {"blockedUsers": [each]}),
     "GET /users/me": _OWN,
     "GET /timeline/home": _OWN,
     "GET /bookmarks": _OWN,
@@ -203,17 +204,6 @@ SHOWING_NOTHING = frozenset(
 )
 """Endpoints that are about the viewer's own account and devices, or the server, and show neither
 tweets nor other people."""
-
-
-def has_from_before(viewer: Viewer, case_name: str, label: str) -> bool:
-    """Whether it is about something of the viewer's own that stays although the person is hidden:
-    a block or a mute, which can be repeated and ended."""
-    stands = relation(viewer, label)
-    if case_name.endswith(("/block", "/unblock", "(blocks)")):
-        return stands == "blocking"
-    if case_name.endswith(("/mute", "/unmute", "/privacy")):
-        return stands == "muting" and not case_name.startswith("POST /users/{id}/mute")
-    return False
 
 
 def may_see(viewer: Viewer, case: Case, label: str) -> bool:

@@ -24,7 +24,7 @@ KINDS = (
 HOST, FAN, LOST = "host", "fan", "lost"
 PEOPLE = (HOST, FAN, LOST, *KINDS, *AUTHORS)
 VIEWERS: tuple[str | None, ...] = (None, *KINDS, "open", "closed")
-"""None is nobody: whoever is not signed in. Who is suspended cannot sign in."""
+"""None is nobody: whoever is not signed in. Who is suspended is refused everything."""
 
 Viewer: TypeAlias = str | None
 Relation: TypeAlias = str

@@ -167,11 +167,13 @@ class Row(NamedTuple):
     second: str
 
 
-def counted(step: Step) -> list[tuple[str, str]]:
-    """The counts that a step adds to: whose, and in which field."""
+def counted(viewer: Viewer, step: Step) -> list[tuple[str, str]]:
+    """The counts that a step adds to, as far as the viewer is shown them: whose, and in which
+    field."""
     if step.tweet is not None:
         tweet = step.tweet
-        found = [(tweet.author, "tweetsCount")]
+        # What is for whom it mentions alone is as a message to them.
+        found = [] if tweet.visibility == "mentioned" else [(tweet.author, "tweetsCount")]
         if tweet.shows:
             found.append((tweet.shows, "retweetCount"))
         if tweet.visibility == "public":  # What is not for everybody counts for nobody.
@@ -179,10 +181,13 @@ def counted(step: Step) -> list[tuple[str, str]]:
             found += [(tweet.replies_to, "replyCount")] if tweet.replies_to else []
         return found
     fields: dict[str, list[tuple[str, str]]] = {
-        "like": [(step.what, "likeCount"), (step.who, "likesCount")],
-        "pin": [(step.who, "pinnedCount")],
+        "like": [(step.what, "likeCount")],
         "follow": [(step.who, "followingCount"), (step.what, "followersCount")],
     }
+    if step.act == "like" and _opens_likes(viewer, step.who):
+        fields["like"].append((step.who, "likesCount"))
+    if step.act == "pin" and RULES.sees(viewer, step.what):  # Muted or not: the list is asked for.
+        fields["pin"] = [(step.who, "pinnedCount")]
     return [] if _is_request(step) else fields.get(step.act, [])
 
 
@@ -229,7 +234,12 @@ def unlisted(viewer: Viewer, step: Step) -> list[Row]:
 
 
 def _shows_likes(viewer: Viewer, person: str) -> bool:
-    return _shows_retweets(viewer, person) and (person != FAN or viewer == FAN)
+    return lists_person(viewer, person) and _opens_likes(viewer, person)
+
+
+def _opens_likes(viewer: Viewer, person: str) -> bool:
+    """Whether a viewer who finds somebody's profile may see what they like."""
+    return sees_lists(viewer, person) and (person != FAN or viewer == FAN)
 
 
 def _shows_retweets(viewer: Viewer, person: str) -> bool:

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from rookery.http.declaring.endpoint import Endpoint
+from rookery.http.declaring.endpoint import Auth, Endpoint
+from rookery.http.native.app import ENDPOINTS
 from tests.integration.rest.matrix.cases import CASES
-from tests.integration.rest.matrix.cast import AUTHORS, VIEWERS, Viewer
+from tests.integration.rest.matrix.cast import AUTHORS, HOST, VIEWERS, Viewer
 from tests.integration.rest.matrix.declared import name_of
 from tests.integration.rest.matrix.looking import KNOWN, Look
 from tests.integration.rest.matrix.script import RULES, STEPS
@@ -31,6 +32,20 @@ async def test_nothing_leaks(endpoint: Endpoint, whole: Town) -> None:
     subjects = {CASES[way].subject for way in look.ways}
     assert look.seen[True] > 0
     assert look.seen[False] > 0 or subjects == {"own"}
+
+
+@pytest.mark.parametrize(
+    "endpoint", [each for each in ENDPOINTS if each.auth is not Auth.NONE], ids=name_of
+)
+async def test_who_is_suspended_acts_no_more(endpoint: Endpoint, whole: Town) -> None:
+    """Whatever it is, with the token that was good before; also where none is needed."""
+    tables = whole.store.saved()
+    path = endpoint.path.replace("{username}", HOST).replace("{userId}", whole.ids[HOST])
+    for subject in (HOST, "gone", "host.root", "gone.public"):
+        asked = path.replace("{id}", whole.ids[subject])
+        answer = await whole.ask("gone", endpoint.method, asked)
+        assert (answer.status, answer.body["code"]) == (401, "device_revoked")
+    assert whole.store.saved() == tables
 
 
 @pytest.mark.parametrize("viewer", VIEWERS, ids=str)

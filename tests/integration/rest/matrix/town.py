@@ -97,7 +97,7 @@ class Town:
             await self._change(step.who, role="moderator")
         else:
             assert step.act == "suspend"
-            await self._change(step.who, status="suspended")
+            await self.world.services.suspensions.suspend(step.who)
 
     async def _sign_up(self, name: str) -> None:
         email = f"{name}@example.org"

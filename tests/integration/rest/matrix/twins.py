@@ -35,7 +35,9 @@ def twin_for(viewer: Viewer) -> AbstractAsyncContextManager[Town]:
 
 def uncounted(viewer: Viewer) -> Counter[tuple[str, str]]:
     """What counts for all in the world, and never was in the viewer's twin of it."""
-    return Counter(each for step in PLAIN if not knows_of(viewer, step) for each in counted(step))
+    return Counter(
+        each for step in PLAIN if not knows_of(viewer, step) for each in counted(viewer, step)
+    )
 
 
 LISTS = tuple(each for each in KNOWN if each.method == "GET" and key_of(each) == name_of(each))

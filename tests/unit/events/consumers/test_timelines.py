@@ -1,14 +1,18 @@
 """The consumer that brings changes to timelines and connections."""
 
+import asyncio
+from typing import get_args
+
 import pytest
 
 from rookery.errors import ActorUnavailable
-from rookery.events.consumers.timelines import LATE_MS, Timelines
+from rookery.events.consumers.timelines import EVENT_KINDS, LATE_MS, Timelines
 from rookery.events.kinds import (
     Event,
     FollowChanged,
     HiddenChanged,
     PrivacyChanged,
+    TweetChange,
     TweetDeleted,
     TweetEdited,
     TweetPosted,
@@ -24,6 +28,12 @@ NOW_MS = 1_790_000_000_000
 CELEBRITY = 99
 
 
+def test_each_change_of_a_tweet_is_delivered() -> None:
+    """As a kind of its own."""
+    assert EVENT_KINDS.keys() == set(get_args(TweetChange))
+    assert sorted(EVENT_KINDS.values()) == sorted(EventKind)
+
+
 class Somewhere:
     """Destinations that note what they are told."""
 
@@ -31,6 +41,7 @@ class Somewhere:
         self.rings: list[Delivery] = []
         self.lists: list[Delivery] = []
         self.told: list[object] = []
+        self.order: list[str] = []
         self.refuses = False
         self.is_away = False
 
@@ -41,6 +52,7 @@ class Somewhere:
         if self.is_away:
             raise ActorUnavailable()
         self.rings += deliveries
+        self.order += [str(each.event_id) for each in deliveries]
 
     async def to_lists(self, deliveries: list[Delivery]) -> list[int]:
         self.lists += deliveries
@@ -52,11 +64,16 @@ class Somewhere:
     async def hidden_changed(self, user_ids: list[int]) -> None:
         self.told.append(("hidden", user_ids))
 
+    async def accounts_changed(self, user_ids: list[int]) -> None:
+        self.told.append(("accounts", user_ids))
+
     async def followers_changed(self, user_ids: list[int]) -> None:
         self.told.append(("followers", user_ids))
 
     async def forget(self, tweet_ids: list[int]) -> None:
+        await asyncio.sleep(0)
         self.told.append(("forget", tweet_ids))
+        self.order.append("forget")
 
 
 class Scene:
@@ -79,6 +96,8 @@ def _posted(tweet_id: int, author_id: int = 7) -> TweetPosted:
         original_author_id=3,
         audience=[7, 8],
         record=b"record",
+        original_conversation_id=2,
+        original_audience=[3],
     )
 
 
@@ -100,6 +119,8 @@ async def test_a_delivery_has_all_that_shards_need() -> None:
             original_author_id=3,
             audience=[7, 8],
             record=b"record",
+            original_conversation_id=2,
+            original_audience=[3],
         )
     ]
     assert scene.to.told == []
@@ -111,11 +132,19 @@ async def test_changes_of_tweets_are_told_to_caches_too() -> None:
     edited = TweetEdited(id=11, tweet_id=1, author_id=7, conversation_id=1, record=b"new")
     deleted = TweetDeleted(id=12, tweet_id=2, author_id=7, conversation_id=2)
     await scene.handle(edited, deleted)
-    assert [(each.event_kind, each.record) for each in scene.to.rings] == [
-        (EventKind.TWEET_EDITED, b"new"),
-        (EventKind.TWEET_DELETED, b""),
-    ]
+    assert {each.event_kind: each.record for each in scene.to.rings} == {
+        EventKind.TWEET_EDITED: b"new",
+        EventKind.TWEET_DELETED: b"",
+    }
     assert scene.to.told == [("forget", [1, 2])]
+
+
+async def test_an_edit_is_delivered_once_the_caches_have_forgotten() -> None:
+    """Whoever hears of it may look at once; nothing else waits for that."""
+    scene = Scene()
+    edited = TweetEdited(id=11, tweet_id=1, author_id=7, conversation_id=1, record=b"new")
+    await scene.handle(edited, _posted(NOW_ID))
+    assert scene.to.order == [str(NOW_ID), "forget", "11"]
 
 
 async def test_celebrities_tweets_go_into_lists() -> None:
@@ -130,12 +159,15 @@ async def test_celebrities_tweets_go_into_lists() -> None:
 
 
 async def test_follows_and_what_is_hidden_are_told() -> None:
-    """To the timelines; follows also to who decides who is a celebrity."""
+    """To the timelines, as is who turned private; follows also to who decides who is a
+    celebrity."""
     scene = Scene()
     await scene.handle(
         FollowChanged(id=1, follower_id=5, followee_id=6, follows=True),
         HiddenChanged(id=2, user_ids=[9, 8]),
         FollowChanged(id=3, follower_id=4, followee_id=6, follows=False),
+        PrivacyChanged(id=4, user_id=9),
+        PrivacyChanged(id=5, user_id=9),
     )
     assert sorted(scene.to.told, key=str) == sorted(
         [
@@ -143,6 +175,7 @@ async def test_follows_and_what_is_hidden_are_told() -> None:
             ("follow", 4, 6, False),
             ("hidden", [8, 9]),
             ("followers", [6]),
+            ("accounts", [9]),
         ],
         key=str,
     )
@@ -170,6 +203,6 @@ async def test_a_shard_that_does_not_answer_is_told() -> None:
         await scene.handle(_posted(NOW_ID))
 
 
-def test_it_wants_no_more_than_it_uses() -> None:
-    """What it does not want leaves the outbox without it."""
-    assert PrivacyChanged not in Timelines.kinds
+def test_it_wants_every_kind_there_is() -> None:
+    """Who may see what depends on each of them."""
+    assert set(Timelines.kinds) == set(get_args(Event))

@@ -36,6 +36,11 @@ class Place(Parameters, frozen=True, kw_only=True):
     city: Annotated[str, Meta(min_length=2, max_length=5)]
 
 
+class Asked(Parameters, frozen=True, kw_only=True):
+    word: str
+    limit: int = 20
+
+
 class Sample(Parameters, frozen=True, kw_only=True):
     home_place: Place | None = None
     other_id: IdText | None = None
@@ -113,6 +118,14 @@ def test_unknown_field_of_any_length_is_shown_short() -> None:
 def test_duplicate_keys_are_refused(raw: bytes) -> None:
     """A key given twice is refused wherever it stands and however it is written."""
     assert "more than once" in str(problem(raw))
+
+
+@pytest.mark.parametrize("raw", ["", "limit=2"])
+def test_a_query_may_have_a_parameter_that_is_required(raw: str) -> None:
+    """It is asked for, whether there is a query string or not."""
+    with pytest.raises(InvalidRequest, match="word is required") as caught:
+        QueryReader(Asked).read(raw)
+    assert caught.value.field == "word"
 
 
 def test_query_reads_integers_and_defaults() -> None:

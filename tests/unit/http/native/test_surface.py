@@ -1,19 +1,29 @@
 """What the native surface makes of pages, and that it takes JSON alone."""
 
 import json
+from importlib import import_module
+from pkgutil import iter_modules
 
 import pytest
 
 from rookery.errors import UnsupportedMediaType
 from rookery.http.declaring.bodies import FORM_TYPE, JSON_TYPE, BodyReader
 from rookery.http.declaring.endpoint import Page
-from rookery.http.native.app import NATIVE
+from rookery.http.native import routes
+from rookery.http.native.app import ENDPOINTS, NATIVE
 from rookery.http.native.schemas import Message, Parameters
 from rookery.http.protocol.message import Request
 
 
 class Body(Parameters, frozen=True, kw_only=True):
     text: str
+
+
+def test_each_module_of_routes_is_listed() -> None:
+    """Its endpoints are those of the surface."""
+    for module in iter_modules(routes.__path__):
+        declared = import_module(f"{routes.__name__}.{module.name}").ROUTES
+        assert declared and {*map(id, declared)} <= {*map(id, ENDPOINTS)}, module.name
 
 
 def test_a_page_has_its_cursor_in_the_body() -> None:

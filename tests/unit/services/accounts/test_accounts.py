@@ -25,7 +25,7 @@ from tests.unit.services.account_world import (
     PASSWORD,
     START_MS,
     World,
-    cheap_passwords,
+    account_world,
     identity_of,
     sign_up_request,
 )
@@ -35,8 +35,8 @@ DAY_S = 86_400
 
 @pytest.fixture
 def bare_world() -> Iterator[World]:
-    with cheap_passwords() as passwords:
-        yield World(passwords)
+    with account_world() as made:
+        yield made
 
 
 @pytest.fixture

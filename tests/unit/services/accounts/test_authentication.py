@@ -8,12 +8,13 @@ from rookery.errors import DeviceRevoked, InvalidToken, StoreUnavailable, TokenE
 from rookery.services.accounts.authentication import RECHECK_S, Authenticator
 from rookery.services.accounts.tokens import KeyRing
 from rookery.store.engine import Collection, Document, Key, WriteBatch
-from rookery.store.records.devices import Devices
+from rookery.store.records.devices import ALL_DEVICES, Devices
 from tests.unit.memory_store import MemoryStore
 from tests.unit.services.account_world import (
+    PASSWORD,
     Clock,
     World,
-    cheap_passwords,
+    account_world,
     identity_of,
     sign_up_request,
 )
@@ -21,8 +22,8 @@ from tests.unit.services.account_world import (
 
 @pytest.fixture
 def bare_world() -> Iterator[World]:
-    with cheap_passwords() as passwords:
-        yield World(passwords)
+    with account_world() as made:
+        yield made
 
 
 @pytest.fixture
@@ -59,6 +60,22 @@ async def test_a_known_token_still_expires(world: World) -> None:
     with pytest.raises(TokenExpired):
         await world.authenticator.identify(session.access_token)
     assert len(world.authenticator) == 0
+
+
+async def test_all_devices_of_a_user_are_forgotten_together(world: World) -> None:
+    """Those of others are known still."""
+    first = await world.sign_up()
+    second = await world.accounts.login("ada", PASSWORD)
+    other = await world.sign_up("bob")
+    for each in (first, second, other):
+        await world.authenticator.identify(each.access_token)
+    await world.store.write(WriteBatch((Devices.remove_all(first.user.id),)))
+    world.authenticator.forget([(first.user.id, ALL_DEVICES)])
+    assert len(world.authenticator) == 1
+    for each in (first, second):
+        with pytest.raises(DeviceRevoked):
+            await world.authenticator.identify(each.access_token)
+    assert await world.authenticator.identify(other.access_token) == identity_of(other)
 
 
 async def test_a_revoked_device_is_noticed_without_a_message(world: World) -> None:

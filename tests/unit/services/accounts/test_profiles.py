@@ -12,7 +12,7 @@ from rookery.services.ports import Invalidation
 from rookery.store.engine import Increment, Insert, WriteBatch
 from rookery.store.records.users import Users
 from rookery.store.schema import FOLLOWEES, FOLLOWERS, USER_COUNTS, USERS
-from tests.unit.services.account_world import World, cheap_passwords
+from tests.unit.services.account_world import World, account_world
 
 ADA = User(id=1, username="Ada", name="Ada", email="ada@example.org")
 BOB = User(id=2, username="bob", name="Bob")
@@ -22,8 +22,8 @@ ME = Identity(ADA.id, ADA.username, "device")
 
 @pytest.fixture
 def bare_world() -> Iterator[World]:
-    with cheap_passwords() as passwords:
-        yield World(passwords)
+    with account_world() as made:
+        yield made
 
 
 @pytest.fixture

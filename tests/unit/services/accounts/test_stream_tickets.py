@@ -12,7 +12,7 @@ from tests.unit.services.account_world import (
     PASSWORD,
     START_MS,
     World,
-    cheap_passwords,
+    account_world,
     identity_of,
 )
 
@@ -21,8 +21,7 @@ UNTIL_MS = START_MS + 600_000
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    with cheap_passwords() as passwords:
-        made = World(passwords)
+    with account_world() as made:
         asyncio.run(made.keys.load())
         yield made
 

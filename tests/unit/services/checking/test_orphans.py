@@ -15,6 +15,7 @@ from rookery.store.schema import (
     RETWEETED,
     RETWEETS,
     TWEET_COUNTS,
+    TWEET_EDITS,
     TWEETS,
     USER_COUNTS,
 )
@@ -149,12 +150,17 @@ async def test_a_tweet_that_is_there_in_the_last_moment_keeps_its_row() -> None:
     assert scene.server.store.documents(QUOTES) == [quote]
 
 
-@pytest.mark.parametrize("listed", [RETWEETS, QUOTES, BOOKMARKERS], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "listed", [RETWEETS, QUOTES, BOOKMARKERS, TWEET_EDITS], ids=lambda each: each.name
+)
 async def test_lists_of_a_tweet_that_is_gone_are_cleared_away(listed: Collection) -> None:
-    """By the removal that should have done it: retweets are deleted, quotes stay."""
+    """By the removal that should have done it: retweets are deleted, quotes stay. Nothing is left
+    of what a deleted tweet once said."""
     scene = Scene()
     ann, tweet = await scene.begin()
     row = {"original_id": GONE, "tweet_id": tweet.id, "author_id": ann.user_id, "counted": 1}
+    if listed is TWEET_EDITS:
+        row = {"tweet_id": GONE, "version": 1}
     if listed is BOOKMARKERS:
         row = {"user_id": ann.user_id, "tweet_id": GONE}
         await scene.write(Insert(BOOKMARKS.name, row | {"bookmark_id": 5}))

@@ -7,6 +7,7 @@ from rookery.services.checking.pairs import CONTRADICTIONS, MIRRORS, Mirror
 from rookery.services.checking.references import References
 from rookery.services.checking.rows import fields_of, key_of, owner_of
 from rookery.store.engine import Collection, Delete, Insert, Operation, Put, WriteBatch
+from rookery.store.records.viewers import MARKED, Marks
 from rookery.store.schema import (
     BLOCKED_BY,
     BLOCKS,
@@ -71,6 +72,13 @@ def insert(collection: Collection, **changed: int) -> Insert:
 
 def about_pairs(found: list[WrongReference]) -> list[tuple[str, int, int | None, str]]:
     return [(each.owner, each.id, each.other, each.what) for each in found if each.other]
+
+
+@pytest.mark.parametrize("mark", Marks, ids=lambda mark: str(mark.name))
+def test_both_lists_of_each_mark_are_compared(mark: Marks) -> None:
+    """That of who marks, and that of the tweet."""
+    collection, _ = MARKED[mark]
+    assert any(collection in (mirror.kept, mirror.other) for mirror in MIRRORS)
 
 
 @pytest.mark.parametrize("mirror", MIRRORS, ids=lambda mirror: mirror.kept.name)

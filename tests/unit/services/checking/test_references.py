@@ -13,7 +13,6 @@ from rookery.services.checking.orphans import Orphans
 from rookery.services.checking.references import References
 from rookery.services.tweets.tweets import NewTweet
 from rookery.store.engine import Collection, Delete, Increment, Insert, WriteBatch
-from rookery.store.records.tweets import Standing
 from rookery.store.schema import (
     FAVOURITERS,
     FAVOURITES,
@@ -228,7 +227,7 @@ async def test_a_tweet_that_is_deleted_meanwhile_gets_no_count(
     await server.engagement.like(ann, tweet.id)
 
     async def delete() -> None:
-        operations = server.tweets.removals.deleting(tweet, Standing())
+        operations = await server.tweets.removals.deleting(tweet, is_own=True)
         await server.store.write(WriteBatch(operations))
 
     around(monkeypatch, server, "get_many", TWEET_COUNTS, [(delete, None)])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rookery.errors import Forbidden, InvalidRequest, NotFound
+from rookery.errors import Forbidden, InvalidRequest
 from rookery.events.kinds import HiddenChanged
 from rookery.services.graph import mutes as mutes_module
 from rookery.services.graph.mutes import MAX_DURATION_S
@@ -108,8 +108,29 @@ async def test_who_is_muted_and_then_blocks_is_not_listed_and_can_be_unmuted() -
     await server.blocks.block(bob, ann.user_id)
     assert (await server.mutes.muted(ann, 0, 20)).ids == []
     assert await server.mutes.unmute(ann, bob.user_id)
-    with pytest.raises(NotFound):
-        await server.mutes.unmute(ann, bob.user_id)
+    assert not await server.mutes.unmute(ann, bob.user_id)
+
+
+async def test_a_conversation_is_unmuted_whatever_became_of_the_tweet() -> None:
+    """Hidden, deleted or a retweet; of one that never was the answer is the same."""
+    server = Server()
+    ann, bob = await server.sign_up("ann"), await server.sign_up("bob")
+    root = await server.post(bob)
+    for end in ("hidden", "deleted", "retweet"):
+        reply = await server.post(bob, "reply", root)
+        await server.mutes.mute_conversation(ann, root.id)
+        known = reply.id
+        if end == "hidden":
+            await server.blocks.block(bob, ann.user_id)
+        elif end == "deleted":
+            await server.post(bob, "below", reply)
+            await server.tweets.delete(bob, reply.id)
+        else:
+            known = (await server.retweets.retweet(bob, reply.id)).tweet.id
+        assert await server.mutes.unmute_conversation_of(ann, known)
+        assert not await server.mutes.unmute_conversation_of(ann, known)
+    assert not await server.mutes.unmute_conversation_of(ann, 404)
+    assert server.store.documents(MUTED_CONVERSATIONS) == []
 
 
 async def test_conversations_are_muted_and_unmuted() -> None:

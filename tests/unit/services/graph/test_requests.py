@@ -4,10 +4,11 @@ import asyncio
 
 import pytest
 
-from rookery.errors import NotFound
+from rookery.errors import NotFound, StoreUnavailable, Unavailable
 from rookery.events.kinds import FollowChanged, PrivacyChanged
 from rookery.services.accounts.profiles import ProfileChanges
-from rookery.services.graph.openings import LOOK_S, STEP
+from rookery.services.deferred import LOOK_S
+from rookery.services.graph.openings import STEP
 from rookery.services.ports import Invalidation
 from rookery.store.engine import WriteBatch
 from rookery.store.schema import JOBS
@@ -113,8 +114,26 @@ async def test_turning_private_keeps_followers_and_tells_it() -> None:
     event = server.events()[-1]
     assert event == PrivacyChanged(id=event.id, user_id=bob.user_id)
     assert server.broadcasts.sent[-1] == Invalidation(users=[bob.user_id])
+    assert server.timeline_port.accounts == [[bob.user_id]]
     await server.profiles.update(bob, ProfileChanges(bio="the same privacy"))
     assert server.events()[-1] == event
+    assert server.timeline_port.accounts == [[bob.user_id]]
+
+
+async def test_turning_private_is_told_where_the_outcome_is_unknown() -> None:
+    """It may have taken effect; where it has not for sure, there is nothing to tell."""
+    server = Server()
+    bob = await server.sign_up("bob")
+    for error, told in ((StoreUnavailable, []), (Unavailable, [[bob.user_id]])):
+
+        async def fails(batch: WriteBatch, error: type[Unavailable] = error) -> None:
+            raise error
+
+        server.store.before_write = fails
+        with pytest.raises(error):
+            await server.profiles.update(bob, ProfileChanges(is_private=True))
+        assert server.timeline_port.accounts == told
+        assert server.broadcasts.sent == [Invalidation(users=each) for each in told]
 
 
 async def test_turning_public_approves_all_who_asked() -> None:

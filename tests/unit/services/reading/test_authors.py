@@ -27,9 +27,9 @@ async def test_a_known_author_is_not_read_again() -> None:
     """The second request is answered from memory."""
     server = Server()
     ann = await server.sign_up("ann")
-    await server.authors.get(ann.user_id)
+    await server.reading.authors.get(ann.user_id)
     server.store.reads.clear()
-    assert (await server.authors.get(ann.user_id)).username == "ann"
+    assert (await server.reading.authors.get(ann.user_id)).username == "ann"
     assert server.store.reads == {}
 
 
@@ -37,14 +37,14 @@ async def test_an_invalidation_makes_a_change_visible_at_once() -> None:
     """And without one it is visible once the value has expired."""
     server = Server()
     ann = await server.sign_up("ann")
-    await server.authors.get(ann.user_id)
+    await server.reading.authors.get(ann.user_id)
     await _rename(server, ann, "Anna")
-    assert (await server.authors.get(ann.user_id)).name == "Ann"
-    server.authors.invalidate(Invalidation(users=[ann.user_id]))
-    assert (await server.authors.get(ann.user_id)).name == "Anna"
+    assert (await server.reading.authors.get(ann.user_id)).name == "Ann"
+    server.reading.authors.invalidate(Invalidation(users=[ann.user_id]))
+    assert (await server.reading.authors.get(ann.user_id)).name == "Anna"
     await _rename(server, ann, "Annie")
     server.clock.now_ms += 30_000
-    assert (await server.authors.get(ann.user_id)).name == "Annie"
+    assert (await server.reading.authors.get(ann.user_id)).name == "Annie"
 
 
 async def test_what_was_read_before_an_invalidation_is_not_kept() -> None:
@@ -53,13 +53,13 @@ async def test_what_was_read_before_an_invalidation_is_not_kept() -> None:
     server = Server(store)
     ann = await server.sign_up("ann")
     store.hold(USERS)
-    under_way = asyncio.create_task(server.authors.get(ann.user_id))
+    under_way = asyncio.create_task(server.reading.authors.get(ann.user_id))
     await store.held()
     await _rename(server, ann, "Anna")
-    server.authors.invalidate(Invalidation(users=[ann.user_id]))
+    server.reading.authors.invalidate(Invalidation(users=[ann.user_id]))
     store.release()
     assert (await under_way).name == "Ann"
-    assert (await server.authors.get(ann.user_id)).name == "Anna"
+    assert (await server.reading.authors.get(ann.user_id)).name == "Anna"
 
 
 async def test_an_unknown_user_is_not_found() -> None:
@@ -67,8 +67,8 @@ async def test_an_unknown_user_is_not_found() -> None:
     server = Server()
     ann = await server.sign_up("ann")
     with pytest.raises(NotFound):
-        await server.authors.get(404)
-    assert list(await server.authors.many([404, ann.user_id])) == [ann.user_id]
+        await server.reading.authors.get(404)
+    assert list(await server.reading.authors.many([404, ann.user_id])) == [ann.user_id]
 
 
 async def test_a_username_is_looked_up_until_somebody_has_it() -> None:
@@ -76,10 +76,10 @@ async def test_a_username_is_looked_up_until_somebody_has_it() -> None:
     server = Server()
     ann = await server.sign_up("ann")
     wanted = ["Ann", "ben", "\N{KELVIN SIGN}"]
-    assert await server.authors.ids_of_usernames(wanted) == {"ann": ann.user_id}
+    assert await server.reading.authors.ids_of_usernames(wanted) == {"ann": ann.user_id}
     ben = await server.sign_up("ben")
     everyone = {"ann": ann.user_id, "ben": ben.user_id}
-    assert await server.authors.ids_of_usernames(wanted) == everyone
+    assert await server.reading.authors.ids_of_usernames(wanted) == everyone
     server.store.reads.clear()
-    assert await server.authors.ids_of_usernames(wanted) == everyone
+    assert await server.reading.authors.ids_of_usernames(wanted) == everyone
     assert server.store.reads == {}

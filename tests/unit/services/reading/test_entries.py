@@ -5,14 +5,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-import pytest
 
-from rookery.errors import NotFound
-from rookery.http.native.rendering import tweets_json
+from rookery.http.native.rendering import new_tweet_json, tweets_json
 from rookery.models import Identity, Tweet, User
 from rookery.services.ports import Invalidation
 from rookery.services.reading.entries import COUNTS_TTL_MS
 from rookery.services.reading.viewers import TTL_MS
+from rookery.services.tweets.new_tweets import NewTweet
 from rookery.store.engine import Collection, WriteBatch
 from rookery.store.records.users import Users
 from rookery.store.schema import TWEET_COUNTS, TWEETS, USERS
@@ -45,7 +44,8 @@ def _two_gateways(clock: Clock | None = None) -> tuple[Server, Server]:
 
 
 async def test_a_cold_page_is_read_in_one_batch() -> None:
-    """Tweets, counts, authors and the viewer's likes: one call each, however many there are."""
+    """Tweets, counts, authors, and each kind of what the viewer marks and hides: one call each,
+    however many there are."""
     writer, reader = _two_gateways()
     authors = [await writer.sign_up(f"user{n}") for n in range(4)]
     ids = [(await writer.post(author)).id for author in authors]
@@ -241,10 +241,24 @@ async def test_the_answer_to_a_post_needs_no_read() -> None:
     """The author has the tweet back from memory."""
     server = Server()
     ann = await server.sign_up("ann")
+    posted = await server.tweets.post(ann, NewTweet(text="hi"))
+    assert posted.shown is not None
+    assert [new_tweet_json(posted.shown)] == await _bodies(server, ann.user_id, posted.tweet.id)
+
+
+async def test_the_answer_to_a_quote_is_read() -> None:
+    """What it quotes is shown as the author may see it by now."""
+    server = Server()
+    ann = await server.sign_up("ann")
     tweet = await server.post(ann)
-    server.store.reads.clear()
-    shown = await server.reading.created(ann.user_id, tweet.id)
-    assert server.store.reads == {}
-    assert tweets_json([shown]) == await _bodies(server, ann.user_id, tweet.id)
-    with pytest.raises(NotFound):
-        await server.reading.created(ann.user_id, 404)
+    posted = await server.tweets.post(ann, NewTweet(text="so", retweet_of_id=tweet.id))
+    assert posted.is_new
+    assert posted.shown is None
+
+
+async def test_authors_are_kept_without_their_secrets() -> None:
+    """A cache that shows people to others has nothing of them that others may not know."""
+    server = Server()
+    ann = await server.sign_up("ann")
+    author = await server.reading.authors.get(ann.user_id)
+    assert (author.email, author.password_hash) == (None, None)

@@ -161,7 +161,6 @@ async def test_mutes_count_in_lists_and_not_for_what_is_asked_for() -> None:
     assert [each.id for each in found] == [own, retweet, by_muted]
     found = await made.reading.tweets(ANN, everything, asked_for=[50])
     assert [each.id for each in found] == [own, in_muted]
-    assert (await made.reading.records_for(ANN, everything)).keys() == {own}
 
 
 async def test_marks_are_those_of_each_tweet_that_is_shown() -> None:
@@ -333,18 +332,3 @@ async def test_what_was_known_last_is_shown_while_the_store_is_away(
     made.reading.invalidate(Invalidation(viewers=[ANN]))
     with pytest.raises(StoreUnavailable):
         await made.listed(ANN, known)
-
-
-async def test_a_record_holds_nothing_that_is_for_its_author_alone() -> None:
-    """Neither address nor password, of the original's author either."""
-    made = await world()
-    await made.change(BOB, email="bob@example.org", password_hash="hash")
-    original = await made.tweet(100, BOB)
-    retweet = await made.tweet(101, ANN, text="", retweet_of_id=original)
-    record = (await made.reading.records_for(CYD, [retweet]))[retweet]
-    assert record.original is not None
-    assert record.original.author.username == "bob"
-    assert b"example.org" not in msgspec.msgpack.encode(record)
-    assert b"hash" not in msgspec.msgpack.encode(record.original.author)[-200:].replace(
-        b"password_hash", b""
-    )

@@ -88,7 +88,7 @@ class Network:
 
 
 @given(st.integers(0, 2**32), st.sampled_from([0, 1, 2, 4, 7, 8]))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_pages_of_home_are_the_timeline_without_gaps_or_repetitions(seed: int, mask: int) -> None:
     """Random limits, any filter, a ring of any depth with deleted tweets in it."""
 
@@ -113,7 +113,6 @@ def test_pages_of_home_are_the_timeline_without_gaps_or_repetitions(seed: int, m
 
 
 @given(st.integers(0, 2**32), st.sampled_from([0, 1, 4, 8]), st.integers(1, 150))
-@settings(max_examples=40, deadline=None)
 def test_home_from_the_store_alone_is_the_same(seed: int, mask: int, limit: int) -> None:
     """For any limit and start, in small reads."""
 
@@ -138,7 +137,6 @@ def test_home_from_the_store_alone_is_the_same(seed: int, mask: int, limit: int)
 
 
 @given(st.integers(0, 2**32), st.sampled_from([0, 1, 4, 8]))
-@settings(max_examples=30, deadline=None)
 def test_pages_of_a_user_are_the_users_posts(seed: int, mask: int) -> None:
     """Newest first, full pages, the filter applied."""
 

@@ -2,13 +2,13 @@
 
 import asyncio
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rookery.models import Identity
 from rookery.services.reading.authors import Authors
 from rookery.services.reading.shown import Marks
-from rookery.services.reading.viewers import TTL_MS, Known, Viewers
+from rookery.services.reading.viewers import TTL_MS, KnownViewer, Viewers
 from rookery.store.engine import WriteBatch
 from rookery.store.records.engagement import liking
 from rookery.store.schema import FAVOURITES
@@ -55,9 +55,9 @@ async def test_marks_of_all_kinds_are_known_of_each_viewer() -> None:
     one, two = await asyncio.gather(marks(viewers, 1, 50, 60, 70), marks(viewers, 2, 50, 60, 70))
     assert one == {50: Marks.LIKED, 60: everything}
     assert two == {70: Marks.BOOKMARKED}
-    assert store.reads == {"select_several": 1}
+    reads = dict(store.reads)
     assert await marks(viewers, 1, 60) == {60: everything}
-    assert store.reads == {"select_several": 1}
+    assert store.reads == reads
 
 
 async def test_what_happened_elsewhere_is_seen_even_if_nobody_tells() -> None:
@@ -72,7 +72,6 @@ async def test_what_happened_elsewhere_is_seen_even_if_nobody_tells() -> None:
 
 
 @given(st.sets(st.integers(1, 60)), st.lists(st.sets(st.integers(1, 60), min_size=1), max_size=6))
-@settings(max_examples=50)
 def test_viewers_with_more_marks_than_are_kept_get_the_same_answers(
     likes: set[int], pages: list[set[int]]
 ) -> None:
@@ -112,7 +111,7 @@ async def test_what_was_read_before_a_like_is_not_kept() -> None:
     under_way = asyncio.create_task(marks(viewers, ann.user_id, tweet.id))
     await store.held()
     await store.write(WriteBatch(liking(ann.user_id, tweet.id, server.ids())))
-    viewers.changed(ann.user_id)
+    viewers.forget(ann.user_id)
     store.release()
     assert await under_way == {}
     assert await marks(viewers, ann.user_id, tweet.id) == {tweet.id: Marks.LIKED}
@@ -165,7 +164,7 @@ async def test_who_hides_more_than_is_read_at_once_hides_all_of_it() -> None:
         await add(store, mute(1, user_id + 200, clock.now_ms + 50))
         await add(store, mute_conversation(1, user_id + 300))
     viewers = open_viewers(store, clock, max_hidden=3)
-    known: Known = await viewers.get(1)
+    known: KnownViewer = await viewers.get(1)
     assert not known.hides_nothing
     await viewers.look_up_hidden(known, [109, 209, 309, 409, 7])
     assert {109, 209} <= known.viewer.blocked

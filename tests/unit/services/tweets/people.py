@@ -14,7 +14,7 @@ from tests.unit.services.server import Server
 
 async def change_user(server: Server, identity: Identity, **changes: Any) -> None:
     """Change an account, in the caches too."""
-    user = await server.authors.get(identity.user_id)
+    user = await server.reading.authors.get(identity.user_id)
     changed = msgspec.structs.replace(user, version=user.version + 1, **changes)
     await server.store.write(WriteBatch(tuple(Users.replace(user, changed))))
     server.reading.invalidate(Invalidation(users=[user.id], viewers=[user.id]))

@@ -5,17 +5,20 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rookery.errors import NotFound, StoreUnavailable
+from rookery.events.encoding import decoded
 from rookery.events.kinds import TweetDeleted
 from rookery.ids import first_id_at
 from rookery.messages import Invalidation
 from rookery.models import Identity, Tweet
-from rookery.services.tweets.removals import AWAITED_STEPS, LOOK_S, STEP, Removals
+from rookery.services.deferred import LOOK_S
+from rookery.services.tweets.removals import AWAITED_STEPS, STEP, Removals
 from rookery.services.tweets.tweets import NewTweet
 from rookery.store.engine import Expect, Insert, Put, WriteBatch
+from rookery.store.records.outbox import stored_event
 from rookery.store.records.removals import OVERTAKEN
 from rookery.store.schema import (
     BOOKMARKERS,
@@ -23,6 +26,7 @@ from rookery.store.schema import (
     CONVERSATIONS,
     FAVOURITERS,
     FAVOURITES,
+    OUTBOX,
     PINS,
     POSTS,
     QUOTES,
@@ -36,6 +40,7 @@ from rookery.store.schema import (
     USER_COUNTS,
 )
 from tests.unit.services.server import Server
+from tests.unit.services.tweets.people import change_user
 
 
 def likes_of(server: Server) -> dict[int, int]:
@@ -245,6 +250,57 @@ async def test_retweets_go_with_what_they_show() -> None:
     assert deleted == [tweet.id, retweet.id]
 
 
+def deletion_of(server: Server, tweet_id: int) -> TweetDeleted:
+    """The event that tells of it."""
+    events = [decoded(stored_event(each)) for each in server.store.documents(OUTBOX)]
+    [event] = [e for e in events if isinstance(e, TweetDeleted) and e.tweet_id == tweet_id]
+    return event
+
+
+@pytest.mark.parametrize("is_private", [False, True])
+async def test_the_end_of_a_retweet_is_told_to_who_could_see_it(is_private: bool) -> None:
+    """Although what it showed is gone: who hides its author or conversation is not told."""
+    server = Server()
+    ann, bob, cat = [await server.sign_up(name) for name in ("ann", "bob", "cat")]
+    parent = await server.post(ann)
+    new = NewTweet(text="hello @cat", reply_to_id=parent.id)
+    tweet = await server.tweets.create(ann, new)
+    dan = await server.sign_up("dan")
+    await server.graph.follow(dan, ann.user_id)
+    retweet = (await server.retweets.retweet(bob, tweet.id)).tweet
+    of_follower = (await server.retweets.retweet(dan, tweet.id)).tweet
+    await change_user(server, ann, is_private=is_private)
+    await server.tweets.delete(ann, tweet.id)
+    event = deletion_of(server, retweet.id)
+    assert (event.original_author_id, event.original_conversation_id) == (ann.user_id, parent.id)
+    seeing = [ann.user_id, cat.user_id] if is_private else None
+    assert event.original_audience == seeing
+    audience = deletion_of(server, of_follower.id).original_audience
+    assert audience == (seeing and [*seeing, dan.user_id]), "whomever dan mutes"
+
+
+async def test_the_end_of_a_retweet_is_told_to_whom_alone_it_was_for() -> None:
+    """Of a tweet that is for whom it mentions."""
+    server = Server()
+    ann, bob = await server.sign_up("ann"), await server.sign_up("bob")
+    tweet = await server.tweets.create(ann, NewTweet(text="@bob", visibility="mentioned"))
+    retweet = (await server.retweets.retweet(ann, tweet.id)).tweet
+    await server.tweets.delete(ann, tweet.id)
+    assert deletion_of(server, retweet.id).audience == sorted([ann.user_id, bob.user_id])
+
+
+async def test_a_retweet_that_is_undone_before_its_turn_is_told_alike() -> None:
+    """What it showed is deleted, and the removal has yet to come to it."""
+    server = Server()
+    ann, bob = await server.sign_up("ann"), await server.sign_up("bob")
+    tweet = await server.post(ann)
+    retweet = (await server.retweets.retweet(bob, tweet.id)).tweet
+    operations = await server.tweets.removals.deleting(tweet, is_own=True)
+    await server.store.write(WriteBatch(operations))
+    assert await server.retweets.undo(bob, tweet.id)
+    assert deletion_of(server, retweet.id).original_author_id == ann.user_id
+
+
 async def test_many_retweets_go_in_few_announcements() -> None:
     """Caches are told of all that go in a step together."""
     server = Server()
@@ -433,7 +489,6 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(steps)
 def test_counts_equal_lists_after_any_interleaving(
     drawn: list[tuple[str, int, int, int]],

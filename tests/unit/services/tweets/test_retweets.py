@@ -8,7 +8,7 @@ from rookery.errors import Forbidden, IdempotencyMismatch, InvalidRequest, Inval
 from rookery.models import PostKind, Tweet, TweetCounts
 from rookery.services.ports import Invalidation
 from rookery.services.reading.shown import Marks, Unavailable
-from rookery.services.tweets.new_tweets import NewTweet
+from rookery.services.tweets.new_tweets import NewTweet, Posted
 from rookery.store.engine import WriteBatch
 from rookery.store.schema import IDEMPOTENCY, QUOTES, RETWEETED, RETWEETS, TWEETS, USER_COUNTS
 from tests.unit.services.server import Server
@@ -84,7 +84,7 @@ async def test_a_retweet_of_a_retweet_shows_the_original() -> None:
     retweet = (await server.retweets.retweet(bob, tweet.id)).tweet
     again = (await server.retweets.retweet(cat, retweet.id)).tweet
     assert (again.retweet_of_id, again.text, again.kind) == (tweet.id, "", PostKind.RETWEET)
-    assert await server.retweets.retweet(cat, tweet.id) == (again, False)
+    assert await server.retweets.retweet(cat, tweet.id) == Posted(again, False)
     assert await counted(server, tweet) == TweetCounts(retweets=2)
     assert await counted(server, retweet) == TweetCounts()
 
@@ -247,7 +247,7 @@ async def test_a_late_repetition_does_not_retweet_anew() -> None:
     ann = await server.sign_up("ann")
     tweet = await server.post(ann)
     retweet = (await server.retweets.retweet(ann, tweet.id)).tweet
-    assert await server.retweets.retweet(ann, tweet.id, "", "key") == (retweet, False)
+    assert await server.retweets.retweet(ann, tweet.id, "", "key") == Posted(retweet, False)
     assert len(server.store.documents(IDEMPOTENCY)) == 1
     await server.retweets.undo(ann, tweet.id)
     with pytest.raises(NotFound):

@@ -63,6 +63,20 @@ async def test_retweets_and_quotes_tell_what_they_show(comment: str) -> None:
     assert event.original_author_id == ann.user_id
 
 
+async def test_a_retweet_of_who_turned_private_is_told_to_who_follows_them() -> None:
+    """When it is taken back: nobody else could see it any more."""
+    server = Server()
+    ann, bob = await people(server)
+    tweet = await server.post(ann)
+    retweet = (await server.retweets.retweet(bob, tweet.id)).tweet
+    event = told(server)
+    assert (event.original_audience, event.original_conversation_id) == (None, tweet.id)
+    await change_user(server, ann, is_private=True)
+    await server.tweets.delete(bob, retweet.id)
+    event = told(server)
+    assert (event.original_audience, event.original_author_id) == ([ann.user_id], ann.user_id)
+
+
 async def test_a_tweet_for_whom_it_mentions_reaches_nobody_else() -> None:
     """Not its author's followers; an edit may add somebody."""
     server = Server()
@@ -70,10 +84,10 @@ async def test_a_tweet_for_whom_it_mentions_reaches_nobody_else() -> None:
     cat = await server.sign_up("cat")
     tweet = await server.tweets.create(ann, NewTweet(text="@bob @nobody", visibility="mentioned"))
     assert told(server).audience == sorted([ann.user_id, bob.user_id])
-    assert tweet.kind == PostKind.RESTRICTED
+    assert tweet.kind == PostKind.RESTRICTED | PostKind.MENTIONED
     edited = await server.tweets.edit(ann, tweet.id, "@bob @cat")
     assert told(server).audience == sorted([ann.user_id, bob.user_id, cat.user_id])
-    assert (edited.visibility, edited.kind) == ("mentioned", PostKind.RESTRICTED)
+    assert (edited.visibility, edited.kind) == ("mentioned", tweet.kind)
     assert (await server.reading.one(cat.user_id, tweet.id)).id == tweet.id
     await server.tweets.delete(ann, tweet.id)
     assert told(server).audience == sorted([ann.user_id, bob.user_id, cat.user_id])
@@ -88,7 +102,7 @@ async def test_the_retweet_of_such_a_tweet_reaches_those_who_may_see_it() -> Non
     retweet = (await server.retweets.retweet(ann, tweet.id)).tweet
     assert (told(server).audience, retweet.kind) == (
         audience,
-        PostKind.RETWEET | PostKind.RESTRICTED,
+        PostKind.RETWEET | PostKind.RESTRICTED | PostKind.MENTIONED,
     )
     assert record(server).original is not None
     await server.retweets.undo(ann, tweet.id)
@@ -111,6 +125,80 @@ async def test_a_quote_of_ones_own_tweet_for_followers_takes_it_along() -> None:
     await server.tweets.edit(ann, quote_id, "look here")
     assert isinstance(told(server), TweetEdited)
     assert record(server).original == original
+
+
+async def test_the_deletion_of_a_retweet_is_told_to_who_may_see_the_original() -> None:
+    """As that is when it is deleted: followers of its author, and those whom it mentions."""
+    server = Server()
+    ann, bob = await people(server)
+    tweet = await server.post(ann, "hello @bob")
+    await server.retweets.retweet(bob, tweet.id)
+    assert told(server).original_audience is None
+    await change_user(server, ann, is_private=True)
+    await server.retweets.undo(bob, tweet.id)
+    event = told(server)
+    assert isinstance(event, TweetDeleted)
+    assert event.original_audience == sorted([ann.user_id, bob.user_id])
+    assert (event.original_author_id, event.audience) == (ann.user_id, None)
+
+
+@pytest.mark.parametrize("who", ["the retweeter", "the original's author"])
+async def test_the_deletion_of_what_nobody_sees_is_told_to_nobody(who: str) -> None:
+    """Of a suspended account, by a moderator."""
+    server = Server()
+    ann, bob = await people(server)
+    moderator = await server.sign_up("mod", role="moderator")
+    tweet = await server.post(ann)
+    retweet = (await server.retweets.retweet(bob, tweet.id)).tweet
+    await change_user(server, bob if who == "the retweeter" else ann, status="suspended")
+    await server.tweets.delete(moderator, retweet.id)
+    event = told(server)
+    assert isinstance(event, TweetDeleted)
+    assert event.audience == []
+
+
+async def test_retweets_that_go_with_their_original_are_told_like_any_other() -> None:
+    """To whom the original was for, though it is gone; and by what it may be muted by."""
+    server = Server()
+    ann, bob = await people(server)
+    root = await server.post(bob)
+    tweet = await server.post(ann, "hello @bob", root)
+    await server.retweets.retweet(bob, tweet.id)
+    await change_user(server, ann, is_private=True)
+    await server.tweets.delete(ann, tweet.id)
+    event = told(server)
+    assert isinstance(event, TweetDeleted)
+    assert event.author_id == bob.user_id
+    assert event.original_author_id == ann.user_id
+    assert event.original_conversation_id == root.id
+    assert event.original_audience == sorted([ann.user_id, bob.user_id])
+
+
+async def test_a_quote_that_is_edited_takes_what_turned_private_along() -> None:
+    """For those who may see it: they are told apart where it is pushed."""
+    server = Server()
+    ann, bob = await people(server)
+    tweet = await server.post(ann)
+    quote = (await server.retweets.retweet(bob, tweet.id, "look")).tweet
+    for change, is_told in (({"is_private": True}, True), ({"status": "suspended"}, False)):
+        await change_user(server, ann, **change)
+        await server.tweets.edit(bob, quote.id, f"look {change}")
+        event = told(server)
+        assert (event.audience, event.original_audience) == (None, [ann.user_id])
+        assert (record(server).original is not None) is is_told
+
+
+@pytest.mark.parametrize("comment", ["", "look"])
+async def test_a_retweet_tells_its_originals_conversation(comment: str) -> None:
+    """By which it may be muted; a quote is part of its own alone."""
+    server = Server()
+    ann, bob = await people(server)
+    root = await server.post(ann)
+    reply = await server.post(ann, "reply", root)
+    posted = (await server.retweets.retweet(bob, reply.id, comment)).tweet
+    event = told(server)
+    assert event.conversation_id == posted.id
+    assert event.original_conversation_id == (None if comment else root.id)
 
 
 async def test_whoever_is_private_posts_what_is_restricted() -> None:

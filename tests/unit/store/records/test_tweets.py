@@ -86,7 +86,9 @@ async def test_deleting_leaves_the_store_as_before_creating() -> None:
         await store.write(WriteBatch(tuple(operations)))
     removals = RemovalRepository(store.reader)
     removal = await removals.get(20)
-    assert removal == Removal(tweet_id=20, token=7, reply_to_id=10)
+    assert removal == Removal(
+        tweet_id=20, token=7, reply_to_id=10, author_id=2, conversation_id=10, mentioned=[1]
+    )
     remains = await removals.remains(removal, 9)
     operations = [*clearing(removal, remains), *ending(removal, remains, 8)]
     await store.write(WriteBatch(tuple(operations)))

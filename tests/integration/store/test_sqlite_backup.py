@@ -1,5 +1,6 @@
 """Copies of the embedded store."""
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,16 +17,27 @@ from rookery.store.sqlite.migrations import VERSION
 ROWS = 3_000
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    """A store of some megabytes, that no process has open."""
-    path = tmp_path / "data" / "rookery.sqlite"
-    path.parent.mkdir()
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of some megabytes, of which each test has a copy."""
+    path = tmp_path_factory.mktemp("made") / "rookery.sqlite"
     with closing(open_for_writing(path)) as store:
         store.execute(f"PRAGMA application_id={APPLICATION_ID}")
         store.execute(f"PRAGMA user_version={VERSION}")
         store.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, x BLOB)")
+        store.execute("BEGIN")
         store.executemany("INSERT INTO t (x) VALUES (?)", [(bytes(2_000),)] * ROWS)
+        store.execute("COMMIT")
+    assert list(path.parent.iterdir()) == [path]
+    return path
+
+
+@pytest.fixture
+def source(made: Path, tmp_path: Path) -> Path:
+    """A store that no process has open."""
+    path = tmp_path / "data" / made.name
+    path.parent.mkdir()
+    shutil.copy(made, path)
     return path
 
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from rookery import security_log
 from rookery.bulk.migrating import Migration
 from rookery.cli.main import app
+from rookery.config import load
 from rookery.store import open_writer
 
 Act = Callable[..., tuple[int, list[dict[str, Any]]]]
@@ -35,7 +36,7 @@ def act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Act]:
 
 def make_store(folder: Path) -> None:
     async def make() -> None:
-        await open_writer(folder).close()
+        await open_writer(load(environ={}, overrides={"server": {"data_dir": str(folder)}})).close()
 
     asyncio.run(make())
 
