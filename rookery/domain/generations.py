@@ -5,7 +5,7 @@ recently used": new values go into the young one; when that is full it becomes t
 what was old is forgotten, except what was asked for meanwhile, which moved back to the young one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -18,10 +18,14 @@ class Generations(Generic[K, V]):
     `young` may be read directly by hot loops; a miss there must be followed by `get`.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(
+        self, capacity: int, on_drop: Callable[[Iterable[V]], object] | None = None
+    ) -> None:
+        """`on_drop` is given the values that are forgotten to make room."""
         if capacity < 2:
             raise ValueError("capacity must be at least 2")
         self._half = capacity // 2
+        self._on_drop = on_drop
         self.young: dict[K, V] = {}
         self._old: dict[K, V] = {}
 
@@ -41,8 +45,10 @@ class Generations(Generic[K, V]):
         """Keep `value` (not None) under `key`."""
         self._old.pop(key, None)
         if len(self.young) >= self._half and key not in self.young:
-            self._old = self.young
+            dropped, self._old = self._old, self.young
             self.young = {}
+            if self._on_drop is not None:
+                self._on_drop(dropped.values())
         self.young[key] = value
 
     def peek(self, key: K) -> V | None:

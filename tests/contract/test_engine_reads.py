@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from rookery.store.engine import Insert, Key, Put
+from rookery.store.engine import Insert, Key, Put, Row, Selection
 from tests.contract.collections import INTS, ITEMS, LINKS, NAMES, NOTES, TEXTS, item
 from tests.contract.conftest import Engine
 
@@ -284,6 +285,97 @@ async def test_select_many_by_an_unknown_index_is_refused(engine: Engine) -> Non
 async def test_select_many_without_prefixes_is_empty(engine: Engine) -> None:
     """No prefixes, no lists."""
     assert await engine.reader.select_many(LINKS, ("target",), [], limit=5) == []
+
+
+async def as_select_many(engine: Engine, selection: Selection) -> list[list[Row]]:
+    given = msgspec.structs.asdict(selection)
+    return await engine.reader.select_many(**given)
+
+
+@pytest.mark.parametrize("limit", [3, 1000])
+async def test_select_several_is_a_select_many_for_each_selection(
+    engine: Engine, limit: int
+) -> None:
+    """Over several collections, or the same one in several ways; each with what is its own."""
+    await fill_links(engine)
+    await engine.write(
+        *(Insert("items", item(n, owner=n % 3, label="x", score=n)) for n in range(9)),
+        *(Insert("names", {"scope": "a", "name": each, "rank": None}) for each in TEXTS[1:]),
+    )
+    sources: list[Key] = [(3,), (99,), (1,)]
+    selections = [
+        Selection(LINKS, ("target", "link_id"), sources, limit, reverse=True),
+        Selection(ITEMS, ("id",), [(1,), (2,)], limit, index="by_owner", before=(7,)),
+        Selection(LINKS, ("target",), [], limit),
+        Selection(LINKS, ("link_id",), sources, limit, index="by_time", after=(92,)),
+        Selection(LINKS, ("link_id",), [(1, 2), (2, 20)], limit),
+        Selection(NAMES, ("name", "rank"), [("a",)], limit),
+        Selection(NAMES, ("name",), [("a",)], 0),
+        Selection(ITEMS, ("id",), [(), ()], 2, reverse=True),
+        Selection(LINKS, ("target", "link_id"), sources, limit, reverse=True),
+    ]
+    found = await engine.reader.select_several(selections)
+    assert found == [await as_select_many(engine, each) for each in selections]
+    assert found[0][0] == [(target, 100 - target) for target in range(9, 0, -1)][:limit]
+    assert found[2] == []
+    assert found[4] == [[(98,)], []]
+    assert found[6] == [[]]
+    assert found[7] == [[(8,), (7,)]] * 2
+
+
+async def test_select_several_over_thousands_of_prefixes(engine: Engine) -> None:
+    """Small selections and large ones in one call."""
+    await engine.write(
+        *(Insert("notes", {"id": n, "score": -n, "n": n}) for n in range(0, 1500, 2))
+    )
+    await fill_links(engine)
+    numbers: list[Key] = [(n,) for n in range(1500)]
+    small, large, largest = await engine.reader.select_several(
+        [
+            Selection(LINKS, ("target",), [(1,)], 2),
+            Selection(NOTES, ("score",), numbers, 5),
+            Selection(LINKS, ("target",), numbers, 1000),
+        ]
+    )
+    assert small == [[(1,), (2,)]]
+    assert large == [[(-n,)] if n % 2 == 0 else [] for n in range(1500)]
+    assert [len(rows) for rows in largest] == [9 if n in (1, 2, 3) else 0 for n in range(1500)]
+
+
+async def test_select_several_of_nothing_is_empty(engine: Engine) -> None:
+    """No selections, no lists."""
+    assert await engine.reader.select_several([]) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Selection(LINKS, ("nothing",), [(1,)], 5),
+        Selection(LINKS, ("target",), [(1,)], 5, index="nowhere"),
+    ],
+)
+async def test_a_selection_that_is_wrong_is_refused_with_all_others(
+    engine: Engine, wrong: Selection
+) -> None:
+    """As a `select_many` of it is."""
+    sound = Selection(LINKS, ("target",), [(1,)], 5)
+    with pytest.raises((ValueError, KeyError), match="no"):
+        await engine.reader.select_several([sound, wrong])
+
+
+async def test_select_several_sees_what_was_written_before(engine: Engine) -> None:
+    """Also by another process."""
+    reader = engine.another_reader()
+    selections = [Selection(LINKS, ("target",), [(1,)], 5), Selection(NOTES, ("id",), [(1,)], 5)]
+    for each in (1, 2):
+        await engine.write(
+            Put("links", {"source": 1, "target": each, "link_id": 1}), Put("notes", {"id": each})
+        )
+        assert await reader.select_several(selections) == [
+            [[(target,) for target in range(1, each + 1)]],
+            [[(1,)]],
+        ]
+    await reader.close()
 
 
 async def test_long_ranges_are_whole(engine: Engine) -> None:

@@ -13,7 +13,7 @@ from functools import lru_cache
 import msgspec
 
 from rookery.models import TweetCounts
-from rookery.services.reading.shown import Entry, Marks, Place, Shown, Unavailable
+from rookery.services.reading.shown import Common, Entry, Marks, Place, Shown, Unavailable
 from rookery.views import tweet_card
 
 SURFACE = "native"
@@ -74,10 +74,7 @@ def _joined(entry: Entry, *tail: bytes) -> bytes:
 
 def tweets_json(tweets: Sequence[Shown]) -> list[bytes]:
     """Each tweet as `TweetView`."""
-    try:
-        return [shown.wholes[SURFACE] for shown in tweets]  # type: ignore[index]
-    except (KeyError, TypeError):  # Not all are plain and unmarked, or not all were rendered yet.
-        return [tweet_json(shown) for shown in tweets]
+    return [shown.whole if shown.rendered_by is SURFACE else tweet_json(shown) for shown in tweets]
 
 
 def new_tweet_json(shown: Shown) -> bytes:
@@ -88,12 +85,17 @@ def new_tweet_json(shown: Shown) -> bytes:
 
 def tweet_json(shown: Shown) -> bytes:
     """A tweet as `TweetView`."""
-    entry, marks, wholes = shown.entry, shown.marks, shown.wholes
-    if wholes is not None:
-        whole: bytes | None = wholes.get(SURFACE)
-        if whole is None:
-            whole = wholes[SURFACE] = _joined(entry, TAILS[0])
-        return whole
+    if not isinstance(shown, Common):
+        return _whole_json(shown)
+    if shown.rendered_by is not SURFACE:
+        shown.whole = _whole_json(shown)
+        shown.rendered_by = SURFACE
+    whole: bytes = shown.whole
+    return whole
+
+
+def _whole_json(shown: Shown) -> bytes:
+    entry, marks = shown.entry, shown.marks
     tail = ANONYMOUS_TAIL if marks is None else TAILS[marks]
     if not entry.refers_to:
         return _joined(entry, tail)

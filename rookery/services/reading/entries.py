@@ -8,13 +8,16 @@ from rookery.models import Tweet, User
 from rookery.services.batching import Batcher
 from rookery.services.ports import Invalidation
 from rookery.services.reading.authors import Authors
-from rookery.services.reading.shown import Entry, Shown
+from rookery.services.reading.common import joined, single
+from rookery.services.reading.shown import Common, Entry, Shown, Unavailable
 from rookery.store.engine import Store
 from rookery.store.records.tweets import TweetRepository
 
 COUNTS_TTL_MS = 10_000
 CARD_TTL_MS = 30_000
 MAX_GONE = 20_000
+LEAST_CAPACITY = 8
+"""So that all parts of a tweet are still there when it is joined."""
 
 
 class Entries:
@@ -40,7 +43,7 @@ class Entries:
         self._authors = authors
         self._counts_ttl_ms = counts_ttl_ms
         self._card_ttl_ms = card_ttl_ms
-        self._cache: Generations[int, Shown] = Generations(capacity)
+        self._cache: Generations[int, Common] = Generations(max(capacity, LEAST_CAPACITY), _leave)
         self._gone: Generations[int, bool] = Generations(MAX_GONE)
         self._batcher: Batcher[int, dict[int, Entry]] = Batcher(self._load)
         self._loading = False
@@ -52,16 +55,63 @@ class Entries:
         return len(self._cache)
 
     def plain(self, ids: Sequence[int], now_ms: int) -> list[Shown] | None:
-        """Each of `ids` as it is shown to whoever marked none of them; None unless all are cached,
-        fresh and plain."""
+        """As `common`, where all of it is for everybody."""
         young = self._cache.young
         found: list[Shown] = []
         for tweet_id in ids:
-            shown = young.get(tweet_id)
-            if shown is None or shown.entry.plain_until_ms <= now_ms:
-                return None
-            found.append(shown)
+            common = young.get(tweet_id)
+            if common is None or common.plain_until_ms <= now_ms:
+                common = self._common(tweet_id, now_ms)
+                if common is None or common.narrow:
+                    return None
+            found.append(common)
         return found
+
+    def common(self, ids: Sequence[int], now_ms: int) -> list[Common] | None:
+        """Each of `ids` as most people see it; None unless all of them are here and fresh, with all
+        that they show."""
+        young = self._cache.young
+        found: list[Common] = []
+        for tweet_id in ids:
+            common = young.get(tweet_id)
+            if common is None or common.until_ms <= now_ms:
+                common = self._common(tweet_id, now_ms)
+                if common is None:
+                    return None
+            found.append(common)
+        return found
+
+    def whole(self, ids: Sequence[int], now_ms: int) -> dict[int, Entry] | None:
+        """The entries of `ids` and of all that they show, by id; None as `common`."""
+        tweets = self.common(ids, now_ms)
+        if tweets is None:
+            return None
+        return {part.tweet.id: part for tweet in tweets for part in tweet.parts}
+
+    def _common(self, tweet_id: int, now_ms: int) -> Common | None:
+        common = self._cache.get(tweet_id)
+        if common is None:
+            return None
+        if common.until_ms > now_ms:
+            return common
+        entry = common.entry
+        if not entry.refers_to or entry.counts_until_ms <= now_ms:
+            return None
+        original = None
+        quoted: Entry | Unavailable | None = None
+        if (original_id := entry.tweet.retweet_of_id) is not None:
+            original = self._common(original_id, now_ms)
+            if original is None:
+                return None
+        if (quoted_id := entry.tweet.quote_of_id) is not None:
+            quoted = self.get(quoted_id, now_ms)
+            if quoted is None and self.is_gone(quoted_id):
+                quoted = Unavailable(quoted_id, "deleted")
+            if quoted is None:
+                return None
+        common = entry.common = joined(entry, original, quoted)
+        self._cache.put(tweet_id, common)
+        return common
 
     def get(self, tweet_id: int, now_ms: int) -> Entry | None:
         """An entry that need not be read again by `now_ms` (a negative one: however old)."""
@@ -86,10 +136,11 @@ class Entries:
         """
         found: dict[int, Entry] = {}
         wanted: list[int] = []
+        young = self._cache.young
         for tweet_id in ids:
-            entry = self.get(tweet_id, now_ms)
-            if entry is not None:
-                found[tweet_id] = entry
+            common = young.get(tweet_id) or self._cache.get(tweet_id)
+            if common is not None and common.entry.counts_until_ms > now_ms:
+                found[tweet_id] = common.entry
             elif not (is_referred and self.is_gone(tweet_id)):
                 wanted.append(tweet_id)
         if wanted:
@@ -124,17 +175,17 @@ class Entries:
             self._changed_counts.update(change.counts)
             self._changed_authors.update(change.users)
         for tweet_id in change.tweets:
-            self._cache.discard(tweet_id)
+            self._forget(tweet_id)
         for tweet_id in change.counts:
-            if (shown := self._cache.peek(tweet_id)) is not None:
-                shown.entry.expire_counts()
+            if (common := self._cache.peek(tweet_id)) is not None:
+                common.entry.expire_counts()
         if change.users:
             authors = set(change.users)
             of_them = [
-                key for key, shown in self._cache.items() if shown.entry.author.id in authors
+                key for key, common in self._cache.items() if common.entry.author.id in authors
             ]
             for tweet_id in of_them:
-                self._cache.discard(tweet_id)
+                self._forget(tweet_id)
 
     async def _load(self, ids: list[int]) -> dict[int, Entry]:
         self._changed.clear()
@@ -157,22 +208,24 @@ class Entries:
                 loaded[tweet_id] = shown.entry
             else:
                 missing.append(tweet_id)
-        counts, made = await asyncio.gather(
-            self._tweets.counts(ids), self._make(missing, now_ms + self._card_ttl_ms)
-        )
-        loaded.update(made)
+        made: dict[int, Entry] = {}
+        if missing:
+            counts, made = await asyncio.gather(
+                self._tweets.counts(ids), self._make(missing, now_ms + self._card_ttl_ms)
+            )
+            loaded.update(made)
+        else:
+            counts = await self._tweets.counts(ids)
         until_ms = now_ms + self._counts_ttl_ms
         for tweet_id, of_tweet in zip(ids, counts, strict=True):
             if (entry := loaded.get(tweet_id)) is not None:
                 entry.count(of_tweet, 0 if tweet_id in self._changed_counts else until_ms)
         for tweet_id in missing:
-            self._cache.discard(tweet_id)
+            self._forget(tweet_id)
         self._keep(made)
         return loaded
 
     async def _make(self, ids: list[int], until_ms: int) -> dict[int, Entry]:
-        if not ids:
-            return {}
         tweets = [tweet for tweet in await self._tweets.get_many(ids) if tweet is not None]
         users = await self._authors.many(tweet.author_id for tweet in tweets)
         return {
@@ -186,8 +239,18 @@ class Entries:
             if tweet_id not in self._changed and entry.author.id not in self._changed_authors:
                 self._put(entry)
 
-    def _put(self, entry: Entry) -> Shown:
-        wholes = entry.wholes if entry.is_plain else None
-        shown = Shown(entry, 0, None, None, wholes)
-        self._cache.put(entry.tweet.id, shown)
-        return shown
+    def _put(self, entry: Entry) -> Common:
+        self._forget(entry.tweet.id)
+        common = entry.common = single(entry)
+        self._cache.put(entry.tweet.id, common)
+        return common
+
+    def _forget(self, tweet_id: int) -> None:
+        if (common := self._cache.peek(tweet_id)) is not None:
+            common.entry.leave()
+            self._cache.discard(tweet_id)
+
+
+def _leave(dropped: Iterable[Common]) -> None:
+    for common in dropped:
+        common.entry.leave()

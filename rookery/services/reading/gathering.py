@@ -6,8 +6,8 @@ from typing import NamedTuple
 from rookery.domain.outage import Outage
 from rookery.errors import StoreUnavailable
 from rookery.services.reading.entries import Entries
-from rookery.services.reading.filters import restricted_authors, subject_ids_of
-from rookery.services.reading.shown import Entry, Shown
+from rookery.services.reading.filters import author_ids_of, needs_role, restricted, subject_ids_of
+from rookery.services.reading.shown import Entry
 from rookery.services.reading.viewers import ANY_AGE, KnownViewer, Viewers
 
 
@@ -31,26 +31,6 @@ class Gathering:
         self._viewers = viewers
         self._steady_ms = steady_ms
         self._outage = Outage()
-
-    def plain(self, viewer_id: int | None, ids: Sequence[int]) -> list[Shown] | None:
-        """Each of `ids` as the viewer sees it; None unless that takes no read and no decision."""
-        now_ms = self._steady_ms()
-        if viewer_id is None:
-            shown = self._entries.plain(ids, now_ms)
-            return None if shown is None else [Shown(each.entry, None) for each in shown]
-        known = self._viewers.cached(viewer_id, now_ms)
-        if known is None or not known.hides_nothing:
-            return None
-        shown = self._entries.plain(ids, now_ms)
-        marks = known.marks
-        if shown is None or not marks:
-            return shown
-        if known.missing_marks(ids):
-            return None
-        return [
-            Shown(each.entry, marks[tweet_id]) if tweet_id in marks else each
-            for tweet_id, each in zip(ids, shown, strict=True)
-        ]
 
     async def gather(self, viewer_id: int | None, ids: Sequence[int]) -> Gathered:
         """Gather what it takes to show `ids` to a viewer.
@@ -84,16 +64,19 @@ class Gathering:
             known = self._viewers.cached(viewer_id, now_ms)
             if known is None:
                 return None
-        found: dict[int, Entry] = {}
-        for level in _levels(ids, found):
-            is_referred = level is not ids
-            for tweet_id in level:
-                entry = self._entries.get(tweet_id, now_ms)
-                if entry is not None:
-                    found[tweet_id] = entry
-                elif not (is_referred and self._entries.is_gone(tweet_id)):
-                    return None
-        if known is not None and not _is_enough(known, found):
+        # Of any age: what was joined before a change is not to be had.
+        found = None if now_ms == ANY_AGE else self._entries.whole(ids, now_ms)
+        if found is None:
+            found = {}
+            for level in _levels(ids, found):
+                is_referred = level is not ids
+                for tweet_id in level:
+                    entry = self._entries.get(tweet_id, now_ms)
+                    if entry is not None:
+                        found[tweet_id] = entry
+                    elif not (is_referred and self._entries.is_gone(tweet_id)):
+                        return None
+        if known is not None and not is_enough(known, found):
             return None
         return Gathered(found, known)
 
@@ -102,10 +85,12 @@ class Gathering:
         if viewer_id is not None:
             known = self._viewers.cached(viewer_id, now_ms)
             pending = None if known else self._viewers.request(viewer_id)
-        found: dict[int, Entry] = {}
-        for level in _levels(ids, found):
-            is_referred = level is not ids
-            found |= await self._entries.read(level, now_ms, is_referred=is_referred)
+        found = self._entries.whole(ids, now_ms)
+        if found is None:
+            found = {}
+            for level in _levels(ids, found):
+                is_referred = level is not ids
+                found |= await self._entries.read(level, now_ms, is_referred=is_referred)
         if viewer_id is None:
             return Gathered(found, None)
         if pending is not None:
@@ -114,20 +99,25 @@ class Gathering:
         await self._viewers.look_up_marks(known, found)
         if not known.knows_all_hidden:
             await self._viewers.look_up_hidden(known, subject_ids_of(found.values()))
-        restricted = restricted_authors(found.values())
-        if restricted:
-            await self._viewers.look_up_authors(known, restricted)
+        narrow = restricted(found.values())
+        if narrow:
+            await self._viewers.look_up_follows(known, author_ids_of(narrow))
+            if needs_role(narrow):
+                await self._viewers.look_up_role(known)
         return Gathered(found, known)
 
 
-def _is_enough(known: KnownViewer, found: Mapping[int, Entry]) -> bool:
+def is_enough(known: KnownViewer, found: Mapping[int, Entry]) -> bool:
     """Whether everything that decides about these entries was looked up."""
     if known.missing_marks(found):
         return False
     if not known.knows_all_hidden and known.missing_hidden(subject_ids_of(found.values())):
         return False
-    restricted = restricted_authors(found.values())
-    return not restricted or (known.knows_role and not known.missing_follows(restricted))
+    narrow = restricted(found.values())
+    return not narrow or (
+        not known.missing_follows(author_ids_of(narrow))
+        and (known.knows_role or not needs_role(narrow))
+    )
 
 
 def _levels(ids: Sequence[int], found: Mapping[int, Entry]) -> Iterator[Sequence[int]]:

@@ -17,11 +17,18 @@ from rookery.models import Tweet, User
 from rookery.services.ports import Invalidation
 from rookery.services.reading.authors import Authors
 from rookery.services.reading.entries import Entries
-from rookery.services.reading.filters import is_listed, is_visible
+from rookery.services.reading.filters import is_visible
 from rookery.services.reading.gathering import Gathered, Gathering
 from rookery.services.reading.pages import Page, Scan, Source, check_limit
+from rookery.services.reading.showing import (
+    ANYBODY,
+    for_nobody,
+    listed,
+    seen_by,
+    shown_of,
+    viewer_of,
+)
 from rookery.services.reading.shown import (
-    Entry,
     Place,
     Shown,
     ShownPage,
@@ -30,7 +37,6 @@ from rookery.services.reading.shown import (
 from rookery.services.reading.viewers import KnownViewer, Viewers
 from rookery.store.engine import Store
 
-ANYBODY = Viewer()
 UserFilter = Callable[[Viewer, User], bool]
 
 
@@ -70,7 +76,8 @@ class Reading:
         """Keep a tweet that was committed just now. The result is how its author sees it, who has
         not marked it; None where that takes more than the tweet."""
         shown = self.entries.add(tweet, author)
-        return shown if shown.entry.is_plain else None
+        entry = shown.entry
+        return None if entry.is_restricted or entry.refers_to else shown
 
     # Tweets.
 
@@ -86,11 +93,37 @@ class Reading:
         """
         if not ids:
             return []
-        shown = self._gathering.plain(viewer_id, ids)
-        if shown is not None:
-            return shown
+        exempt = frozenset(asked_for)
+        shown = self._at_once(viewer_id, ids, exempt)
+        return await self._filtered(viewer_id, ids, exempt) if shown is None else shown
+
+    def _at_once(
+        self, viewer_id: int | None, ids: Sequence[int], exempt: AbstractSet[int]
+    ) -> list[Shown] | None:
+        """As `tweets`; None unless all that it takes is at hand."""
+        if not ids:
+            return []
+        now_ms = self._steady_ms()
+        if viewer_id is None:
+            plain = self.entries.plain(ids, now_ms)
+            return None if plain is None else [for_nobody(each) for each in plain]
+        known = self.viewers.cached(viewer_id, now_ms)
+        if known is None:
+            return None
+        if known.hides_nothing and not known.marks:
+            plain = self.entries.plain(ids, now_ms)
+            if plain is not None:
+                return plain
+        common = self.entries.common(ids, now_ms)
+        return None if common is None else seen_by(known, common, exempt)
+
+    async def _filtered(
+        self, viewer_id: int | None, ids: Sequence[int], exempt: AbstractSet[int]
+    ) -> list[Shown]:
         gathered = await self._gathering.gather(viewer_id, ids)
-        return _listed(gathered, ids, frozenset(asked_for))
+        # By now it is mostly at hand; what changed meanwhile is not.
+        shown = self._at_once(viewer_id, ids, exempt)
+        return listed(gathered, ids, exempt) if shown is None else shown
 
     async def one(
         self, viewer_id: int | None, tweet_id: int, message: str = "Tweet not found"
@@ -101,17 +134,16 @@ class Reading:
             NotFound: it is not there, or not for this viewer.
             StoreUnavailable: it is not cached, and cannot be read.
         """
-        plain = self._gathering.plain(viewer_id, [tweet_id])
-        if plain is not None:
-            return plain[0]
+        if at_once := self._at_once(viewer_id, [tweet_id], NOBODY):
+            return at_once[0]
         entries, known = await self._gathering.gather(viewer_id, [tweet_id])
         entry = entries.get(tweet_id)
         if entry is None:
             raise NotFound(message)
-        if not is_visible(_viewer(known), entry, entries):
+        if not is_visible(viewer_of(known), entry, entries):
             await self.entries.ask_again(tweet_id)
             raise NotFound(message)
-        return _shown(Gathered(entries, known), entry)
+        return shown_of(Gathered(entries, known), entry)
 
     async def seen_tweet(
         self, viewer_id: int | None, tweet_id: int, message: str = "Tweet not found"
@@ -124,14 +156,14 @@ class Reading:
         if not ids:
             return []
         gathered = await self._gathering.gather(viewer_id, ids)
-        entries, viewer = gathered.entries, _viewer(gathered.known)
+        entries, viewer = gathered.entries, viewer_of(gathered.known)
         found: list[Place] = []
         for tweet_id in ids:
             entry = entries.get(tweet_id)
             if entry is None:
                 found.append(Unavailable(tweet_id, "deleted"))
             elif is_visible(viewer, entry, entries):
-                found.append(_shown(gathered, entry))
+                found.append(shown_of(gathered, entry))
             else:
                 found.append(Unavailable(tweet_id, "hidden"))
         return found
@@ -156,26 +188,28 @@ class Reading:
         """
         # One more than the page shows whether there is a next one.
         chunk = await source(before, check_limit(limit) + 1)
-        shown = self._gathering.plain(viewer_id, chunk.ids)
-        if shown is not None and len(shown) > limit:  # Most pages: nothing is left out of them.
+        exempt = frozenset(asked_for)
+        shown = self._at_once(viewer_id, chunk.ids, exempt)
+        if shown is not None and limit < len(shown) == len(chunk.ids):
+            # Most pages: nothing is left out of them.
             last = chunk.ids if chunk.positions is None else chunk.positions
             return ShownPage(shown[:limit], last[limit - 1])
-        exempt = frozenset(asked_for)
+        if shown is None:
+            shown = await self._filtered(viewer_id, chunk.ids, exempt)
         scan = Scan[Shown](before, limit, is_ascending)
         while True:
-            if shown is None:
-                shown = await self.tweets(viewer_id, chunk.ids, asked_for=exempt)
             scan.take(chunk, shown, [each.id for each in shown])
             if not scan.is_on:
                 return ShownPage(scan.found, scan.next_id)
-            chunk, shown = await source(scan.position, scan.chunk), None
+            chunk = await source(scan.position, scan.chunk)
+            shown = await self.tweets(viewer_id, chunk.ids, asked_for=exempt)
 
     async def may_watch(self, viewer_id: int | None, tweet_ids: Sequence[int]) -> set[int]:
         """Those of the tweets that the viewer may see, muted or not."""
         if not tweet_ids:
             return set()
         entries, known = await self._gathering.gather(viewer_id, tweet_ids)
-        viewer = _viewer(known)
+        viewer = viewer_of(known)
         return {
             tweet_id
             for tweet_id in tweet_ids
@@ -189,7 +223,7 @@ class Reading:
         if viewer_id is None:
             return ANYBODY
         known = await self.viewers.get(viewer_id)
-        await self.viewers.look_up_authors(known, ())
+        await self.viewers.look_up_role(known)
         return known.viewer
 
     async def check_profile(self, viewer_id: int | None, user_id: int) -> User:
@@ -204,7 +238,7 @@ class Reading:
         if known is not None:
             await self.viewers.look_up_hidden(known, [user_id])
             if user.status != ACTIVE:
-                await self.viewers.look_up_authors(known, ())
+                await self.viewers.look_up_role(known)
         if not _is_user_visible(known, user):
             await self.authors.ask_again(user_id)
             raise NotFound("User not found")
@@ -222,7 +256,7 @@ class Reading:
             viewer = ANYBODY
             if viewer_id is not None:
                 known = await self.viewers.get(viewer_id)
-                await self.viewers.look_up_authors(known, [user_id])
+                await self.viewers.look_up_follows(known, [user_id])
                 viewer = known.viewer
             if not may_see_lists(viewer, user_id, is_private=True):
                 raise Protected()
@@ -245,7 +279,7 @@ class Reading:
             await self.viewers.look_up_hidden(known, user_ids)
             private = [each.id for each in users.values() if each.is_private]
             if private and keep is not None:
-                await self.viewers.look_up_authors(known, private)
+                await self.viewers.look_up_follows(known, private)
             viewer = known.viewer
         return [
             user_id
@@ -273,57 +307,7 @@ class Reading:
         return Page(scan.found, scan.next_id)
 
 
-def _viewer(known: KnownViewer | None) -> Viewer:
-    return ANYBODY if known is None else known.viewer
-
-
 def _is_user_visible(known: KnownViewer | None, user: User) -> bool:
     if user.status != ACTIVE:
         return known is not None and known.viewer.is_moderator and user.status == SUSPENDED
     return known is None or user.id not in known.blocked_by
-
-
-def _listed(
-    gathered: Gathered, ids: Sequence[int], asked_for: AbstractSet[int] = NOBODY
-) -> list[Shown]:
-    entries, known = gathered
-    viewer = _viewer(known)
-    found = [entry for tweet_id in ids if (entry := entries.get(tweet_id)) is not None]
-    if (known is None or known.hides_nothing) and not any(
-        entry.is_restricted for entry in entries.values()
-    ):
-        # Only retweets whose originals are gone have to be left out.
-        return [
-            _shown(gathered, entry)
-            for entry in found
-            if (original_id := entry.tweet.retweet_of_id) is None or original_id in entries
-        ]
-    return [
-        _shown(gathered, entry) for entry in found if is_listed(viewer, entry, entries, asked_for)
-    ]
-
-
-def _shown(gathered: Gathered, entry: Entry, is_quoted: bool = False) -> Shown:
-    """An entry that the viewer may see, with the viewer's marks and the tweets it refers to."""
-    entries, known = gathered
-    tweet = entry.tweet
-    marks = None if known is None else known.marks.get(tweet.id, 0)
-    if is_quoted or not entry.refers_to:
-        return Shown(entry, marks)
-    original = None
-    if tweet.retweet_of_id is not None:
-        original = _shown(gathered, entries[tweet.retweet_of_id])
-    quoted: Place | None = None
-    if tweet.quote_of_id is not None:
-        quoted = _quoted(gathered, tweet.quote_of_id)
-    return Shown(entry, marks, original, quoted)
-
-
-def _quoted(gathered: Gathered, tweet_id: int) -> Place:
-    entries, known = gathered
-    entry = entries.get(tweet_id)
-    if entry is None:
-        return Unavailable(tweet_id, "deleted")
-    if not is_visible(_viewer(known), entry, entries):
-        return Unavailable(tweet_id, "hidden")
-    return _shown(gathered, entry, is_quoted=True)

@@ -39,7 +39,8 @@ class KnownViewer:
 
     `viewer` lacks follows, the role and, unless `knows_all_hidden`, some hidden ids, until
     `Viewers` looks them up. `marks` are `Marks` bits by tweet: all of those from tweet
-    `marked_from` up, and below it those that were looked up.
+    `marked_from` up, and below it those that were looked up. `hidden` are all hidden ids that are
+    known; `hides_users_alone` says that they are all there are, and none is of a conversation.
     """
 
     __slots__ = (
@@ -48,7 +49,9 @@ class KnownViewer:
         "_mutes",
         "_subjects_looked_up",
         "blocked_by",
+        "hidden",
         "hides_nothing",
+        "hides_users_alone",
         "knows_all_hidden",
         "knows_role",
         "marked_from",
@@ -64,6 +67,7 @@ class KnownViewer:
         """`now_ms` is the time of day, by which mutes end."""
         self.until_ms = until_ms
         self.knows_all_hidden = is_whole
+        self.hides_users_alone = is_whole and not hidden.conversations
         self.knows_role = False
         # Of most viewers nothing is kept: what is empty is shared.
         self.marks: Mapping[int, int] = _NOTHING
@@ -89,9 +93,12 @@ class KnownViewer:
                 for each, expires_ms in self._mutes.items()
                 if expires_ms is None or expires_ms > now_ms
             }
-        self._renew(muted=frozenset(self._mutes) if self._mutes else NOBODY)
+        if self._mutes or self.viewer.muted:
+            self._renew(muted=frozenset(self._mutes) if self._mutes else NOBODY)
         self.mute_ends_ms = min((ms for ms in self._mutes.values() if ms is not None), default=0)
         self.hides_nothing = self.knows_all_hidden and self.viewer.hides_nothing
+        blocked, muted = self.viewer.blocked, self.viewer.muted
+        self.hidden = blocked | muted if blocked and muted else blocked or muted
 
     def missing_marks(self, tweet_ids: Iterable[int]) -> list[int]:
         """Those of the tweets whose marks have to be looked up."""
@@ -232,12 +239,15 @@ class Viewers:
             hidden = await self._repository.hidden_among(known.user_id, missing)
             known.add_hidden(hidden, missing, self._clock_ms())
 
-    async def look_up_authors(self, known: KnownViewer, author_ids: Iterable[int]) -> None:
-        """Have `known` know what decides about restricted tweets of these authors: whether the
-        viewer follows them, and the viewer's role."""
+    async def look_up_role(self, known: KnownViewer) -> None:
+        """Have `known` know the viewer's role, which decides about accounts that are not active."""
         if not known.knows_role:
             users = await self._authors.many([known.user_id])
             known.set_role(users[known.user_id].role if known.user_id in users else "user")
+
+    async def look_up_follows(self, known: KnownViewer, author_ids: Iterable[int]) -> None:
+        """Have `known` know whether the viewer follows these authors, which decides about what is
+        not for everybody."""
         missing = list(dict.fromkeys(known.missing_follows(author_ids)))
         if missing:
             edges = [(known.user_id, each) for each in missing]

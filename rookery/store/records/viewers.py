@@ -36,13 +36,15 @@ MARKED: Mapping[Marks, tuple[Collection, str]] = MappingProxyType(
     }
 )
 """For each mark its collection, and the field of the marked tweet there."""
+
+
 HIDDEN: tuple[tuple[Collection, tuple[str, ...]], ...] = (
     (BLOCKS, ("blocked_id",)),
     (BLOCKED_BY, ("blocker_id",)),
     (MUTES, ("muted_id", "expires_ms")),
     (MUTED_CONVERSATIONS, ("conversation_id",)),
 )
-"""The collections of what is hidden, and what is read of them, in the order of `Hidden`."""
+"""For each field of `Hidden` its collection, and what is read of that."""
 
 
 class Hidden(NamedTuple):
@@ -63,8 +65,8 @@ class Hidden(NamedTuple):
 
 
 class ViewerRecord(NamedTuple):
-    """What is stored of one viewer: what is hidden, and for each of `MARKED` the tweets, newest
-    first."""
+    """What is stored of one viewer: for each of `MARKED` the tweets, newest first, and what is
+    hidden."""
 
     marked: Sequence[Sequence[int]]
     hidden: Hidden
@@ -86,15 +88,11 @@ class ViewerRepository:
         """For each user the newest marks, at most `max_marks` of each kind, and what is hidden, at
         most `max_hidden` of each kind; in one read."""
         prefixes = [(user_id,) for user_id in user_ids]
-        found = await self._reader.select_several(
-            [
-                *(
-                    Selection(each, (field,), prefixes, max_marks, True)
-                    for each, field in MARKED.values()
-                ),
-                *(Selection(each, fields, prefixes, max_hidden) for each, fields in HIDDEN),
-            ]
+        marked = (
+            Selection(each, (field,), prefixes, max_marks, True) for each, field in MARKED.values()
         )
+        hidden = (Selection(each, fields, prefixes, max_hidden) for each, fields in HIDDEN)
+        found = await self._reader.select_several([*marked, *hidden])
         return [_record(lists) if any(lists) else NOTHING for lists in zip(*found, strict=True)]
 
     async def marked_among(self, user_id: int, tweet_ids: Sequence[int]) -> list[set[int]]:

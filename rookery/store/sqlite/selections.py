@@ -11,8 +11,6 @@ SMALL_ROWS = 1000
 """A read of at most so many rows holds the event loop for its whole length (about 1 ms)."""
 
 Execute: TypeAlias = Callable[..., sqlite3.Cursor]
-_Shape: TypeAlias = tuple[str | None, int, int, int, bool]
-"""Index, fields of the prefix, of `after` and of `before`, and whether in reverse."""
 _PREFIX_COUNTS = (128, 64, 32, 16, 8, 4, 2, 1)
 
 
@@ -24,35 +22,50 @@ class Lists:
 
     def __init__(self, table: Table, selection: Selection) -> None:
         self._table = table
-        self._fields = selection.fields
-        self._prefixes = prefixes = selection.prefixes
-        self._after, self._before = selection.after or (), selection.before or ()
-        self._limit = limit = checked_limit(selection.limit)
+        self._selection = selection
+        prefixes = selection.prefixes
         width = len(prefixes[0])
-        if any(len(prefix) != width for prefix in prefixes):
+        if len(prefixes) > 1 and any(len(prefix) != width for prefix in prefixes):
             raise ValueError("the prefixes differ in length")
-        widths = (width, len(self._after), len(self._before))
-        self._shape: _Shape = (selection.index, *widths, selection.reverse)
-        self.is_small = len(prefixes) * limit <= SMALL_ROWS or not width
+        rows = len(prefixes) * checked_limit(selection.limit)
+        self.is_small = rows <= SMALL_ROWS or not width
 
     def read(self, execute: Execute) -> list[list[Row]]:
         """The rows of each prefix, by a statement for each."""
-        sql = self._table.select_sql(self._fields, *self._shape)
-        bounds = (*self._after, *self._before, self._limit)
-        return [execute(sql, (*prefix, *bounds)).fetchall() for prefix in self._prefixes]
+        selection = self._selection
+        after, before = selection.after or (), selection.before or ()
+        bounds = (*after, *before, selection.limit)
+        sql = self._table.select_sql(
+            selection.fields,
+            selection.index,
+            len(selection.prefixes[0]),
+            len(after),
+            len(before),
+            selection.reverse,
+        )
+        return [execute(sql, (*prefix, *bounds)).fetchall() for prefix in selection.prefixes]
 
     def read_grouped(self, execute: Execute) -> list[list[Row]]:
         """The rows of each prefix, in few steps."""
-        table, prefixes = self._table, self._prefixes
-        decode = table.decoder(self._fields).decode
-        named: dict[str, Any] = {f"a{i}": value for i, value in enumerate(self._after)}
-        named |= {f"b{i}": value for i, value in enumerate(self._before)}
-        named["limit"] = self._limit
+        table, selection, prefixes = self._table, self._selection, self._selection.prefixes
+        after, before = selection.after or (), selection.before or ()
+        decode = table.decoder(selection.fields).decode
+        named: dict[str, Any] = {f"a{i}": value for i, value in enumerate(after)}
+        named |= {f"b{i}": value for i, value in enumerate(before)}
+        named["limit"] = selection.limit
         result: list[list[Row]] = []
         start = 0
         while start < len(prefixes):
             size = next(count for count in _PREFIX_COUNTS if count <= len(prefixes) - start)
-            sql = table.grouped_sql(self._fields, size, *self._shape)
+            sql = table.grouped_sql(
+                selection.fields,
+                size,
+                selection.index,
+                len(prefixes[0]),
+                len(after),
+                len(before),
+                selection.reverse,
+            )
             values = [value for prefix in prefixes[start : start + size] for value in prefix]
             parameters = {f"p{i}": value for i, value in enumerate(values)} | named
             rows = decode(execute(sql, parameters).fetchone()[0])

@@ -20,7 +20,7 @@ from rookery.domain.visibility import Facts, Viewer
 from rookery.http.native.services import Services
 from rookery.messages import Delivery, Invalidation
 from rookery.models import EventKind, PostKind
-from rookery.services.reading import filters, reading
+from rookery.services.reading import filters, showing
 from rookery.services.reading.gathering import Gathered
 from rookery.services.reading.shown import Place, Unavailable
 from rookery.store.engine import Increment, Insert, Operation, Put, WriteBatch
@@ -160,9 +160,9 @@ def show_quoted(services: Services) -> None:
         entry = gathered.entries.get(tweet_id)
         if entry is None:
             return Unavailable(tweet_id, "deleted")
-        return reading._shown(gathered, entry, is_quoted=True)
+        return showing.shown_of(gathered, entry, is_quoted=True)
 
-    reading._quoted = quoted
+    showing._quoted = quoted
 
 
 def answer_early(services: Services) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rookery.errors import StoreUnavailable
-from rookery.store.engine import Collection, Insert, Key, WriteBatch
+from rookery.store.engine import Collection, Insert, Key, Selection, WriteBatch
 from rookery.store.sqlite import SqliteReader, SqliteStore
 from rookery.store.sqlite import reader as reader_module
 from rookery.store.sqlite.migrations import VERSION
@@ -226,6 +226,24 @@ async def test_an_unknown_collection_is_refused(store: SqliteStore) -> None:
     """By its name."""
     with pytest.raises(ValueError, match="elsewhere"):
         await store.reader.get(Collection("elsewhere", key={"id": int}), (1,))
+
+
+async def test_several_small_reads_make_way_for_others(store: SqliteStore) -> None:
+    """Once they have brought many rows the event loop goes on, and then the rest is read."""
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.ensure_future(other())
+    each = Selection(POSTS, ("id", "note"), [(author,) for author in range(80)], EACH)
+    found = await store.reader.select_several([each] * 3)
+    assert found == [[everything(author) for author in range(80)]] * 3
+    assert turns == 1
+    task.cancel()
 
 
 async def test_a_failed_file_is_opened_anew(store: SqliteStore, path: Path) -> None:

@@ -36,8 +36,7 @@ class Clock:
 
 
 class PausableStore(MemoryStore):
-    """`get_many`, `select_many` and `select_several` of a collection on hold read at once, and
-    answer later."""
+    """`get_many` and `select_many` of a collection on hold read at once, and answer later."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ import pytest
 from rookery.domain.visibility import ACTIVE, SUSPENDED
 from rookery.services.accounts import profiles
 from rookery.services.graph import people
-from rookery.services.reading import filters, likes, reading
+from rookery.services.reading import filters, likes, reading, showing
 from rookery.services.tweets import retweets
 
 Break = Callable[[pytest.MonkeyPatch], None]
@@ -25,11 +25,12 @@ def nothing_is_hidden(patch: pytest.MonkeyPatch) -> None:
 
 
 def lists_hide_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(reading, "is_listed", _always(True))
+    patch.setattr(showing, "is_listed", _always(True))
 
 
 def single_tweets_are_not_hidden(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(reading, "is_visible", _always(True))
+    for module in (reading, showing):
+        patch.setattr(module, "is_visible", _always(True))
 
 
 def mutes_do_not_count(patch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from rookery.http.native.rendering import place_json, tweet_json, tweets_json
 from rookery.models import Tweet, TweetCounts, User
+from rookery.services.reading.common import single
 from rookery.services.reading.shown import Entry, Marks, Shown, Unavailable
 from rookery.views import TweetView, tweet_card
 
@@ -84,7 +85,7 @@ def test_a_quote_keeps_the_place_of_what_is_gone() -> None:
 def test_bytes_that_are_kept_follow_the_counts() -> None:
     """Whether they were rendered before or not."""
     made = entry(5)
-    shown = Shown(made, 0, None, None, made.wholes)
+    shown = made.common = single(made)
     for likes in (1, 2, 2, 0):
         made.count(TweetCounts(likes=likes), 0)
         for _ in range(2):
