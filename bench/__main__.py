@@ -36,7 +36,7 @@ OTHERS = {
     "capacity": "nodes, memory, storage and money for three scales; has options of its own",
     "render": "plots and tables for the documentation, from JSON lines; has options of its own",
 }
-SECONDS, SWEEP_SECONDS, SMALL_SECONDS = 5.0, 3.0, 0.4
+SECONDS, SWEEP_SECONDS, SMALL_SECONDS = 5.0, 3.0, 1.0
 WHAT = {**BENCHES, **{name: sweep.what for name, sweep in SWEEPS.items()}}
 
 
