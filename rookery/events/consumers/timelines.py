@@ -88,6 +88,9 @@ class Timelines:
         self._to = to
         self._tweets = tweets
         self._ids_ms = ids_ms
+        # Set once the latest batch with changes has begun to deliver them.
+        self._begun = asyncio.Event()
+        self._begun.set()
 
     async def handle(self, events: Sequence[Event]) -> None:
         await asyncio.gather(*self._calls(await self._without_deleted(events)))
@@ -144,10 +147,18 @@ class Timelines:
     async def _forget_and_deliver(self, changed: list[int], changes: list[Delivery]) -> None:
         """Whoever is told of an edit, and then looks, must not find what was cached before it.
 
-        Deletions go with the edits, or they would overtake them.
+        Of two changes of a tweet the later one is told last: so deletions go with the edits, and a
+        batch waits until the one before it has begun to deliver.
         """
-        await self._to.forget(changed)
-        await self._deliver(changes)
+        before, self._begun = self._begun, asyncio.Event()
+        mine = self._begun
+        try:
+            await self._to.forget(changed)
+            await before.wait()
+            delivering = asyncio.ensure_future(self._deliver(changes))
+        finally:
+            mine.set()
+        await delivering
 
     async def _deliver(self, deliveries: list[Delivery]) -> None:
         rings: list[Delivery] = []

@@ -44,6 +44,8 @@ class Somewhere:
         self.order: list[str] = []
         self.refuses = False
         self.is_away = False
+        self.slow_to_forget: dict[int, asyncio.Event] = {}
+        """Tweets that caches forget when this is set."""
 
     def is_celebrity(self, user_id: int) -> bool:
         return user_id == CELEBRITY
@@ -72,6 +74,8 @@ class Somewhere:
 
     async def forget(self, tweet_ids: list[int]) -> None:
         await asyncio.sleep(0)
+        for tweet_id in self.slow_to_forget.keys() & set(tweet_ids):
+            await self.slow_to_forget.pop(tweet_id).wait()
         self.told.append(("forget", tweet_ids))
         self.order.append("forget")
 
@@ -206,3 +210,24 @@ async def test_a_shard_that_does_not_answer_is_told() -> None:
 def test_it_wants_every_kind_there_is() -> None:
     """Who may see what depends on each of them."""
     assert set(Timelines.kinds) == set(get_args(Event))
+
+
+async def test_a_later_change_never_comes_first() -> None:
+    """Although batches overlap, and the caches took longer to forget for the earlier one."""
+    scene = Scene()
+    is_forgotten = scene.to.slow_to_forget[1] = asyncio.Event()
+    earlier = asyncio.create_task(scene.handle(_edited(11, 1)))
+    await asyncio.sleep(0)
+    later = asyncio.create_task(scene.handle(_edited(12, 1)))
+    new_id = first_id_at(NOW_MS)
+    await scene.handle(_posted(new_id))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert [each.event_id for each in scene.to.rings] == [new_id], "a post waits for nobody"
+    is_forgotten.set()
+    await asyncio.gather(earlier, later)
+    assert [each.event_id for each in scene.to.rings] == [new_id, 11, 12]
+
+
+def _edited(event_id: int, tweet_id: int) -> TweetEdited:
+    return TweetEdited(id=event_id, tweet_id=tweet_id, author_id=7, conversation_id=5)
