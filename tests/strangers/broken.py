@@ -45,11 +45,15 @@ def forget() -> None:
 
 
 def fall() -> None:
-    """An unknown path is a fault of the server."""
+    """Whatever comes with a query is a fault of the server."""
     from rookery.http.declaring import queries
 
-    def fail(*_: object) -> None:
-        raise RuntimeError("fell")
+    parse = queries.QueryReader._parse
+
+    def fail(self: queries.QueryReader, query: str) -> Any:
+        if query:
+            raise RuntimeError("fell")
+        return parse(self, query)
 
     _put(queries.QueryReader, "_parse", fail)
 
